@@ -1,0 +1,39 @@
+"""`Table`: the rows of one split as plain Python columns, between the readers and the tokenizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Table:
+    """One split: text columns and `label` as lists of equal length.
+
+    Args:
+        columns: name of the column to its values. `label` holds class ids (int, -1 where a test row has none) or, for
+            regression, floats (NaN where a test row has none).
+        source: what the rows were read from, for messages and logs.
+
+    Example:
+        >>> table = Table({"sentence": ["Good .", "Bad ."], "label": [1, 0]}, source="example")
+        >>> len(table), table.select(1).columns["sentence"]
+        (2, ['Good .'])
+    """
+
+    columns: dict[str, list[Any]]
+    source: str = field(default="")
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(values) for name, values in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns of {self.source or 'a table'} differ in length: {lengths}")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), []))
+
+    def select(self, count: int | None) -> Table:
+        """Return the first `count` rows (all of them for None), as `--max_train_samples` asks for."""
+        if count is None or count >= len(self):
+            return self
+        return Table({name: values[:count] for name, values in self.columns.items()}, self.source)
