@@ -1,0 +1,129 @@
+"""Padding-free execution is the same function: unpadded against padded, alone against batched, and what the layers see."""
+
+import pytest
+import tiny
+import torch
+
+from transformers.padding import layout_of_batch, padded_layout, unpadded_layout
+
+MODELS = ("bert", "albert")
+DUAL_FORMS = pytest.mark.parametrize("use_v2", [False, True], ids=["v1", "v2"])
+
+
+def gradients(model) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+@DUAL_FORMS
+@pytest.mark.parametrize("pos", tiny.POSITIONS)
+@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("pattern", tiny.LENGTH_PATTERNS)
+def test_unpadded_equals_padded(pattern, model_type, pos, use_v2):
+    lengths, width = tiny.LENGTH_PATTERNS[pattern]
+    batch = tiny.ragged_batch(lengths, width) | {"labels": torch.arange(len(lengths)) % 2}
+    ours = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2)
+    theirs = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2, unpad_inputs=False)
+    results = [model(**batch, output_hidden_states=True) for model in (ours, theirs)]
+    for result in results:
+        result.loss.backward()
+
+    torch.testing.assert_close(results[0].logits, results[1].logits, rtol=0, atol=1e-10)
+    torch.testing.assert_close(results[0].loss, results[1].loss, rtol=0, atol=1e-10)
+    torch.testing.assert_close(gradients(ours), gradients(theirs), rtol=0, atol=1e-10)
+    real = batch["attention_mask"].bool()
+    for state, other in zip(results[0].hidden_states, results[1].hidden_states, strict=True):
+        torch.testing.assert_close(state[real], other[real], rtol=0, atol=1e-10)
+        assert not state[~real].any() and not other[~real].any()
+
+
+@DUAL_FORMS
+@pytest.mark.parametrize("pos", tiny.POSITIONS)
+@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("unpad_inputs", [True, False], ids=["unpadded", "padded"])
+def test_a_row_gives_the_same_logits_in_any_company(model_type, pos, use_v2, unpad_inputs):
+    model = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2, unpad_inputs=unpad_inputs)
+    batched = model(**tiny.ragged_batch([7, 3, 12, 5], 12)).logits
+    wider = model(**tiny.ragged_batch([7, 3, 12, 5], 31)).logits
+    torch.testing.assert_close(wider, batched, rtol=0, atol=1e-12)
+    for row, length in enumerate([7, 3, 12, 5]):
+        alone = {name: tensor[row : row + 1, :length] for name, tensor in tiny.ragged_batch([7, 3, 12, 5], 12).items()}
+        torch.testing.assert_close(model(**alone).logits[0], batched[row], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_include_lets_padding_take_part(model_type):
+    """The released code's behaviour, which the default must not have: more padding, other logits."""
+    model = tiny.model(model_type, pos="3", scale=0.3, contranorm_padding="include")
+    narrow, wide = (model(**tiny.ragged_batch([7, 3], width)).logits for width in (7, 20))
+    assert (narrow - wide).abs().max() > 1e-6
+
+
+def test_padding_may_stand_anywhere():
+    """Holes and padding on the left: the real tokens keep their positions, and the first real one is read."""
+    model = tiny.model(pos="7", scale=0.3)
+    ids = torch.tensor([[0, 0, 5, 6, 7], [8, 0, 9, 0, 10]])
+    mask = (ids != 0).long()
+    for row in range(2):
+        columns = mask[row].nonzero().squeeze(-1)
+        alone = model(input_ids=ids[row, columns][None], position_ids=columns[None])
+        together = model(input_ids=ids, attention_mask=mask)
+        padded = tiny.model(pos="7", scale=0.3, unpad_inputs=False)(input_ids=ids, attention_mask=mask)
+        torch.testing.assert_close(together.logits[row], alone.logits[0], rtol=0, atol=1e-12)
+        torch.testing.assert_close(padded.logits[row], alone.logits[0], rtol=0, atol=1e-12)
+
+
+def test_an_empty_row_does_not_change_the_others():
+    model = tiny.model(pos="7", scale=0.3)
+    with_empty = model(**tiny.ragged_batch([6, 0, 3], 6)).logits
+    without = model(**{name: tensor[[0, 2]] for name, tensor in tiny.ragged_batch([6, 0, 3], 6).items()}).logits
+    assert with_empty.isfinite().all()
+    torch.testing.assert_close(with_empty[[0, 2]], without, rtol=0, atol=1e-12)
+
+
+def test_a_batch_of_nothing_but_padding_is_finite():
+    outputs = tiny.model(pos="7", scale=0.3)(**tiny.ragged_batch([0, 0], 5), output_hidden_states=True)
+    assert outputs.logits.isfinite().all()
+    assert not any(state.any() for state in outputs.hidden_states)
+
+
+@pytest.mark.parametrize("mask_type", [torch.bool, torch.int32, torch.float32])
+def test_the_mask_may_be_of_any_type(mask_type):
+    batch = tiny.ragged_batch([7, 3], 9)
+    expected = tiny.model(pos="7", scale=0.3)(**batch).logits
+    batch["attention_mask"] = batch["attention_mask"].to(mask_type)
+    assert torch.equal(tiny.model(pos="7", scale=0.3)(**batch).logits, expected)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_linear_layers_see_real_tokens_only(model_type):
+    model = tiny.model(model_type, pos="7", scale=0.3)
+    rows = []
+    layer = model.bert.encoder.layer[0] if model_type == "bert" else model.albert.encoder.layers()[0]
+    intermediate = layer.intermediate.dense if model_type == "bert" else layer.ffn
+    intermediate.register_forward_hook(lambda module, inputs, output: rows.append(tuple(inputs[0].shape)))
+    model(**tiny.ragged_batch([7, 3, 12, 5], 20))
+    assert set(rows) == {(7 + 3 + 12 + 5, 24)}
+
+
+def test_layout_groups_sequences_of_one_length():
+    lengths, width = [4, 2, 4, 0, 1, 2], 6
+    mask = tiny.ragged_batch(lengths, width)["attention_mask"]
+    layout = unpadded_layout(mask)
+    assert [(group.count, group.length, group.mask) for group in layout.groups] == [(1, 1, None), (2, 2, None), (2, 4, None)]
+    values = torch.arange(len(lengths) * width, dtype=torch.float64).view(-1, width, 1) + 1
+    tokens = layout.flatten(values)
+    assert tokens.shape == (sum(lengths), 1)
+    torch.testing.assert_close(layout.restore(tokens), values * mask[..., None])
+    torch.testing.assert_close(layout.select_first(tokens)[:, 0], values[:, 0, 0] * torch.tensor([1, 1, 1, 0, 1, 1.0]).double())
+    torch.testing.assert_close(layout.join([group.of(tokens) for group in layout.groups]), tokens)
+
+
+def test_a_full_batch_needs_neither_mask_nor_indices():
+    layout = unpadded_layout(torch.ones(3, 5))
+    assert layout.positions is None and layout.groups == padded_layout(3, 5, torch.device("cpu")).groups
+    assert layout.groups[0].mask is None
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"\(2, 4\).*\(2, 5\)"):
+        layout_of_batch((2, 5), torch.ones(2, 4), torch.device("cpu"), keep_padding=False, unpad=True)

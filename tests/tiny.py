@@ -1,0 +1,47 @@
+"""Tiny random models and ragged batches for tests: `model(...)` and `ragged_batch(...)`, all from fixed seeds."""
+
+import torch
+
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+
+SIZES = {
+    "vocab_size": 61,
+    "hidden_size": 24,
+    "num_attention_heads": 3,
+    "num_hidden_layers": 3,
+    "intermediate_size": 40,
+    "max_position_embeddings": 32,
+}
+POSITIONS = ("0", *"12345678", "17", "12345678")
+
+# Lengths of the rows of a batch, and how wide it is padded.
+LENGTH_PATTERNS = {
+    "ragged": ([7, 3, 12, 5], 12),
+    "wider-than-longest": ([7, 3, 9, 9], 14),
+    "full": ([6, 6, 6], 6),
+    "equal-but-padded": ([5, 5, 5], 9),
+    "one-token-rows": ([1, 8, 1], 8),
+    "one-row": ([4], 11),
+    "empty-row": ([6, 0, 3], 6),
+    "empty-and-wider": ([0, 4], 10),
+}
+
+
+def model(model_type: str = "bert", *, base_model: bool = False, seed: int = 0, **settings):
+    """A model of `model_type` in float64 and eval mode, its weights large enough for ContraNorm to matter."""
+    torch.manual_seed(seed)
+    sizes = SIZES | ({"embedding_size": 10, "num_hidden_groups": 2} if model_type == "albert" else {})
+    config = AutoConfig.for_model(model_type, **sizes | {"initializer_range": 0.2} | settings)
+    return (AutoModel if base_model else AutoModelForSequenceClassification).from_config(config).double().eval()
+
+
+def ragged_batch(lengths: list[int], width: int, seed: int = 1) -> dict[str, torch.Tensor]:
+    """Rows of random ids, right-padded; each row's content depends on its place and length only, not on the width."""
+    ids = torch.zeros(len(lengths), width, dtype=torch.long)
+    types, mask = torch.zeros_like(ids), torch.zeros_like(ids)
+    for row, length in enumerate(lengths):
+        generator = torch.Generator().manual_seed(seed * 1000 + row)
+        ids[row, :length] = torch.randint(1, SIZES["vocab_size"], (length,), generator=generator)
+        types[row, length // 2 : length] = 1
+        mask[row, :length] = 1
+    return {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}

@@ -1,0 +1,159 @@
+"""ContraNorm: the layer itself (Guo et al., ICLR 2023, arXiv 2303.06562) and the slots that put it into a model.
+
+`ContraNorm` and `ContraNormV2` are plain layers over (B, S, D), free to be used in any model. `ContraNormSites` holds
+the eight slots of one transformer layer (drawn in `contranorm_sites.py`): those that the configuration names carry a
+ContraNorm, the others hand their input on, so that a layer's forward reads the same in either case. There are no
+parameters, so no position adds a key to a checkpoint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .contranorm_sites import SITES
+from .padding import TokenLayout
+
+if TYPE_CHECKING:
+    from .configuration_utils import PretrainedConfig
+
+
+class ContraNorm(nn.Module):
+    """Push the tokens of a sequence apart: subtract from each the mean of all, weighted by similarity.
+
+    With n = x / max(||x||, 1e-12) for each token:
+
+        (1 + scale) x - scale softmax(n n^T / tau) x      identity=True, the released BERT
+                    x - scale softmax(n n^T / tau) x      identity=False, the released ALBERT
+
+    Normalisation and softmax are computed in at least single precision, so that half-precision inputs are safe; a token
+    of zeros stays finite.
+
+    Args:
+        scale: strength s; 0 returns the input itself, negative values attract.
+        tau: temperature of the softmax, above 0.
+        identity: add s x, so that a token that resembles only itself stays as it is.
+
+    Source: equation (6) of the paper with the released code's normalisation; the identity is the released code's alone.
+
+    Example:
+        >>> x = torch.eye(3)[None] + 1
+        >>> y = ContraNorm(scale=0.5)(x)
+        >>> bool(torch.cosine_similarity(y[0, 0], y[0, 1], dim=0) < torch.cosine_similarity(x[0, 0], x[0, 1], dim=0))
+        True
+    """
+
+    def __init__(self, scale: float, tau: float = 1.0, identity: bool = True) -> None:
+        super().__init__()
+        self.scale = scale
+        self.tau = tau
+        self.identity = identity
+
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Apply the layer to every sequence.
+
+        Args:
+            hidden_states: (B, S, D).
+            attention_mask: (B, S), non-zero at the tokens that count. The others neither push nor are counted; what
+                stands in their own places afterwards has no meaning. None counts all.
+
+        Returns:
+            Tensor of the shape and type of `hidden_states`.
+        """
+        if self.scale == 0:
+            return hidden_states
+        mean = self.weighted_mean(hidden_states, attention_mask)
+        kept = hidden_states * (1 + self.scale) if self.identity else hidden_states
+        return kept - self.scale * mean
+
+    def weighted_mean(self, hidden_states: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Return softmax(n n^T / tau) x: for each token the mean of its sequence, weighted by similarity (B, S, D)."""
+        directions = _normalize(hidden_states)
+        similarity = _single(directions @ directions.transpose(1, 2)) / self.tau  # (B, S, S)
+        if attention_mask is not None:
+            # Not -inf: the softmax of a sequence without any token must not become NaN.
+            similarity = similarity.masked_fill(attention_mask[:, None, :] == 0, torch.finfo(similarity.dtype).min)
+        return similarity.softmax(dim=-1).to(hidden_states.dtype) @ hidden_states
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}, tau={self.tau}, identity={self.identity}"
+
+
+class ContraNormV2(ContraNorm):
+    """The dual form of `ContraNorm`: it pushes the D features of a sequence apart instead of its tokens.
+
+        (1 + scale) x - scale x softmax(n^T n / tau)
+
+    Its D x D matrix costs less than S x S where sequences are longer than the model is wide. Arguments as for
+    `ContraNorm`.
+
+    Source: `ContraNormV2` of the released BERT code (`--use_v2`).
+    """
+
+    def weighted_mean(self, hidden_states: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Return x softmax(n^T n / tau): for each feature the mean of all, weighted by similarity (B, S, D)."""
+        directions = _normalize(hidden_states)
+        if attention_mask is not None:
+            directions = directions.masked_fill(attention_mask[:, :, None] == 0, 0.0)
+        similarity = _single(directions.transpose(1, 2) @ directions) / self.tau  # (B, D, D)
+        return hidden_states @ similarity.softmax(dim=-1).to(hidden_states.dtype)
+
+
+class ContraNormSites(nn.Module):
+    """The eight slots of one transformer layer, by name: each is called as slot(tokens (T, D), layout) -> (T, D).
+
+    Args:
+        config: its `contranorm_sites` say which slots carry a ContraNorm; scale, tau, use_v2, contranorm_identity and
+            contranorm_padding how it works.
+    """
+
+    layer_input: nn.Module
+    context: nn.Module
+    attention_output: nn.Module
+    attention_residual: nn.Module
+    attention_norm: nn.Module
+    ffn_output: nn.Module
+    ffn_residual: nn.Module
+    layer_output: nn.Module
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        for site in SITES:
+            self.add_module(site, _ContraNormSlot(config) if site in config.contranorm_sites else _EmptySlot())
+
+
+class _ContraNormSlot(nn.Module):
+    """A ContraNorm over the sequences of a layout."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        layer = ContraNormV2 if config.use_v2 else ContraNorm
+        identity = config.contranorm_identity
+        if identity is None:
+            identity = config.model_type != "albert"
+        self.norm = layer(config.scale, config.tau, identity)
+        self.count_padding = config.contranorm_padding == "include"
+
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return layout.join(
+            [self.norm(group.of(tokens), None if self.count_padding else group.mask) for group in layout.groups]
+        )
+
+
+class _EmptySlot(nn.Module):
+    """No ContraNorm here: the tokens themselves, not a copy."""
+
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return tokens
+
+
+def _normalize(hidden_states: Tensor) -> Tensor:
+    return F.normalize(_single(hidden_states), dim=-1, eps=1e-12).to(hidden_states.dtype)
+
+
+def _single(tensor: Tensor) -> Tensor:
+    """Half precision as single precision; single and double as they are."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

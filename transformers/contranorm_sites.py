@@ -1,0 +1,126 @@
+"""Where ContraNorm can stand in a transformer layer, and how the released code numbers the places.
+
+Both models have the same eight sites. One layer, read from top to bottom (D is dropout, + the residual sum; ALBERT has
+no dropout after its feed-forward network):
+
+    hidden_states
+         |
+    [layer_input]                 BERT 1   ALBERT 1     the residual below takes the result as well
+         |----------.
+    self-attention  |
+         |          |
+      [context]     |             BERT 2   ALBERT 2     heads merged, before the output dense
+         |          |
+      dense, D      |
+         |          |
+    [attention_output]            BERT 3   ALBERT 3
+         |          |
+         +----------'
+         |
+    [attention_residual]          BERT 7   ALBERT 4     the paper's setting for BERT
+         |
+     LayerNorm
+         |
+    [attention_norm]              BERT 4   ALBERT 5
+         |----------.
+    dense, act,     |
+    dense, D        |
+         |          |
+    [ffn_output]    |             BERT 5   ALBERT 6
+         |          |
+         +----------'
+         |
+    [ffn_residual]                BERT 8   ALBERT 7
+         |
+     LayerNorm
+         |
+    [layer_output]                BERT 6   ALBERT 8
+         |
+    hidden_states of the next layer
+
+This module knows names and numbers only and imports no torch: the command line checks `--pos` with it before anything
+heavy is loaded. The layer itself is in `contranorm.py`.
+"""
+
+from __future__ import annotations
+
+from .utils.errors import ConfigurationError
+
+SITES = (
+    "layer_input",
+    "context",
+    "attention_output",
+    "attention_residual",
+    "attention_norm",
+    "ffn_output",
+    "ffn_residual",
+    "layer_output",
+)
+
+_DESCRIPTIONS = {
+    "layer_input": "before self-attention; the residual also takes the result",
+    "context": "attention context, heads merged, before the output dense",
+    "attention_output": "after the output dense and dropout, before the residual",
+    "attention_residual": "residual sum, before the attention LayerNorm",
+    "attention_norm": "after the attention LayerNorm",
+    "ffn_output": "feed-forward output, before the residual",
+    "ffn_residual": "residual sum, before the final LayerNorm",
+    "layer_output": "after the final LayerNorm",
+}
+
+# Digits of the released code, in the order of SITES. BERT's 7 and 8 were added after 1 to 6 had been numbered.
+_NUMBERS = {
+    "bert": ("1", "2", "3", "7", "4", "5", "8", "6"),
+    "albert": ("1", "2", "3", "4", "5", "6", "7", "8"),
+}
+
+
+def parse_positions(pos: str | int | None, model_type: str) -> tuple[str, ...]:
+    """Translate a position setting into the sites that it switches on, in every layer.
+
+    Args:
+        pos: digits of the model's numbering, combined freely ("17" is 1 and 7; repeats do not matter). None, 0, "0" and
+            "none" mean no site.
+        model_type: "bert" or "albert".
+
+    Returns:
+        Names out of `SITES`, in their order; empty when ContraNorm is off.
+
+    Raises:
+        ConfigurationError: `pos` is anything else, or the model has no numbering; the message holds the table in one
+            line.
+
+    Example:
+        >>> parse_positions("71", "bert")
+        ('layer_input', 'attention_residual')
+        >>> parse_positions("none", "albert")
+        ()
+    """
+    if pos is None:
+        return ()
+    numbers = _numbers_of(model_type)
+    text = str(pos).strip().lower() if isinstance(pos, (str, int)) and not isinstance(pos, bool) else ""
+    if text in ("0", "none"):
+        return ()
+    if not text or not set(text) <= set(numbers):
+        table = ", ".join(f"{number} {site}" for number, site in zip(numbers, SITES, strict=True))
+        raise ConfigurationError(
+            f"pos {pos!r} is not a ContraNorm position of {model_type}: expected 0 or none for the plain model, or "
+            f"digits out of this table, combined freely as in 17: {table}"
+        )
+    return tuple(site for site, number in zip(SITES, numbers, strict=True) if number in text)
+
+
+def positions_table(model_type: str) -> str:
+    """Return the positions of `model_type` as lines of text, one a site, in the order of the layer."""
+    rows = zip(_numbers_of(model_type), SITES, strict=True)
+    lines = [f"  {number}  {site:<19} {_DESCRIPTIONS[site]}" for number, site in rows]
+    return "\n".join([f"Positions of {model_type}, from the top of a layer to its bottom:", *lines])
+
+
+def _numbers_of(model_type: str) -> tuple[str, ...]:
+    if model_type not in _NUMBERS:
+        raise ConfigurationError(
+            f"model type {model_type!r} has no ContraNorm positions: expected one of {', '.join(_NUMBERS)}"
+        )
+    return _NUMBERS[model_type]
