@@ -1,0 +1,259 @@
+"""Read csv, tsv, json, jsonl and parquet files into columns, keeping track of where each row stands in its file.
+
+Nothing is guessed about the content here: values of csv and tsv files stay text ("NA", "null" and "" included), values of
+the other formats keep their types. What a label or a text column is, `glue/own_files.py` decides.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+
+_TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl")
+_SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".parquet")
+
+
+@dataclass
+class RawTable:
+    """The content of a file as columns of equal length.
+
+    Args:
+        path: the file.
+        columns: name of the column to its values; None where a row of a typed format lacks one.
+        is_typed: whether values carry types (json, parquet) or are all text (csv, tsv).
+        lines: line of the file on which each row starts; empty where the format has no lines.
+    """
+
+    path: Path
+    columns: dict[str, list[Any]]
+    is_typed: bool
+    lines: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), []))
+
+    def where(self, index: int) -> str:
+        """Name the place of row `index` (counted from 0) for a message, counting rows from 1 without the header."""
+        return _place(self.path, index + 1, self.lines[index] if self.lines else None)
+
+
+def check_data_path(path: str, name: str) -> None:
+    """Check that `path`, given for the flag `name`, is a readable kind of file that exists.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if _suffix(Path(path)) is None:
+        raise UsageError(f"{name} {path}: unknown extension; expected one of {', '.join(_SUFFIXES)}")
+    if not Path(path).is_file():
+        raise UsageError(f"{name} {path}: {'is not a file' if Path(path).exists() else 'no such file'}")
+
+
+def read_table(path: Path) -> RawTable:
+    """Read a data file of any supported format, chosen by its extension.
+
+    Raises:
+        UsageError: the file cannot be read, or a row is broken (the message has its number).
+    """
+    suffix = _suffix(path)
+    if suffix is None:
+        raise UsageError(f"{path}: unknown extension; expected one of {', '.join(_SUFFIXES)}")
+    kind = suffix.removesuffix(".gz")
+    if kind == ".parquet":
+        return _read_parquet(path)
+    text = _read_text(path)
+    if not text.strip():
+        raise UsageError(f"{path}: the file is empty")
+    if kind == ".csv":
+        return _from_records(path, read_records(path, text, quoted=True, delimiter=","))
+    if kind == ".tsv":
+        return _from_records(path, read_records(path, text, quoted=False, delimiter="\t"))
+    return _from_objects(path, _read_lines(path, text) if kind == ".jsonl" else _read_json(path, text))
+
+
+def read_tsv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, fields) of a tab-separated file without quoting, header included."""
+    return read_records(path, _read_text(path), quoted=False, delimiter="\t")
+
+
+def read_records(path: Path, text: str, *, quoted: bool, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of the first line, fields) for each record that is not an empty line.
+
+    Args:
+        path: where `text` comes from, for messages.
+        text: the whole file; any of the three line ends.
+        quoted: whether double quotes enclose fields (and may hold delimiters and line ends); otherwise they are literal.
+        delimiter: what stands between two fields.
+    """
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+    number, line = 0, 1
+    while True:
+        try:
+            with _long_fields():
+                record = next(reader, None)
+        except csv.Error as error:
+            raise UsageError(f"{_place(path, number, line)}: broken row ({error})") from None
+        if record is None:
+            return
+        if record:
+            yield line, record
+            number += 1
+        line = reader.line_num + 1
+
+
+def _suffix(path: Path) -> str | None:
+    name = path.name.lower()
+    return next((suffix for suffix in sorted(_SUFFIXES, key=len, reverse=True) if name.endswith(suffix)), None)
+
+
+def _place(path: Path, row: int, line: int | None) -> str:
+    if row == 0:
+        return f"{path}, header"
+    return f"{path}, row {row}" + (f" (line {line})" if line is not None else "")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            data = gzip.decompress(data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UsageError(f"{path}: not a complete gzip file ({error})") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}, line {line}: not valid UTF-8 (byte 0x{error.object[error.start]:02x} at offset {error.start}); "
+            "convert the file to UTF-8"
+        ) from None
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Lift the csv module's limit of 128 KiB a field, which is global, for one read."""
+    before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _from_records(path: Path, records: Iterator[tuple[int, list[str]]]) -> RawTable:
+    _, header = next(records)
+    doubled = {name for name in header if header.count(name) > 1}
+    if doubled:
+        raise UsageError(f"{path}, header: column {min(doubled)!r} stands there twice")
+    rows, lines = [], []
+    for number, (line, row) in enumerate(records, 1):
+        if len(row) != len(header):
+            raise UsageError(
+                f"{_place(path, number, line)}: broken row with {len(row)} fields, but the header has {len(header)} "
+                f"({', '.join(header)})"
+            )
+        rows.append(row)
+        lines.append(line)
+    if not rows:
+        raise UsageError(f"{path}: no rows, only a header")
+    columns = {name: list(values) for name, values in zip(header, zip(*rows, strict=True), strict=True)}
+    return RawTable(path, columns, is_typed=False, lines=lines)
+
+
+def _read_lines(path: Path, text: str) -> Iterator[tuple[int | None, Any]]:
+    """Yield (line number, value) of JSON lines. Only a line feed ends a line: U+2028 may stand in a string."""
+    row = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            row += 1
+            try:
+                yield number, json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise UsageError(f"{_place(path, row, number)}: broken row, not valid JSON ({error})") from None
+
+
+def _read_json(path: Path, text: str) -> Iterable[tuple[int | None, Any]]:
+    """Return the rows of a .json file: an array, {"data": [...]} as datasets writes it, or lines."""
+    start = len(text) - len(text.lstrip())
+    if text[start] == "[":
+        return _read_array(path, text, start)
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return _read_lines(path, text)
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
+        return ((None, row) for row in value["data"])
+    return _read_lines(path, json.dumps(value))
+
+
+def _read_array(path: Path, text: str, start: int) -> Iterator[tuple[int | None, Any]]:
+    """Yield the items of the array at `start` one by one, so that a broken one can be named by its number."""
+    decoder = json.JSONDecoder()
+    position, row, needs_comma = start + 1, 1, False
+    try:
+        while True:
+            position = _skip_space(text, position)
+            if text[position : position + 1] == "]" and (needs_comma or row == 1):
+                break
+            if needs_comma:
+                if text[position : position + 1] != ",":
+                    raise json.JSONDecodeError("Expecting ',' or ']'", text, position)
+                position = _skip_space(text, position + 1)
+            value, position = decoder.raw_decode(text, position)
+            yield None, value
+            row, needs_comma = row + 1, True
+        if text[position + 1 :].strip():
+            raise json.JSONDecodeError("Extra data after the array", text, position + 1)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UsageError(f"{_place(path, row, None)}: broken row, not valid JSON ({error})") from None
+
+
+def _skip_space(text: str, position: int) -> int:
+    while text[position : position + 1] in (" ", "\n", "\r", "\t"):
+        position += 1
+    return position
+
+
+def _from_objects(path: Path, rows: Iterable[tuple[int | None, Any]]) -> RawTable:
+    objects: list[dict[str, Any]] = []
+    lines: list[int] = []
+    names: dict[str, None] = {}
+    for row, (line, value) in enumerate(rows, 1):
+        if not isinstance(value, dict):
+            raise UsageError(
+                f"{_place(path, row, line)}: broken row, expected an object such as "
+                f'{{"sentence": "...", "label": 1}} but found {type(value).__name__}'
+            )
+        names.update(dict.fromkeys(value))
+        objects.append(value)
+        if line is not None:
+            lines.append(line)
+    if not objects:
+        raise UsageError(f"{path}: no rows")
+    return RawTable(path, {name: [item.get(name) for item in objects] for name in names}, is_typed=True, lines=lines)
+
+
+def _read_parquet(path: Path) -> RawTable:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UsageError(f"{path}: not a readable parquet file ({' '.join(str(error).split())})") from None
+    if not table.num_rows:
+        raise UsageError(f"{path}: no rows")
+    return RawTable(path, {name: table.column(name).to_pylist() for name in table.column_names}, is_typed=True)
