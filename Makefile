@@ -1,0 +1,50 @@
+# `make` lists the targets. The environments are rebuilt when their requirements change.
+
+# The Python that the environments are made from, 3.10 or newer: make demo PYTHON=python3.12
+PYTHON ?= python3
+# Processes that the tests run in, and further arguments: make test WORKERS=0 PYTEST_ARGS="-m 'not slow' -k tokenizer"
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+RUN := .venv/bin/python
+DEV := .venv-dev/bin/python
+SCRIPTS := $(wildcard *.sh) .ci/run
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed ## fine-tune a tiny BERT with ContraNorm on built-in data (about a minute, no network)
+	$(RUN) run_glue_no_trainer.py --pos 7 --scale 0.005
+
+test: .venv-dev/installed ## run all tests
+	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+lint: .venv-dev/installed ## check style and format of the Python files and the shell scripts
+	$(DEV) -m ruff check .
+	$(DEV) -m ruff format --check .
+	.venv-dev/bin/shellcheck $(SCRIPTS)
+
+types: .venv-dev/installed ## check the types
+	$(DEV) -m mypy
+
+clean: ## delete the environments and caches; output/ and outlog/ stay
+	rm -rf .venv .venv-dev .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: requirements.txt
+	$(call make_environment,.venv,requirements.txt)
+
+.venv-dev/installed: requirements.txt requirements-dev.txt
+	$(call make_environment,.venv-dev,requirements-dev.txt)
+
+# $(1): folder of the environment, $(2): requirements file. The stamp comes last, so an interrupted install starts again.
+define make_environment
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	echo "Python 3.10 or newer is needed, and $(PYTHON) is not: name another one with make PYTHON=..." >&2; exit 1; }
+$(PYTHON) -m venv --clear $(1)
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
+@touch $(1)/installed
+endef
