@@ -134,5 +134,7 @@ def find_task(name: str) -> Task:
     """
     task = GLUE_TASKS.get(name.lower().replace("-", "").replace("_", ""))
     if task is None:
-        raise UsageError(f"unknown task {name!r}: expected one of {', '.join(GLUE_TASKS)}, or own data with --train_file")
+        raise UsageError(
+            f"unknown task {name!r}: expected one of {', '.join(GLUE_TASKS)}, or own data with --train_file"
+        )
     return task
