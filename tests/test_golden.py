@@ -79,4 +79,6 @@ def test_layer_agrees_with_the_released_code(case):
     torch.testing.assert_close(y.detach(), torch.tensor(case["y"], dtype=dtype), rtol=tolerance, atol=tolerance)
     if "grad_x_of_half_sum_y2" in case:
         (y.square().sum() / 2).backward()
-        torch.testing.assert_close(x.grad, torch.tensor(case["grad_x_of_half_sum_y2"], dtype=dtype), rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(
+            x.grad, torch.tensor(case["grad_x_of_half_sum_y2"], dtype=dtype), rtol=1e-9, atol=1e-12
+        )

@@ -1,4 +1,6 @@
-"""Padding-free execution is the same function: unpadded against padded, alone against batched, and what the layers see."""
+"""Padding-free execution is the same function: unpadded against padded, alone against batched, and what the layers
+see.
+"""
 
 import pytest
 import tiny
@@ -101,20 +103,54 @@ def test_linear_layers_see_real_tokens_only(model_type):
     layer = model.bert.encoder.layer[0] if model_type == "bert" else model.albert.encoder.layers()[0]
     intermediate = layer.intermediate.dense if model_type == "bert" else layer.ffn
     intermediate.register_forward_hook(lambda module, inputs, output: rows.append(tuple(inputs[0].shape)))
-    model(**tiny.ragged_batch([7, 3, 12, 5], 20))
+    model.base_model(**tiny.ragged_batch([7, 3, 12, 5], 20))
     assert set(rows) == {(7 + 3 + 12 + 5, 24)}
+
+
+@DUAL_FORMS
+@pytest.mark.parametrize("pos", tiny.POSITIONS)
+@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("unpad_inputs", [True, False], ids=["unpadded", "padded"])
+def test_last_layer_computes_the_same_from_less(model_type, pos, use_v2, unpad_inputs):
+    """Asking for hidden states makes the last layer compute every token; the logits are the same."""
+    model = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2, unpad_inputs=unpad_inputs)
+    batch = tiny.ragged_batch([7, 0, 12, 5], 14)
+    whole = model(**batch, output_hidden_states=True).logits
+    torch.testing.assert_close(model(**batch).logits, whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "pos", "rows"),
+    [("bert", "0", 3), ("bert", "1", 3), ("bert", "2", 3), ("bert", "7", 3), ("bert", "4", 3), ("bert", "5", 22)]
+    + [("albert", "0", 3), ("albert", "4", 3), ("albert", "5", 3), ("albert", "6", 22), ("albert", "7", 22)],
+)
+def test_last_layer_computes_only_what_is_read(model_type, pos, rows):
+    """Behind the last position that looks at whole sequences, only the first token of each row goes through the FFN."""
+    model = tiny.model(model_type, pos=pos, scale=0.3)
+    layer = model.bert.encoder.layer[-1] if model_type == "bert" else model.albert.encoder.layers()[-1]
+    seen = []
+    ffn = layer.intermediate.dense if model_type == "bert" else layer.ffn
+    ffn.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[0]))
+    model(**tiny.ragged_batch([7, 3, 12], 20))
+    assert seen[-1] == rows
 
 
 def test_layout_groups_sequences_of_one_length():
     lengths, width = [4, 2, 4, 0, 1, 2], 6
     mask = tiny.ragged_batch(lengths, width)["attention_mask"]
     layout = unpadded_layout(mask)
-    assert [(group.count, group.length, group.mask) for group in layout.groups] == [(1, 1, None), (2, 2, None), (2, 4, None)]
+    assert [(group.count, group.length, group.mask) for group in layout.groups] == [
+        (1, 1, None),
+        (2, 2, None),
+        (2, 4, None),
+    ]
     values = torch.arange(len(lengths) * width, dtype=torch.float64).view(-1, width, 1) + 1
     tokens = layout.flatten(values)
     assert tokens.shape == (sum(lengths), 1)
     torch.testing.assert_close(layout.restore(tokens), values * mask[..., None])
-    torch.testing.assert_close(layout.select_first(tokens)[:, 0], values[:, 0, 0] * torch.tensor([1, 1, 1, 0, 1, 1.0]).double())
+    torch.testing.assert_close(
+        layout.select_first(tokens)[:, 0], values[:, 0, 0] * torch.tensor([1, 1, 1, 0, 1, 1.0]).double()
+    )
     torch.testing.assert_close(layout.join([group.of(tokens) for group in layout.groups]), tokens)
 
 

@@ -123,6 +123,11 @@ class ContraNormSites(nn.Module):
         super().__init__()
         for site in SITES:
             self.add_module(site, _ContraNormSlot(config) if site in config.contranorm_sites else _EmptySlot())
+        self.last_site = config.contranorm_sites[-1] if config.contranorm_sites else None
+
+    def end_by(self, site: str) -> bool:
+        """Whether no ContraNorm follows `site` in the layer, so that nothing behind it looks at whole sequences."""
+        return self.last_site is None or SITES.index(self.last_site) <= SITES.index(site)
 
 
 class _ContraNormSlot(nn.Module):

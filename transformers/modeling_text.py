@@ -55,6 +55,7 @@ class TextClassifier(PreTrainedModel):
             output_attentions,
             output_hidden_states,
             return_dict=True,
+            output_last_hidden_state=False,
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))
         output = SequenceClassifierOutput(
@@ -94,6 +95,7 @@ class TextModel(PreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        output_last_hidden_state: bool = True,
     ) -> BaseModelOutputWithPooling | tuple[Tensor, ...]:
         """Encode a batch.
 
@@ -104,6 +106,8 @@ class TextModel(PreTrainedModel):
             position_ids: (B, S) or (1, S); None counts from 0.
             output_attentions, output_hidden_states: return them for every layer; None as the configuration says.
             return_dict: False returns a tuple; None as the configuration says.
+            output_last_hidden_state: False leaves it out, so that the last layer computes only what the pooler reads; for
+                who wants nothing but `pooler_output`.
 
         Returns:
             last_hidden_state (B, S, D), pooler_output (B, D); hidden_states, L + 1 of (B, S, D), and attentions, L of
@@ -122,10 +126,12 @@ class TextModel(PreTrainedModel):
             config, input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, output_attentions
         )
         layout = inputs.layout
-        encoded = self.encoder(self.embeddings(inputs), layout, output_attentions, output_hidden_states)
+        first_only = not (output_last_hidden_state or output_hidden_states or output_attentions)
+        encoded = self.encoder(self.embeddings(inputs), layout, output_attentions, output_hidden_states, first_only)
+        first_tokens = encoded.tokens if first_only else layout.select_first(encoded.tokens)
         output = BaseModelOutputWithPooling(
-            last_hidden_state=layout.restore(encoded.tokens),
-            pooler_output=None if self.pooler is None else self.pool(layout.select_first(encoded.tokens)),
+            last_hidden_state=layout.restore(encoded.tokens) if output_last_hidden_state else None,
+            pooler_output=None if self.pooler is None else self.pool(first_tokens),
             hidden_states=encoded.hidden_states,
             attentions=encoded.attentions,
         )

@@ -84,11 +84,18 @@ class AlbertEncoder(nn.Module):
         self.gradient_checkpointing = False
 
     def forward(
-        self, tokens: Tensor, layout: TokenLayout, output_attentions: bool = False, output_hidden_states: bool = False
+        self,
+        tokens: Tensor,
+        layout: TokenLayout,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+        first_only: bool = False,
     ) -> EncoderOutput:
         tokens = self.embedding_hidden_mapping_in(tokens)
         checkpointing = self.gradient_checkpointing and self.training
-        encoded = run_layers(self.layers(), tokens, layout, output_attentions, output_hidden_states, checkpointing)
+        encoded = run_layers(
+            self.layers(), tokens, layout, output_attentions, output_hidden_states, first_only, checkpointing
+        )
         if encoded.hidden_states is None:
             return encoded
         # A group counts as one layer, however many it holds.
@@ -121,25 +128,33 @@ class AlbertLayer(nn.Module):
         self.contranorm = ContraNormSites(config)
 
     def forward(
-        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool = False
+        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool = False, first_only: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None."""
+        """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None.
+
+        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they matter.
+        """
         contranorm, attention = self.contranorm, self.attention
 
         hidden_states = contranorm.layer_input(hidden_states, layout)
         context, probabilities = attention(hidden_states, layout, output_attentions)
         context = contranorm.context(context, layout)
+        if first_only and contranorm.end_by("context"):
+            layout, context, hidden_states = layout.keep_first(context, hidden_states)
         update = attention.output_dropout(attention.dense(context))
         update = contranorm.attention_output(update, layout)
         hidden_states = contranorm.attention_residual(update + hidden_states, layout)
         hidden_states = attention.LayerNorm(hidden_states)
         hidden_states = contranorm.attention_norm(hidden_states, layout)
+        if first_only and contranorm.end_by("attention_norm"):
+            layout, hidden_states = layout.keep_first(hidden_states)
 
         update = self.ffn_output(self.activation(self.ffn(hidden_states)))
         update = contranorm.ffn_output(update, layout)
         hidden_states = contranorm.ffn_residual(update + hidden_states, layout)
         hidden_states = self.full_layer_layer_norm(hidden_states)
-        return contranorm.layer_output(hidden_states, layout), probabilities
+        hidden_states = contranorm.layer_output(hidden_states, layout)
+        return layout.select_first(hidden_states) if first_only else hidden_states, probabilities
 
 
 class AlbertAttention(SelfAttention):

@@ -79,10 +79,17 @@ class BertEncoder(nn.Module):
         self.gradient_checkpointing = False
 
     def forward(
-        self, tokens: Tensor, layout: TokenLayout, output_attentions: bool = False, output_hidden_states: bool = False
+        self,
+        tokens: Tensor,
+        layout: TokenLayout,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+        first_only: bool = False,
     ) -> EncoderOutput:
         checkpointing = self.gradient_checkpointing and self.training
-        return run_layers(self.layer, tokens, layout, output_attentions, output_hidden_states, checkpointing)
+        return run_layers(
+            self.layer, tokens, layout, output_attentions, output_hidden_states, first_only, checkpointing
+        )
 
 
 class BertLayer(nn.Module):
@@ -96,25 +103,33 @@ class BertLayer(nn.Module):
         self.contranorm = ContraNormSites(config)
 
     def forward(
-        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool = False
+        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool = False, first_only: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None."""
+        """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None.
+
+        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they matter.
+        """
         contranorm, attention = self.contranorm, self.attention
 
         hidden_states = contranorm.layer_input(hidden_states, layout)
         context, probabilities = attention.self(hidden_states, layout, output_attentions)
         context = contranorm.context(context, layout)
+        if first_only and contranorm.end_by("context"):
+            layout, context, hidden_states = layout.keep_first(context, hidden_states)
         update = attention.output.dropout(attention.output.dense(context))
         update = contranorm.attention_output(update, layout)
         hidden_states = contranorm.attention_residual(update + hidden_states, layout)
         hidden_states = attention.output.LayerNorm(hidden_states)
         hidden_states = contranorm.attention_norm(hidden_states, layout)
+        if first_only and contranorm.end_by("attention_norm"):
+            layout, hidden_states = layout.keep_first(hidden_states)
 
         update = self.output.dropout(self.output.dense(self.intermediate(hidden_states)))
         update = contranorm.ffn_output(update, layout)
         hidden_states = contranorm.ffn_residual(update + hidden_states, layout)
         hidden_states = self.output.LayerNorm(hidden_states)
-        return contranorm.layer_output(hidden_states, layout), probabilities
+        hidden_states = contranorm.layer_output(hidden_states, layout)
+        return layout.select_first(hidden_states) if first_only else hidden_states, probabilities
 
 
 class BertAttention(nn.Module):
