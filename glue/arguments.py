@@ -1,17 +1,16 @@
-"""The command line: one dataclass with a field per flag, whose notes become the grouped `--help`.
+"""The settings of a run: one dataclass with a field per flag, whose notes become the grouped `--help`.
 
-`RunArguments` checks everything that can be known without opening a file's content or loading a model, so that a mistake
-ends in one line before anything is read or written. Nothing heavy is imported: `--help` answers at once.
+`RunArguments` checks everything that can be known without opening a file's content or loading a model, so that a
+mistake ends in one line before anything is read or written. Nothing heavy is imported: `--help` answers at once.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_type_hints
 
+from .command_line import build_parser, flag
 from .errors import UsageError
 from .readers import check_data_path
 from .tasks import GLUE_TASKS, Task, find_task
@@ -22,17 +21,12 @@ SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant
 _GROUPS = {
     "data": "what to train and evaluate on; nothing named here or under 'model' runs the built-in demo",
     "model": "where to start from",
-    "ContraNorm": "each knob: the command line, else the checkpoint's config, else the paper's setting (pos 7, scale 0.005)",
+    "ContraNorm": "from the command line, else the checkpoint's config, else the paper (pos 7, scale 0.005)",
     "what to do": "training and evaluation, unless a switch says otherwise",
     "training": "the paper's recipe is: batch 32, 5 epochs, learning rate 2e-5, linear decay, no warm-up, seed 2021",
     "evaluation and checkpoints": "scores are computed after every epoch",
     "output": "what is kept of the run",
 }
-
-
-def flag(group: str, help: str, default: Any = None, **options: Any) -> Any:
-    """Return a dataclass field that is also a flag; `options` go to `ArgumentParser.add_argument`."""
-    return field(default=default, metadata={"group": group, "help": help, "options": options})
 
 
 def _checkpointing_steps(text: str) -> int | str:
@@ -61,8 +55,8 @@ class RunArguments:
     task_name: str | None = flag("data", f"GLUE task: {', '.join(GLUE_TASKS)}", metavar="TASK")
     data_dir: str | None = flag(
         "data",
-        "folder with GLUE on disk: TASK/SPLIT.jsonl, .jsonl.gz or .parquet, or the official folders (CoLA/train.tsv ...); "
-        "without it the environment variable GLUE_DATA_DIR, then the Hub's nyu-mll/glue or its cache",
+        "folder with GLUE on disk: TASK/SPLIT.jsonl, .jsonl.gz or .parquet, or the official folders (CoLA/train.tsv "
+        "...); without it the environment variable GLUE_DATA_DIR, then the Hub's nyu-mll/glue or its cache",
         metavar="DIR",
     )
     train_file: str | None = flag(
@@ -72,9 +66,7 @@ class RunArguments:
     )
     validation_file: str | None = flag("data", "own validation data", metavar="FILE")
     test_file: str | None = flag("data", "own data to predict with --do_predict; needs no labels", metavar="FILE")
-    demo: bool = flag(
-        "data", "use the built-in miniature GLUE (needs no network); --task_name picks one of the nine", False
-    )
+    demo: bool = flag("data", "use the built-in miniature GLUE (no network); --task_name picks one of the nine", False)
     max_length: int = flag("data", "longest input in tokens; what is longer is cut", 128, metavar="N")
     pad_to_max_length: bool = flag("data", "pad every input to --max_length instead of to its batch's longest", False)
     max_train_samples: int | None = flag("data", "use only the first N training rows", metavar="N")
@@ -94,23 +86,21 @@ class RunArguments:
 
     pos: str | None = flag(
         "ContraNorm",
-        "where in each layer: digits of the model's numbering (BERT 1-8, ALBERT 1-8), combined as in 17; 0 or none: nowhere",
+        "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere",
         metavar="POS",
     )
-    scale: float | None = flag(
-        "ContraNorm", "how strongly; 0 is the plain model, a negative scale attracts", metavar="X"
-    )
+    scale: float | None = flag("ContraNorm", "how strongly; 0 is the plain model, below 0 it attracts", metavar="X")
     tau: float | None = flag("ContraNorm", "temperature of the softmax (above 0; 1 in the paper)", metavar="X")
     use_v2: bool | None = flag("ContraNorm", "ContraNormV2, across features instead of tokens (BERT)")
     contranorm_padding: str | None = flag(
         "ContraNorm",
-        "'exclude' ignores padding, so that a row's result does not depend on its batch; 'include' is the released code's way",
+        "exclude: padding has no influence on a row's result; include: it has, as in the released code",
         choices=("exclude", "include"),
     )
 
     do_train: bool | None = flag(
         "what to do",
-        "train. Once a --do_train or --do_eval is given, only what is given is done; --no-... takes one away",
+        "train. Once --do_train or --do_eval is given, only what is given is done; --no-... takes one away",
     )
     do_eval: bool | None = flag("what to do", "evaluate: after each epoch, or once where nothing is trained")
     do_predict: bool = flag("what to do", "also predict the test split, as GLUE submission files", False)
@@ -130,9 +120,7 @@ class RunArguments:
     )
     num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, metavar="N")
     warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, metavar="X")
-    max_grad_norm: float | None = flag(
-        "training", "clip the gradient to this norm; 0 or left out: no clipping", metavar="X"
-    )
+    max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", metavar="X")
     label_smoothing: float = flag("training", "label smoothing of the cross-entropy (0 to below 1)", 0.0, metavar="X")
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
     mixed_precision: str | None = flag(
@@ -172,7 +160,7 @@ class RunArguments:
     )
     overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
     pred_dir: str | None = flag(
-        "output", "folder for --do_predict; default: predictions/ in --output_dir", metavar="DIR"
+        "output", "folder of the predictions; left out: predictions/ in --output_dir", metavar="DIR"
     )
     logging_steps: int = flag("output", "print the training loss every N updates", 50, metavar="N")
     with_tracking: bool = flag("output", "send losses and scores to an experiment tracker", False)
@@ -197,7 +185,7 @@ class RunArguments:
 
     @property
     def uses_demo_data(self) -> bool:
-        """Whether the data are the built-in miniature GLUE: asked for, nothing else named, or the demo's model alone."""
+        """Whether the data are the built-in miniature GLUE: asked for, nothing named, or the demo's model alone."""
         if self.demo:
             return True
         names_data = self.uses_own_files or self.data_dir
@@ -376,38 +364,6 @@ _BOUNDS: dict[str, tuple[float, float | None, bool]] = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and one line: the usage of seventy flags would bury it."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def build_parser(prog: str = "run_glue_no_trainer.py") -> argparse.ArgumentParser:
-    """Return the parser; its namespace holds only the flags that were given."""
-    parser = _Parser(
-        prog=prog,
-        usage="%(prog)s [--model_name_or_path NAME] [--task_name TASK | --train_file FILE] [--pos POS] [--scale X] [...]",
-        description="Fine-tune BERT or ALBERT with ContraNorm on a GLUE task or on own files.",
-        epilog="Nothing but --pos and --scale: the built-in demo, which needs no network.",
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    groups = {title: parser.add_argument_group(title, note) for title, note in _GROUPS.items()}
-    hints = get_type_hints(RunArguments)
-    for item in fields(RunArguments):
-        options: dict[str, Any] = dict(item.metadata["options"])
-        kinds = get_args(hints[item.name]) or (hints[item.name],)
-        if bool in kinds:
-            options["action"] = argparse.BooleanOptionalAction if type(None) in kinds else "store_true"
-        else:
-            options.setdefault("type", kinds[0])
-        help = item.metadata["help"].replace("%", "%%")
-        if item.default is not MISSING and item.default not in (None, False):
-            help += f" (default: {item.default})"
-        groups[item.metadata["group"]].add_argument(f"--{item.name}", help=help, **options)
-    return parser
-
-
 def parse_args(argv: list[str] | None = None) -> RunArguments:
     """Read the command line.
 
@@ -420,7 +376,14 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
     Raises:
         SystemExit: status 2 and one line on stderr for a wrong command line, status 0 after `--help`.
     """
-    parser = build_parser()
+    parser = build_parser(
+        RunArguments,
+        _GROUPS,
+        prog="run_glue_no_trainer.py",
+        usage="%(prog)s [--model_name_or_path NAME] [--task_name TASK | --train_file FILE] [--pos POS] [--scale X] ...",
+        description="Fine-tune BERT or ALBERT with ContraNorm on a GLUE task or on own files.",
+        epilog="Nothing but --pos and --scale runs the built-in demo, which needs no network.",
+    )
     given = vars(parser.parse_args(argv))
     try:
         args = RunArguments(**given)

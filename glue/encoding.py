@@ -123,7 +123,7 @@ def encode(
         table: the rows; labels as `Table` has them.
         task: which columns hold text, and whether labels are classes or numbers.
         tokenizer: a tokenizer with Hugging Face's call signature.
-        max_length: longest row in tokens, special tokens included; longer ones are cut (the longer text of a pair first).
+        max_length: longest row in tokens, special tokens included; longer ones are cut, of a pair the longer text first.
         pad_to_max_length: pad every row to `max_length` when it is read.
 
     Returns:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class UsageError(Exception):
-    """A flag, a file or the data is wrong; the message is one readable line: the value, what was expected, what to do."""
+    """A flag, a file or the data is wrong; the message is one line: the value, what was expected, what to do."""

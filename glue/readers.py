@@ -1,7 +1,7 @@
 """Read csv, tsv, json, jsonl and parquet files into columns, keeping track of where each row stands in its file.
 
-Nothing is guessed about the content here: values of csv and tsv files stay text ("NA", "null" and "" included), values of
-the other formats keep their types. What a label or a text column is, `glue/own_files.py` decides.
+Nothing is guessed about the content here: values of csv and tsv files stay text ("NA", "null" and "" included), values
+of the other formats keep their types. What a label or a text column is, `glue/own_files.py` decides.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def read_records(path: Path, text: str, *, quoted: bool, delimiter: str) -> Iter
     Args:
         path: where `text` comes from, for messages.
         text: the whole file; any of the three line ends.
-        quoted: whether double quotes enclose fields (and may hold delimiters and line ends); otherwise they are literal.
+        quoted: whether double quotes enclose fields, which may hold delimiters and line ends; else they are literal.
         delimiter: what stands between two fields.
     """
     quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE

@@ -1,7 +1,7 @@
 """The nine GLUE tasks as records: columns, label words in id order, metrics and splits. Imports nothing heavy.
 
-Names, columns and label ids are those of the Hub's `nyu-mll/glue`. A run on the user's own files has a record of the same
-kind, with the name `OWN_FILES` (see `glue/own_files.py`).
+Names, columns and label ids are those of the Hub's `nyu-mll/glue`. A run on the user's own files has a record of the
+same kind, with the name `OWN_FILES` (see `glue/own_files.py`).
 """
 
 from __future__ import annotations
