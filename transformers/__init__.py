@@ -1,0 +1,73 @@
+"""A lean library with Hugging Face's names: BERT and ALBERT with ContraNorm, their checkpoints and tokenizers.
+
+Importing it loads nothing else; every public name is loaded from its module when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import sys
+from typing import Any
+
+__version__ = "0.1.0+contranorm"
+
+_NAMES_OF_MODULES = {
+    "configuration_utils": ("PretrainedConfig",),
+    "contranorm": ("ContraNorm", "ContraNormV2"),
+    "data": ("DataCollatorWithPadding", "default_data_collator"),
+    "modeling_outputs": ("BaseModelOutput", "BaseModelOutputWithPooling", "ModelOutput", "SequenceClassifierOutput"),
+    "modeling_utils": ("PreTrainedModel",),
+    "models.albert.configuration_albert": ("AlbertConfig",),
+    "models.albert.modeling_albert": ("AlbertForSequenceClassification", "AlbertModel"),
+    "models.albert.tokenization_albert_fast": ("AlbertTokenizer", "AlbertTokenizerFast"),
+    "models.auto.configuration_auto": ("AutoConfig",),
+    "models.auto.modeling_auto": ("AutoModel", "AutoModelForSequenceClassification"),
+    "models.auto.tokenization_auto": ("AutoTokenizer",),
+    "models.bert.configuration_bert": ("BertConfig",),
+    "models.bert.modeling_bert": ("BertForSequenceClassification", "BertModel"),
+    "models.bert.tokenization_bert_fast": ("BertTokenizer", "BertTokenizerFast"),
+    "optimization": (
+        "get_constant_schedule",
+        "get_constant_schedule_with_warmup",
+        "get_cosine_schedule_with_warmup",
+        "get_cosine_with_hard_restarts_schedule_with_warmup",
+        "get_linear_schedule_with_warmup",
+        "get_polynomial_decay_schedule_with_warmup",
+        "get_scheduler",
+    ),
+    "tokenization_utils_base": ("BatchEncoding", "PreTrainedTokenizerBase"),
+    "tokenization_utils_fast": ("PreTrainedTokenizerFast",),
+    "trainer_utils": ("SchedulerType", "set_seed"),
+    "utils": ("CheckpointError", "ConfigurationError", "logging"),
+}
+_MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_MODULE_OF_NAME)]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name in _MODULE_OF_NAME:
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF_NAME[name]}"), name)
+        globals()[name] = value
+        return value
+    # `from transformers import x` asks for the attribute before it tries the module of that name, and would bury this
+    # message under one of its own if it were an AttributeError; hasattr and getattr expect exactly that error.
+    asked_by_import = sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap"
+    if asked_by_import and not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is None:
+        raise ImportError(_not_here(name), name=__name__, path=__file__)
+    raise AttributeError(_not_here(name), name=name, obj=sys.modules[__name__])
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _not_here(name: str) -> str:
+    close = difflib.get_close_matches(name, _MODULE_OF_NAME, n=3)
+    hint = f" Closest: {', '.join(close)}." if close else ""
+    return (
+        f"{name!r} is not in this lean `transformers` library ({__file__}), which stands in for the one from PyPI.{hint} "
+        f"It has: {', '.join(sorted(_MODULE_OF_NAME))}"
+    )

@@ -1,0 +1,420 @@
+"""The configuration that all models share; mirrors Hugging Face's `PretrainedConfig` and adds the settings of ContraNorm.
+
+A configuration is checked when it is built, so that a model never sees a value that it cannot honour. Keys that no
+class here knows are attributes like any other and stay in the file through a load and a save.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import json
+import math
+import os
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .contranorm_sites import parse_positions
+from .utils import logging
+from .utils.errors import ConfigurationError
+from .utils.files import make_folder, read_json, write_whole
+from .utils.hub import HUB_ARGUMENTS, resolve_file
+
+logger = logging.get_logger(__name__)
+
+CONFIG_NAME = "config.json"
+PADDING_RULES = ("exclude", "include")
+
+# What the stock library has and this one has not: the key, and the only values that mean "not used".
+_UNSUPPORTED = {
+    "is_decoder": (False, None),
+    "is_encoder_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "pruned_heads": ({}, None),
+    "position_embedding_type": ("absolute", None),
+}
+
+ConfigType = TypeVar("ConfigType", bound="PretrainedConfig")
+
+
+class PretrainedConfig:
+    """Settings of a model, read from and written to config.json.
+
+    Args:
+        num_labels: int, size of the classifier; default 2, or the number of entries in `id2label`.
+        id2label, label2id: dicts between label ids (0, 1, ...) and names; default LABEL_0, LABEL_1, ...
+        problem_type: "regression", "single_label_classification", "multi_label_classification", or None to infer.
+        output_attentions, output_hidden_states, return_dict: defaults of a forward's arguments of these names.
+        dtype, torch_dtype: name of the type that the weights were saved in, such as "float16"; two names for one value.
+        architectures: list of str, classes that the weights were saved from.
+        pad_token_id, bos_token_id, eos_token_id: int or None.
+        pos: str or int, digits of ContraNorm's positions, "0" or "none" for none; default "7".
+        scale: float, ContraNorm's strength; default 0, which is the plain model.
+        tau: float above 0, ContraNorm's temperature; default 1.
+        use_v2: bool, compare features instead of tokens; default False.
+        center: bool, kept for released checkpoints, without effect.
+        contranorm_padding: "exclude" (default) or "include" padding tokens in ContraNorm.
+        contranorm_identity: bool, add `scale` times the input back; None (default) is the model's own choice.
+        unpad_inputs: bool, compute on real tokens only; default True. The result is the same.
+        **kwargs: any other key, kept as an attribute.
+
+    Raises:
+        ConfigurationError: a value is wrong, or asks for something that this library does not have.
+
+    Example:
+        >>> config = PretrainedConfig(id2label={"0": "no", "1": "yes", "2": "maybe"}, house="red")
+        >>> config.num_labels, config.id2label[2], config.label2id["yes"], config.house
+        (3, 'maybe', 1, 'red')
+    """
+
+    model_type: str = ""
+
+    # Set by the classes of the models.
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    hidden_act: str
+    hidden_dropout_prob: float
+    attention_probs_dropout_prob: float
+    max_position_embeddings: int
+    type_vocab_size: int
+    initializer_range: float = 0.02
+    layer_norm_eps: float
+
+    def __init__(
+        self,
+        *,
+        num_labels: int | None = None,
+        id2label: dict[Any, str] | None = None,
+        label2id: dict[str, int] | None = None,
+        problem_type: str | None = None,
+        output_attentions: bool = False,
+        output_hidden_states: bool = False,
+        return_dict: bool = True,
+        dtype: Any = None,
+        torch_dtype: Any = None,
+        architectures: list[str] | None = None,
+        pad_token_id: int | None = None,
+        bos_token_id: int | None = None,
+        eos_token_id: int | None = None,
+        pos: str | int | None = "7",
+        scale: float = 0.0,
+        tau: float = 1.0,
+        use_v2: bool = False,
+        center: bool = False,
+        contranorm_padding: str = "exclude",
+        contranorm_identity: bool | None = None,
+        unpad_inputs: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self.problem_type = problem_type
+        self.output_attentions = output_attentions
+        self.output_hidden_states = output_hidden_states
+        self.return_dict = return_dict
+        self.dtype = _dtype_name(dtype if torch_dtype is None else torch_dtype)
+        self.architectures = architectures
+        self.pad_token_id = pad_token_id
+        self.bos_token_id = bos_token_id
+        self.eos_token_id = eos_token_id
+        self._set_labels(num_labels, id2label, label2id)
+
+        if self.model_type:
+            parse_positions(pos, self.model_type)
+        self.pos = "0" if pos is None else str(pos).strip().lower()
+        self.scale = _number("scale", scale)
+        self.tau = _number("tau", tau)
+        if self.tau <= 0:
+            raise ConfigurationError(f"tau {tau!r} is not a temperature: expected a number above 0")
+        if contranorm_padding not in PADDING_RULES:
+            raise ConfigurationError(
+                f"contranorm_padding {contranorm_padding!r}: expected {' or '.join(PADDING_RULES)}"
+            )
+        self.contranorm_padding = contranorm_padding
+        self.use_v2 = _switch("use_v2", use_v2)
+        self.center = _switch("center", center)
+        self.contranorm_identity = contranorm_identity
+        if contranorm_identity is not None:
+            self.contranorm_identity = _switch("contranorm_identity", contranorm_identity)
+        self.unpad_inputs = _switch("unpad_inputs", unpad_inputs)
+
+        self.name_or_path = str(kwargs.pop("name_or_path", None) or kwargs.pop("_name_or_path", None) or "")
+        for key in ("_name_or_path", "_commit_hash", "transformers_version", "model_type", "contranorm_note"):
+            kwargs.pop(key, None)  # written anew, or of no meaning away from where the file was saved
+        for key, value in kwargs.items():
+            if key in _UNSUPPORTED and value not in _UNSUPPORTED[key]:
+                only = f"only {_UNSUPPORTED[key][0]!r} is supported"
+                raise ConfigurationError(
+                    f"{key} {value!r} is not in this library (an encoder for classification): {only}"
+                )
+            if hasattr(type(self), key) and key not in PretrainedConfig.__annotations__:
+                raise ConfigurationError(f"configuration key {key!r} is the name of a method or property: rename it")
+            setattr(self, key, value)
+
+    @property
+    def num_labels(self) -> int:
+        """Number of labels; setting it renames them LABEL_0, LABEL_1, ... if the number changes."""
+        return len(self.id2label)
+
+    @num_labels.setter
+    def num_labels(self, num_labels: int) -> None:
+        if num_labels != len(self.id2label):
+            self._set_labels(num_labels, None, None)
+
+    @property
+    def torch_dtype(self) -> str | None:
+        """The older name of `dtype`."""
+        return self.dtype
+
+    @property
+    def contranorm_sites(self) -> tuple[str, ...]:
+        """The sites at which ContraNorm acts, as `parse_positions` names them; empty for the plain model."""
+        return parse_positions(self.pos, self.model_type) if self.scale != 0 else ()
+
+    @classmethod
+    def from_pretrained(
+        cls: type[ConfigType], pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> Any:
+        """Read the configuration of a checkpoint.
+
+        Args:
+            pretrained_model_name_or_path: a folder, a config.json file, or a Hub id.
+            **kwargs: cache_dir, revision, token, local_files_only, force_download and subfolder say where to look (see
+                `resolve_file`); `return_unused_kwargs`; anything else replaces a value of the file.
+
+        Returns:
+            The configuration; with `return_unused_kwargs=True` a pair of it and the arguments that are no setting of it.
+
+        Raises:
+            CheckpointError: the file cannot be found or read.
+            ConfigurationError: a value in it, or given here, is wrong or unknown, or it belongs to another kind of model.
+        """
+        name = os.fspath(pretrained_model_name_or_path)
+        config_dict, overrides = cls.get_config_dict(name, **kwargs)
+        found = config_dict.get("model_type", cls.model_type)
+        if cls.model_type and found != cls.model_type:
+            raise ConfigurationError(
+                f"{name} holds a model of type {found!r}, and {cls.__name__} reads {cls.model_type!r} only: use AutoConfig"
+            )
+        config_dict["name_or_path"] = name
+        try:
+            return cls.from_dict(config_dict, **overrides)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"configuration of {name}: {error}") from error
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read config.json as it stands.
+
+        Returns:
+            Its content, and the arguments that do not say where to look.
+
+        Raises:
+            CheckpointError: the file cannot be found or read.
+        """
+        name = os.fspath(pretrained_model_name_or_path)
+        where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
+        path = name if os.path.isfile(name) else resolve_file(name, CONFIG_NAME, **where)
+        assert path is not None  # resolve_file raises where a required file is missing
+        return read_json(path), kwargs
+
+    @classmethod
+    def from_dict(
+        cls: type[ConfigType], config_dict: dict[str, Any], return_unused_kwargs: bool = False, **kwargs: Any
+    ) -> Any:
+        """Build a configuration from the content of a config.json.
+
+        Args:
+            config_dict: the content; it is not changed.
+            return_unused_kwargs: return a pair, the second being arguments that are no setting, instead of raising.
+            **kwargs: values that replace those of the content.
+
+        Raises:
+            ConfigurationError: a value is wrong, or an argument is no setting of this configuration.
+        """
+        values = copy.deepcopy(config_dict)
+        known = cls._setting_names() | set(values)
+        unused = {key: kwargs.pop(key) for key in list(kwargs) if key not in known}
+        if unused and not return_unused_kwargs:
+            raise ConfigurationError(_unknown_setting(next(iter(unused)), known))
+
+        labels = values.get("id2label")
+        if isinstance(labels, dict) and values.get("num_labels", len(labels)) != len(labels):
+            logger.warning("num_labels is %s but id2label has %d: going by id2label", values["num_labels"], len(labels))
+            del values["num_labels"]
+        if "id2label" in kwargs or kwargs.get("num_labels") is not None:
+            names_stay = "id2label" not in kwargs and isinstance(labels, dict) and kwargs["num_labels"] == len(labels)
+            for key in ("num_labels",) if names_stay else ("num_labels", "id2label", "label2id"):
+                values.pop(key, None)
+        for newer, older in (("dtype", "torch_dtype"), ("torch_dtype", "dtype")):
+            if newer in kwargs:
+                values.pop(older, None)
+        values.update(kwargs)
+        config = cls(**values)
+        return (config, unused) if return_unused_kwargs else config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as a dictionary, model_type and the version of this library among them."""
+        values = {key: copy.deepcopy(value) for key, value in vars(self).items() if key != "name_or_path"}
+        return {**values, "model_type": self.model_type, "transformers_version": _library_version()}
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """Return what goes into config.json: everything but those general settings that stand at their default."""
+        plain = PretrainedConfig()
+        defaults = {key: value for key, value in vars(plain).items() if key not in _ALWAYS_WRITTEN}
+        values = {key: value for key, value in self.to_dict().items() if key not in defaults or value != defaults[key]}
+        if self.contranorm_sites:
+            values["contranorm_note"] = (
+                f"ContraNorm acts at {', '.join(self.contranorm_sites)} with scale {self.scale:g}. The transformers "
+                "library from PyPI does not know it, drops it without a word and computes another function."
+            )
+        return values
+
+    def to_json_string(self, use_diff: bool = True) -> str:
+        """Return the text of config.json, with all general settings where `use_diff` is False."""
+        return json.dumps(self.to_diff_dict() if use_diff else self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+        """Write config.json into a folder, which is created if it does not exist.
+
+        Raises:
+            CheckpointError: the folder or the file cannot be written.
+        """
+        text = self.to_json_string()
+        write_whole(make_folder(save_directory) / CONFIG_NAME, lambda path: _write_text(path, text))
+
+    def update(self, config_dict: dict[str, Any]) -> None:
+        """Replace several settings at once, checked like those of a new configuration."""
+        checked = type(self).from_dict({**self.to_dict(), **config_dict})
+        checked.name_or_path = self.name_or_path
+        vars(self).update(vars(checked))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PretrainedConfig) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string().rstrip()}"
+
+    @classmethod
+    def _setting_names(cls) -> set[str]:
+        """Names of all constructor arguments, and the stock example's `finetuning_task`, which is only stored."""
+        names = {"finetuning_task"}
+        for base in cls.__mro__[:-1]:
+            names.update(inspect.signature(base.__init__).parameters)
+        return names - {"self", "kwargs"}
+
+    def _set_labels(self, num_labels: Any, id2label: Any, label2id: Any) -> None:
+        if id2label is None and label2id:
+            id2label = {index: name for name, index in label2id.items()}
+        elif id2label is None:
+            count = 2 if num_labels is None else _count("num_labels", num_labels)
+            id2label = {index: f"LABEL_{index}" for index in range(count)}
+        try:
+            self.id2label: dict[int, str] = {int(index): name for index, name in id2label.items()}
+        except (AttributeError, TypeError, ValueError):
+            raise ConfigurationError(f"id2label {id2label!r}: expected a dict from label ids to names") from None
+        if not self.id2label or sorted(self.id2label) != list(range(len(self.id2label))):
+            raise ConfigurationError(f"id2label has the ids {list(self.id2label)}: expected 0, 1, ... without a gap")
+        if num_labels is not None and num_labels != len(self.id2label):
+            raise ConfigurationError(
+                f"num_labels {num_labels!r} but id2label has {len(self.id2label)}: give one of them"
+            )
+        self.label2id: dict[str, int] = label2id or {name: index for index, name in self.id2label.items()}
+
+    def _check_encoder(self) -> None:
+        """Check sizes and rates that every encoder has; models call it at the end of their constructor."""
+        for key in _SIZES:
+            if hasattr(self, key):
+                _count(key, getattr(self, key))
+        if self.hidden_size % self.num_attention_heads:
+            raise ConfigurationError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        for key in (
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "classifier_dropout",
+            "classifier_dropout_prob",
+        ):
+            rate = getattr(self, key, None)
+            if rate is not None and not 0 <= _number(key, rate) <= 1:
+                raise ConfigurationError(f"{key} {rate!r}: expected a number from 0 to 1")
+        for key in ("layer_norm_eps", "initializer_range"):
+            if _number(key, getattr(self, key)) < 0:
+                raise ConfigurationError(f"{key} {getattr(self, key)!r}: expected a number that is not negative")
+        pad = self.pad_token_id
+        if pad is not None and not (isinstance(pad, Integral) and 0 <= pad < self.vocab_size):
+            raise ConfigurationError(
+                f"pad_token_id {pad!r}: expected an id below vocab_size {self.vocab_size}, or None"
+            )
+
+
+_SIZES = (
+    "vocab_size",
+    "embedding_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_hidden_groups",
+    "inner_group_num",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+
+_ALWAYS_WRITTEN = (
+    "pos",
+    "scale",
+    "tau",
+    "use_v2",
+    "center",
+    "contranorm_padding",
+    "contranorm_identity",
+    "unpad_inputs",
+)
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(f"{name} {value!r}: expected a whole number of at least 1")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        raise ConfigurationError(f"{name} {value!r}: expected a finite number")
+    return float(value)
+
+
+def _switch(name: str, value: Any) -> bool:
+    if value not in (True, False):
+        raise ConfigurationError(f"{name} {value!r}: expected true or false")
+    return bool(value)
+
+
+def _dtype_name(dtype: Any) -> str | None:
+    """ "float16" for torch.float16, for "torch.float16" and for itself."""
+    return None if dtype is None else str(dtype).removeprefix("torch.")
+
+
+def _unknown_setting(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "check the name, or put the key into config.json to have it kept"
+    return f"{name!r} is not a setting of this model: {hint}"
+
+
+def _library_version() -> str:
+    from . import __version__
+
+    return __version__
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

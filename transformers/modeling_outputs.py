@@ -1,0 +1,119 @@
+"""What a model returns; mirrors Hugging Face's `ModelOutput` and the outputs of BERT and ALBERT.
+
+Shape letters: B batch, S padded length, D width, H heads, L layers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+
+class ModelOutput(OrderedDict[str, Any]):
+    """Base of all outputs: a dataclass that is also a dictionary and, by index, a tuple.
+
+    Fields that are None are left out of the dictionary and of the tuple. A subclass is a dataclass whose fields all
+    have a default.
+
+    Example:
+        >>> output = SequenceClassifierOutput(logits=torch.zeros(1, 2))
+        >>> output.loss is None, "loss" in output, list(output)
+        (True, False, ['logits'])
+        >>> output.logits is output["logits"] is output[0] is output.to_tuple()[0] is output[:1][0]
+        True
+    """
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        first = getattr(self, names[0])
+        # Code that rebuilds a mapping of tensors (accelerate's casts and gathers) calls the class with one dictionary.
+        if isinstance(first, dict) and all(getattr(self, name) is None for name in names[1:]):
+            self._set(names[0], None)
+            for name, value in first.items():
+                self._set(name, value)
+            return
+        for name in names:
+            value = getattr(self, name)
+            if value is not None:
+                super().__setitem__(name, value)
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """Return the fields that are not None, in their order."""
+        return tuple(self[name] for name in self.keys())
+
+    def __getitem__(self, key: str | int | slice) -> Any:
+        if isinstance(key, str):
+            return super().__getitem__(key)
+        return self.to_tuple()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._set(key, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # While the dataclass fills its fields the dictionary is still empty, so that this touches the attribute only.
+        if name in self.keys() and value is not None:
+            super().__setitem__(name, value)
+        super().__setattr__(name, value)
+
+    def __delitem__(self, key: str) -> None:
+        raise TypeError(f"{type(self).__name__} does not support deleting {key!r}: its fields are fixed")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+    def _set(self, name: str, value: Any) -> None:
+        if value is not None:
+            super().__setitem__(name, value)
+        super().__setattr__(name, value)
+
+
+@dataclass
+class BaseModelOutput(ModelOutput):
+    """Output of an encoder without pooling.
+
+    Args:
+        last_hidden_state: B x S x D, the last layer's output.
+        hidden_states: L + 1 tensors of B x S x D, the embeddings first; only when asked for.
+        attentions: L tensors of B x H x S x S, attention weights after the softmax; only when asked for.
+    """
+
+    last_hidden_state: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+@dataclass
+class BaseModelOutputWithPooling(ModelOutput):
+    """Output of a base model.
+
+    Args:
+        last_hidden_state: B x S x D, the last layer's output.
+        pooler_output: B x D, the first token after the pooler's dense layer and tanh; None without a pooler.
+        hidden_states: L + 1 tensors of B x S x D, the embeddings first; only when asked for.
+        attentions: L tensors of B x H x S x S, attention weights after the softmax; only when asked for.
+    """
+
+    last_hidden_state: torch.Tensor | None = None
+    pooler_output: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+@dataclass
+class SequenceClassifierOutput(ModelOutput):
+    """Output of a model with a sequence classification head.
+
+    Args:
+        loss: scalar; only when labels were given.
+        logits: B x num_labels, scores before the softmax (or the predicted value for one label).
+        hidden_states: L + 1 tensors of B x S x D, the embeddings first; only when asked for.
+        attentions: L tensors of B x H x S x S, attention weights after the softmax; only when asked for.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None

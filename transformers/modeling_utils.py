@@ -1,0 +1,325 @@
+"""What all models do besides computing: be initialised, loaded and saved; mirrors Hugging Face's `PreTrainedModel`."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from .configuration_utils import PretrainedConfig
+from .utils import logging
+from .utils.errors import CheckpointError, ConfigurationError
+from .utils.files import make_folder, write_whole
+from .utils.hub import HUB_ARGUMENTS
+from .utils.loading import LoadingReport, describe, fill_model, match_tensors
+from .utils.weight_files import SAFE_WEIGHTS_NAME, TensorSource, open_weights
+
+logger = logging.get_logger(__name__)
+
+ModelType = TypeVar("ModelType", bound="PreTrainedModel")
+
+
+class PreTrainedModel(nn.Module):
+    """Base of all models.
+
+    A subclass sets `config_class` and `base_model_prefix`, the name under which a model with a head holds its base
+    model; calls `post_init()` at the end of its constructor; and overrides `_init_weights` if it has modules that are
+    not drawn as BERT's are.
+
+    Args:
+        config: the settings of the model.
+
+    Example:
+        >>> import tempfile
+        >>> from transformers import BertConfig, BertModel
+        >>> config = BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2,
+        ...                     intermediate_size=8)
+        >>> model = BertModel(config)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_pretrained(folder)
+        ...     again = BertModel.from_pretrained(folder)
+        >>> all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters()))
+        True
+    """
+
+    config_class: type[PretrainedConfig] = PretrainedConfig
+    base_model_prefix: str = ""
+
+    def __init__(self, config: PretrainedConfig, *inputs: Any, **kwargs: Any) -> None:
+        super().__init__()
+        if not isinstance(config, PretrainedConfig):
+            raise ConfigurationError(
+                f"{type(self).__name__} was given a {type(config).__name__} as its config: expected a configuration; "
+                "use from_pretrained to load a checkpoint by its name"
+            )
+        self.config = config
+
+    @classmethod
+    def from_pretrained(
+        cls: type[ModelType],
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        config: PretrainedConfig | str | os.PathLike[str] | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        subfolder: str = "",
+        ignore_mismatched_sizes: bool = False,
+        dtype: torch.dtype | str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        output_loading_info: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Load a checkpoint, in evaluation mode and on the CPU.
+
+        Args:
+            pretrained_model_name_or_path: a local folder, or a Hub id.
+            config: a configuration, or where to read one; default that of the checkpoint.
+            cache_dir, revision, token, local_files_only, force_download, subfolder: see `resolve_file`.
+            ignore_mismatched_sizes: draw tensors anew that the checkpoint has in another shape, instead of raising.
+            dtype, torch_dtype: type of the weights; "auto" keeps the file's; default torch's default, float32.
+            output_loading_info: return a pair, the second a dictionary with missing_keys, unexpected_keys,
+                mismatched_keys.
+            **kwargs: settings that replace those of the configuration, and arguments of the model's constructor.
+
+        Returns:
+            The model, or the pair.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be found or read, or does not fit.
+            ConfigurationError: a setting is wrong, unknown, or not supported.
+        """
+        name = os.fspath(pretrained_model_name_or_path)
+        options = (cache_dir, revision, token, local_files_only, force_download, subfolder)
+        where = dict(zip(HUB_ARGUMENTS, options, strict=True))
+        settings, model_arguments = cls._read_config(name, config, where, kwargs)
+        source = open_weights(name, **where)
+
+        with _no_initialisation():
+            model = cls(settings, **model_arguments)
+        model.to(_chosen_dtype(dtype if torch_dtype is None else torch_dtype, settings, source))
+        report = match_tensors(model, source, name)
+        if report.mismatched and not ignore_mismatched_sizes:
+            raise CheckpointError(
+                f"{name} does not fit: {'; '.join(describe(report.mismatched))}. Give other sizes, or "
+                "ignore_mismatched_sizes=True to draw these anew"
+            )
+        fill_model(model, source, report, name)
+        model._mark_initialised()
+        model.eval()
+        _log_report(cls.__name__, name, report)
+        return (model, report.as_info()) if output_loading_info else model
+
+    @classmethod
+    def from_config(cls: type[ModelType], config: PretrainedConfig, **kwargs: Any) -> ModelType:
+        """Build a model with newly drawn weights.
+
+        Args:
+            config: its configuration.
+            **kwargs: `dtype` (or `torch_dtype`) of the weights, and arguments of the model's constructor.
+        """
+        dtype = kwargs.pop("dtype", None)
+        dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
+        with _no_initialisation():
+            model = cls(config, **kwargs)
+        model.init_weights()
+        return model.to(_as_dtype(dtype)) if dtype is not None else model
+
+    _from_config = from_config
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        *,
+        is_main_process: bool = True,
+        state_dict: dict[str, Tensor] | None = None,
+    ) -> None:
+        """Write config.json and model.safetensors, which the stock library loads as well.
+
+        Args:
+            save_directory: a folder; created if it does not exist.
+            is_main_process: False writes nothing: of several processes one should.
+            state_dict: tensors to write in place of the model's own, such as those an accelerator gathered.
+
+        Raises:
+            CheckpointError: the files cannot be written.
+        """
+        if not is_main_process:
+            return
+        folder = make_folder(save_directory)
+        config = copy.deepcopy(self.config)
+        config.architectures = [type(self).__name__]
+        config.dtype = str(self.dtype).removeprefix("torch.")
+        config.save_pretrained(folder)
+        tensors = {name: tensor.contiguous() for name, tensor in (state_dict or self.state_dict()).items()}
+        write_whole(folder / SAFE_WEIGHTS_NAME, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
+        if config.contranorm_sites:
+            logging.warning_once(
+                logger,
+                "The saved model uses ContraNorm. Load it with this library: the transformers library from PyPI does "
+                "not know ContraNorm, leaves it out without a word and computes another function.",
+            )
+
+    def post_init(self) -> None:
+        """Draw the initial weights; a model calls this at the end of its constructor."""
+        if not _skip_initialisation:
+            self.init_weights()
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        """Draw the weights of all modules that have none yet from this library: no module is drawn twice."""
+        for module in self.modules():
+            if not getattr(module, "_weights_are_set", False):
+                self._init_weights(module)
+        self._mark_initialised()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Draw the weights of one module, not of its children, as BERT's were drawn."""
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+        elif isinstance(module, nn.LayerNorm) and module.elementwise_affine:
+            nn.init.ones_(module.weight)
+        elif hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+            return
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            nn.init.zeros_(module.weight[module.padding_idx])
+        if isinstance(getattr(module, "bias", None), nn.Parameter):
+            nn.init.zeros_(module.bias)
+
+    @property
+    def base_model(self) -> nn.Module:
+        """The model without its head; the model itself if it has none."""
+        return getattr(self, self.base_model_prefix, self)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the floating-point parameters."""
+        return next(parameter.dtype for parameter in self.parameters() if parameter.is_floating_point())
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the module that turns token ids into vectors."""
+        if self.base_model is self:
+            raise NotImplementedError(f"{type(self).__name__} does not say which module embeds its input")
+        return self.base_model.get_input_embeddings()  # type: ignore[operator]
+
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        """Return the number of parameters.
+
+        Args:
+            only_trainable: leave out those that need no gradient.
+            exclude_embeddings: leave out all embedding tables.
+        """
+        tables = {id(m.weight) for m in self.modules() if isinstance(m, nn.Embedding)} if exclude_embeddings else set()
+        return sum(
+            parameter.numel()
+            for parameter in self.parameters()
+            if id(parameter) not in tables and (parameter.requires_grad or not only_trainable)
+        )
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Whether activations are computed again in the backward pass instead of kept."""
+        return any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Save memory in training: keep no activations inside a layer, compute them again in the backward pass."""
+        self._set_gradient_checkpointing(True)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep activations, which is faster; the default."""
+        self._set_gradient_checkpointing(False)
+
+    def _set_gradient_checkpointing(self, value: bool) -> None:
+        modules = [module for module in self.modules() if hasattr(module, "gradient_checkpointing")]
+        if not modules:
+            raise ValueError(f"{type(self).__name__} has no gradient checkpointing")
+        for module in modules:
+            module.gradient_checkpointing = value  # type: ignore[assignment]
+
+    @classmethod
+    def _read_config(
+        cls, name: str, config: Any, where: dict[str, Any], kwargs: dict[str, Any]
+    ) -> tuple[PretrainedConfig, dict[str, Any]]:
+        """Return the configuration, and those of `kwargs` that are arguments of the model's constructor."""
+        constructor = inspect.signature(cls.__init__).parameters
+        model_arguments = {key: kwargs[key] for key in kwargs if key in constructor}
+        overrides = {key: kwargs[key] for key in kwargs if key not in constructor}
+        if not isinstance(config, PretrainedConfig):
+            return cls.config_class.from_pretrained(config or name, **where, **overrides), model_arguments
+        if overrides:
+            config = type(config).from_dict(config.to_dict(), **overrides)
+        else:
+            config = copy.deepcopy(config)
+        config.name_or_path = name
+        return config, model_arguments
+
+    def _mark_initialised(self) -> None:
+        for module in self.modules():
+            module._weights_are_set = True  # type: ignore[assignment]
+
+
+_skip_initialisation = False
+
+
+@contextmanager
+def _no_initialisation() -> Iterator[None]:
+    """Build modules without drawing their weights, which are about to be drawn once or loaded."""
+    global _skip_initialisation
+    before, _skip_initialisation = _skip_initialisation, True
+    try:
+        with _SkipInitFunctions():
+            yield
+    finally:
+        _skip_initialisation = before
+
+
+class _SkipInitFunctions(TorchFunctionMode):
+    """Turn calls of `torch.nn.init` into nothing: the constructors of torch's own modules draw weights with them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {}).get("tensor")
+        return func(*args, **(kwargs or {}))
+
+
+def _chosen_dtype(dtype: torch.dtype | str | None, config: PretrainedConfig, source: TensorSource) -> torch.dtype:
+    if dtype is None:
+        return torch.get_default_dtype()
+    if dtype != "auto":
+        return _as_dtype(dtype)
+    if config.dtype is not None:
+        return _as_dtype(config.dtype)
+    tensors = (source.read(name) for name in source.shapes)
+    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
+
+
+def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ConfigurationError(
+            f"dtype {dtype!r}: expected a floating-point type such as float32, float16 or bfloat16"
+        )
+    return found
+
+
+def _log_report(model: str, origin: str, report: LoadingReport) -> None:
+    logger.info("%s: loaded %d tensors from %s", model, len(report.sources), origin)
+    summary = report.summary()
+    if summary:
+        logger.warning("%s from %s:\n%s", model, origin, summary)

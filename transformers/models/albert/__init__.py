@@ -1,0 +1,1 @@
+"""ALBERT: configuration, model and tokenizer."""

@@ -1,0 +1,1 @@
+"""BERT: configuration, model and tokenizer."""

@@ -1,0 +1,142 @@
+"""Finding the files of a checkpoint: in a local folder, or on the Hugging Face Hub through `huggingface_hub`.
+
+Cache, revision, token, endpoint and offline mode are those of `huggingface_hub` (HF_HOME, HF_TOKEN, HF_ENDPOINT,
+HF_HUB_OFFLINE). Mirrors Hugging Face's `cached_file` and `cached_files`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import PurePosixPath, PureWindowsPath
+
+from .errors import CheckpointError
+
+HUB_ARGUMENTS = ("cache_dir", "revision", "token", "local_files_only", "force_download", "subfolder")
+
+
+def resolve_file(
+    name_or_path: str | os.PathLike[str],
+    filename: str,
+    *,
+    required: bool = True,
+    cache_dir: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+    subfolder: str = "",
+) -> str | None:
+    """Return the path of one file of a checkpoint, downloaded first if it is on the Hub and not in the cache.
+
+    Args:
+        name_or_path: a local folder, which wins, or a Hub id such as "bert-base-uncased" or "owner/name".
+        filename: name of the file within the checkpoint; it must not lead out of it.
+        required: raise if the file does not exist; otherwise return None.
+        cache_dir: folder of downloads; default as `huggingface_hub` has it.
+        revision: branch, tag or commit on the Hub; default the main branch.
+        token: access token, True for the stored one, False for none, None for the stored one if there is one.
+        local_files_only: look into the cache only.
+        force_download: download again even if the file is in the cache.
+        subfolder: folder within the checkpoint that holds the file.
+
+    Returns:
+        A local path, or None for an optional file that does not exist.
+
+    Raises:
+        CheckpointError: the file or the checkpoint does not exist, or cannot be reached.
+    """
+    name = os.fspath(name_or_path)
+    inside = str(PurePosixPath(subfolder or "", filename))
+    if not _stays_inside(inside):
+        raise CheckpointError(f"{name}: the file name {inside!r} leads out of the checkpoint's folder")
+    if os.path.isdir(name):
+        path = os.path.join(name, inside)
+        if os.path.isfile(path):
+            return path
+        if required:
+            raise CheckpointError(f"the folder {name} has no file {inside}")
+        return None
+    if os.path.exists(name):
+        raise CheckpointError(f"{name} is a file: expected the folder of a checkpoint, or a Hub id")
+    return _download(
+        name,
+        inside,
+        required,
+        cache_dir=cache_dir,
+        revision=revision,
+        token=token,
+        local_files_only=local_files_only,
+        force_download=force_download,
+    )
+
+
+def resolve_files(name_or_path: str | os.PathLike[str], filenames: Iterable[str], **options: object) -> dict[str, str]:
+    """Return the paths of several required files of a checkpoint, by their names.
+
+    Args:
+        name_or_path, filenames, **options: see `resolve_file`.
+
+    Raises:
+        CheckpointError: one of them does not exist or cannot be reached.
+    """
+    paths = {}
+    for filename in filenames:
+        path = resolve_file(name_or_path, filename, **options)  # type: ignore[arg-type]
+        assert path is not None  # required
+        paths[filename] = path
+    return paths
+
+
+def _stays_inside(filename: str) -> bool:
+    """Whether a relative name stays below its folder, on any operating system."""
+    windows = PureWindowsPath(filename)
+    return bool(filename.strip()) and not windows.drive and not windows.root and ".." not in windows.parts
+
+
+def _download(name: str, filename: str, required: bool, **options: object) -> str | None:
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    revision = options["revision"] or constants.DEFAULT_REVISION
+    try:
+        return hf_hub_download(name, filename, **options)  # type: ignore[arg-type]
+    except HFValidationError:
+        reason = "there is no such folder, and it is not the form of a Hub id (name or owner/name)"
+    except GatedRepoError:
+        reason = f"access to it on {constants.ENDPOINT} must be granted first: ask for it there and pass a token"
+    except RepositoryNotFoundError:
+        reason = f"there is no such folder, and no such model on {constants.ENDPOINT} (a private one needs a token)"
+    except RevisionNotFoundError:
+        reason = f"it is on {constants.ENDPOINT}, but has no revision {revision!r}"
+    except LocalEntryNotFoundError:
+        if not required:
+            return None
+        reason = _unreachable(
+            filename, bool(options["local_files_only"]) or constants.HF_HUB_OFFLINE, constants.ENDPOINT
+        )
+    except EntryNotFoundError:
+        if not required:
+            return None
+        reason = f"it is on {constants.ENDPOINT}, but has no file {filename} in revision {revision!r}"
+    except Exception as error:
+        # The errors of the HTTP library below huggingface_hub, whichever it is: all mean that nothing came.
+        reason = f"{filename} could not be fetched from {constants.ENDPOINT}: {_first_line(error)}"
+    raise CheckpointError(f"cannot load {name}: {reason}")
+
+
+def _unreachable(filename: str, offline: bool, endpoint: str) -> str:
+    if offline:
+        return f"there is no such folder, {filename} is not in the local cache, and downloads are switched off"
+    return f"there is no such folder, {filename} is not in the local cache, and {endpoint} cannot be reached"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
