@@ -1,7 +1,7 @@
 """The released code's outputs (tests/data/golden), and how to rebuild the models that gave them.
 
-Recorded in float64 on the CPU in eval mode from the paper's released modeling code (PKU-ML/ContraNorm, revision c9bed6a);
-`modules.json` holds the bare layers. Every weight is filled from its own name, so no weights are stored.
+Recorded in float64 on the CPU in eval mode from the paper's released modeling code (PKU-ML/ContraNorm, revision
+c9bed6a); `modules.json` holds the bare layers. Every weight is filled from its own name, so no weights are stored.
 """
 
 import json

@@ -74,7 +74,7 @@ def mean_similarity(x: torch.Tensor) -> float:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @LAYERS
 def test_half_precision_is_safe(layer, dtype):
-    """Tokens of zeros and of very different size stay finite, forward and backward, and the result is that of single precision."""
+    """Tokens of zeros and of very different size: all finite, forward and backward, and as in single precision."""
     x = tokens(1, 6, 8).to(dtype)
     x[0, 0], x[0, 1], x[0, 2] = 0, x[0, 1] * 1e-3, x[0, 2] * 1e2
     x.requires_grad_()
@@ -82,9 +82,7 @@ def test_half_precision_is_safe(layer, dtype):
     y.float().square().mean().backward()
     assert y.dtype == dtype and y.isfinite().all() and x.grad.isfinite().all()
     epsilon = torch.finfo(dtype).eps
-    torch.testing.assert_close(
-        y.float(), layer(0.1)(x.detach().float()), rtol=4 * epsilon, atol=4 * epsilon * 1e2
-    )
+    torch.testing.assert_close(y.float(), layer(0.1)(x.detach().float()), rtol=4 * epsilon, atol=4 * epsilon * 1e2)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +115,7 @@ def test_positions(model_type, pos, sites):
 @pytest.mark.parametrize("pos", ["foo", "9", "-1", "1.5", "", " ", "07", "70", 9, -1, 1.5, True, "7,1", "７", [7]])
 @pytest.mark.parametrize("model_type", MODELS)
 def test_other_positions_are_refused_with_the_table(model_type, pos):
-    with pytest.raises(ConfigurationError, match="7 (attention_residual|ffn_residual)") as error:
+    with pytest.raises(ConfigurationError, match=r"7 (attention_residual|ffn_residual)") as error:
         parse_positions(pos, model_type)
     assert all(site in str(error.value) for site in SITES) and "\n" not in str(error.value)
 

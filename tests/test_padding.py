@@ -121,8 +121,12 @@ def test_last_layer_computes_the_same_from_less(model_type, pos, use_v2, unpad_i
 
 @pytest.mark.parametrize(
     ("model_type", "pos", "rows"),
-    [("bert", "0", 3), ("bert", "1", 3), ("bert", "2", 3), ("bert", "7", 3), ("bert", "4", 3), ("bert", "5", 22)]
-    + [("albert", "0", 3), ("albert", "4", 3), ("albert", "5", 3), ("albert", "6", 22), ("albert", "7", 22)],
+    [
+        *(("bert", pos, 3) for pos in "012347"),
+        *(("bert", pos, 22) for pos in ("5", "8", "6", "78")),
+        *(("albert", pos, 3) for pos in "012345"),
+        *(("albert", pos, 22) for pos in "678"),
+    ],
 )
 def test_last_layer_computes_only_what_is_read(model_type, pos, rows):
     """Behind the last position that looks at whole sequences, only the first token of each row goes through the FFN."""

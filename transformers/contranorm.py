@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .contranorm_sites import SITES
 from .padding import TokenLayout
@@ -156,7 +155,14 @@ class _EmptySlot(nn.Module):
 
 
 def _normalize(hidden_states: Tensor) -> Tensor:
-    return F.normalize(_single(hidden_states), dim=-1, eps=1e-12).to(hidden_states.dtype)
+    """Tokens scaled to length 1, in the type of the input; those shorter than 1e-12 become zeros.
+
+    Nor do these pass a gradient on: the formula's own would be 1e12 times too large for half precision.
+    """
+    tokens = _single(hidden_states)
+    lengths = tokens.norm(dim=-1, keepdim=True)
+    directions = (tokens / lengths.clamp_min(1e-12)).masked_fill(lengths < 1e-12, 0.0)
+    return directions.to(hidden_states.dtype)
 
 
 def _single(tensor: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ def run_layers(
     """Apply layers one after the other and collect what was asked for on the way.
 
     Args:
-        layers: each maps (tokens (T, D), layout, output_attentions, first_only) to tokens and attention probabilities (or
-            None).
+        layers: each maps (tokens (T, D), layout, output_attentions, first_only) to tokens and attention probabilities
+            (or None).
         tokens: (T, D).
         layout: the geometry of the batch; a padded one if attentions are wanted.
         first_only: only the first token of each sequence will be read, so the last layer computes no more than that.

@@ -106,8 +106,8 @@ class TextModel(PreTrainedModel):
             position_ids: (B, S) or (1, S); None counts from 0.
             output_attentions, output_hidden_states: return them for every layer; None as the configuration says.
             return_dict: False returns a tuple; None as the configuration says.
-            output_last_hidden_state: False leaves it out, so that the last layer computes only what the pooler reads; for
-                who wants nothing but `pooler_output`.
+            output_last_hidden_state: False leaves it out, so that the last layer computes only what the pooler reads;
+                for who wants nothing but `pooler_output`.
 
         Returns:
             last_hidden_state (B, S, D), pooler_output (B, D); hidden_states, L + 1 of (B, S, D), and attentions, L of

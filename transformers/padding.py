@@ -94,14 +94,10 @@ class TokenLayout:
         tokens = torch.cat([tokens, tokens.new_zeros(1, tokens.shape[-1])])
         return tokens.index_select(0, self.first_tokens.masked_fill(self.empty, tokens.shape[0] - 1))
 
-    def keep_first(self, *tensors: Tensor) -> tuple[TokenLayout, *tuple[Tensor, ...]]:
-        """Drop everything but each sequence's first token from tensors (T, D). Returns the layout that is left, then the
-        tensors as (B, D).
-        """
-        group = SequenceGroup(0, self.batch_size, 1)
+    def of_first_tokens(self) -> TokenLayout:
+        """Return the layout of what `select_first` returns: B sequences of one token."""
         first_tokens = torch.arange(self.batch_size, device=self.first_tokens.device)
-        layout = TokenLayout(self.batch_size, 1, (group,), first_tokens, empty=self.empty)
-        return layout, *(self.select_first(tensor) for tensor in tensors)
+        return TokenLayout(self.batch_size, 1, (SequenceGroup(0, self.batch_size, 1),), first_tokens, empty=self.empty)
 
     def join(self, blocks: list[Tensor]) -> Tensor:
         """Lay the groups' results (b, s, D), given in the order of `groups`, one after the other as (T, D)."""

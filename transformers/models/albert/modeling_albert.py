@@ -132,7 +132,8 @@ class AlbertLayer(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None.
 
-        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they matter.
+        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they
+        matter.
         """
         contranorm, attention = self.contranorm, self.attention
 
@@ -140,14 +141,15 @@ class AlbertLayer(nn.Module):
         context, probabilities = attention(hidden_states, layout, output_attentions)
         context = contranorm.context(context, layout)
         if first_only and contranorm.end_by("context"):
-            layout, context, hidden_states = layout.keep_first(context, hidden_states)
+            context, hidden_states = layout.select_first(context), layout.select_first(hidden_states)
+            layout = layout.of_first_tokens()
         update = attention.output_dropout(attention.dense(context))
         update = contranorm.attention_output(update, layout)
         hidden_states = contranorm.attention_residual(update + hidden_states, layout)
         hidden_states = attention.LayerNorm(hidden_states)
         hidden_states = contranorm.attention_norm(hidden_states, layout)
         if first_only and contranorm.end_by("attention_norm"):
-            layout, hidden_states = layout.keep_first(hidden_states)
+            hidden_states, layout = layout.select_first(hidden_states), layout.of_first_tokens()
 
         update = self.ffn_output(self.activation(self.ffn(hidden_states)))
         update = contranorm.ffn_output(update, layout)

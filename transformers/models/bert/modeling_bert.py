@@ -107,7 +107,8 @@ class BertLayer(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None.
 
-        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they matter.
+        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they
+        matter.
         """
         contranorm, attention = self.contranorm, self.attention
 
@@ -115,14 +116,15 @@ class BertLayer(nn.Module):
         context, probabilities = attention.self(hidden_states, layout, output_attentions)
         context = contranorm.context(context, layout)
         if first_only and contranorm.end_by("context"):
-            layout, context, hidden_states = layout.keep_first(context, hidden_states)
+            context, hidden_states = layout.select_first(context), layout.select_first(hidden_states)
+            layout = layout.of_first_tokens()
         update = attention.output.dropout(attention.output.dense(context))
         update = contranorm.attention_output(update, layout)
         hidden_states = contranorm.attention_residual(update + hidden_states, layout)
         hidden_states = attention.output.LayerNorm(hidden_states)
         hidden_states = contranorm.attention_norm(hidden_states, layout)
         if first_only and contranorm.end_by("attention_norm"):
-            layout, hidden_states = layout.keep_first(hidden_states)
+            hidden_states, layout = layout.select_first(hidden_states), layout.of_first_tokens()
 
         update = self.output.dropout(self.output.dense(self.intermediate(hidden_states)))
         update = contranorm.ffn_output(update, layout)
