@@ -68,6 +68,6 @@ def _not_here(name: str) -> str:
     close = difflib.get_close_matches(name, _MODULE_OF_NAME, n=3)
     hint = f" Closest: {', '.join(close)}." if close else ""
     return (
-        f"{name!r} is not in this lean `transformers` library ({__file__}), which stands in for the one from PyPI.{hint} "
-        f"It has: {', '.join(sorted(_MODULE_OF_NAME))}"
+        f"{name!r} is not in this lean `transformers` library ({__file__}), which stands in for the one from PyPI."
+        f"{hint} It has: {', '.join(sorted(_MODULE_OF_NAME))}"
     )

@@ -1,4 +1,4 @@
-"""The configuration that all models share; mirrors Hugging Face's `PretrainedConfig` and adds the settings of ContraNorm.
+"""The configuration that all models share; mirrors Hugging Face's `PretrainedConfig`, with ContraNorm's settings.
 
 A configuration is checked when it is built, so that a model never sees a value that it cannot honour. Keys that no
 class here knows are attributes like any other and stay in the file through a load and a save.
@@ -10,14 +10,13 @@ import copy
 import difflib
 import inspect
 import json
-import math
 import os
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .contranorm_sites import parse_positions
 from .utils import logging
+from .utils.checks import check_count, check_number, check_switch, is_whole
 from .utils.errors import ConfigurationError
 from .utils.files import make_folder, read_json, write_whole
 from .utils.hub import HUB_ARGUMENTS, resolve_file
@@ -125,8 +124,8 @@ class PretrainedConfig:
         if self.model_type:
             parse_positions(pos, self.model_type)
         self.pos = "0" if pos is None else str(pos).strip().lower()
-        self.scale = _number("scale", scale)
-        self.tau = _number("tau", tau)
+        self.scale = check_number("scale", scale)
+        self.tau = check_number("tau", tau)
         if self.tau <= 0:
             raise ConfigurationError(f"tau {tau!r} is not a temperature: expected a number above 0")
         if contranorm_padding not in PADDING_RULES:
@@ -134,12 +133,12 @@ class PretrainedConfig:
                 f"contranorm_padding {contranorm_padding!r}: expected {' or '.join(PADDING_RULES)}"
             )
         self.contranorm_padding = contranorm_padding
-        self.use_v2 = _switch("use_v2", use_v2)
-        self.center = _switch("center", center)
+        self.use_v2 = check_switch("use_v2", use_v2)
+        self.center = check_switch("center", center)
         self.contranorm_identity = contranorm_identity
         if contranorm_identity is not None:
-            self.contranorm_identity = _switch("contranorm_identity", contranorm_identity)
-        self.unpad_inputs = _switch("unpad_inputs", unpad_inputs)
+            self.contranorm_identity = check_switch("contranorm_identity", contranorm_identity)
+        self.unpad_inputs = check_switch("unpad_inputs", unpad_inputs)
 
         self.name_or_path = str(kwargs.pop("name_or_path", None) or kwargs.pop("_name_or_path", None) or "")
         for key in ("_name_or_path", "_commit_hash", "transformers_version", "model_type", "contranorm_note"):
@@ -186,24 +185,15 @@ class PretrainedConfig:
                 `resolve_file`); `return_unused_kwargs`; anything else replaces a value of the file.
 
         Returns:
-            The configuration; with `return_unused_kwargs=True` a pair of it and the arguments that are no setting of it.
+            The configuration; with `return_unused_kwargs=True` a pair of it and of the arguments that are no setting.
 
         Raises:
             CheckpointError: the file cannot be found or read.
-            ConfigurationError: a value in it, or given here, is wrong or unknown, or it belongs to another kind of model.
+            ConfigurationError: a value in it, or given here, is wrong or unknown, or the model is of another kind.
         """
         name = os.fspath(pretrained_model_name_or_path)
         config_dict, overrides = cls.get_config_dict(name, **kwargs)
-        found = config_dict.get("model_type", cls.model_type)
-        if cls.model_type and found != cls.model_type:
-            raise ConfigurationError(
-                f"{name} holds a model of type {found!r}, and {cls.__name__} reads {cls.model_type!r} only: use AutoConfig"
-            )
-        config_dict["name_or_path"] = name
-        try:
-            return cls.from_dict(config_dict, **overrides)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"configuration of {name}: {error}") from error
+        return cls._of_checkpoint(name, config_dict, overrides)
 
     @classmethod
     def get_config_dict(
@@ -303,18 +293,31 @@ class PretrainedConfig:
         return f"{type(self).__name__} {self.to_json_string().rstrip()}"
 
     @classmethod
+    def _of_checkpoint(cls: type[ConfigType], name: str, config_dict: dict[str, Any], overrides: dict[str, Any]) -> Any:
+        """Build the configuration of the checkpoint `name`, which errors then mention."""
+        found = config_dict.get("model_type", cls.model_type)
+        if cls.model_type and found != cls.model_type:
+            raise ConfigurationError(
+                f"{name} holds a model of type {found!r}, {cls.__name__} reads {cls.model_type!r} only: use AutoConfig"
+            )
+        try:
+            return cls.from_dict({**config_dict, "name_or_path": name}, **overrides)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"configuration of {name}: {error}") from error
+
+    @classmethod
     def _setting_names(cls) -> set[str]:
         """Names of all constructor arguments, and the stock example's `finetuning_task`, which is only stored."""
         names = {"finetuning_task"}
         for base in cls.__mro__[:-1]:
-            names.update(inspect.signature(base.__init__).parameters)
-        return names - {"self", "kwargs"}
+            names.update(inspect.signature(base).parameters)
+        return names - {"kwargs"}
 
     def _set_labels(self, num_labels: Any, id2label: Any, label2id: Any) -> None:
         if id2label is None and label2id:
             id2label = {index: name for name, index in label2id.items()}
         elif id2label is None:
-            count = 2 if num_labels is None else _count("num_labels", num_labels)
+            count = 2 if num_labels is None else check_count("num_labels", num_labels)
             id2label = {index: f"LABEL_{index}" for index in range(count)}
         try:
             self.id2label: dict[int, str] = {int(index): name for index, name in id2label.items()}
@@ -332,7 +335,7 @@ class PretrainedConfig:
         """Check sizes and rates that every encoder has; models call it at the end of their constructor."""
         for key in _SIZES:
             if hasattr(self, key):
-                _count(key, getattr(self, key))
+                check_count(key, getattr(self, key))
         if self.hidden_size % self.num_attention_heads:
             raise ConfigurationError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
@@ -344,13 +347,13 @@ class PretrainedConfig:
             "classifier_dropout_prob",
         ):
             rate = getattr(self, key, None)
-            if rate is not None and not 0 <= _number(key, rate) <= 1:
+            if rate is not None and not 0 <= check_number(key, rate) <= 1:
                 raise ConfigurationError(f"{key} {rate!r}: expected a number from 0 to 1")
         for key in ("layer_norm_eps", "initializer_range"):
-            if _number(key, getattr(self, key)) < 0:
+            if check_number(key, getattr(self, key)) < 0:
                 raise ConfigurationError(f"{key} {getattr(self, key)!r}: expected a number that is not negative")
         pad = self.pad_token_id
-        if pad is not None and not (isinstance(pad, Integral) and 0 <= pad < self.vocab_size):
+        if pad is not None and (not is_whole(pad) or not 0 <= pad < self.vocab_size):
             raise ConfigurationError(
                 f"pad_token_id {pad!r}: expected an id below vocab_size {self.vocab_size}, or None"
             )
@@ -379,24 +382,6 @@ _ALWAYS_WRITTEN = (
     "contranorm_identity",
     "unpad_inputs",
 )
-
-
-def _count(name: str, value: Any) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f"{name} {value!r}: expected a whole number of at least 1")
-    return int(value)
-
-
-def _number(name: str, value: Any) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ConfigurationError(f"{name} {value!r}: expected a finite number")
-    return float(value)
-
-
-def _switch(name: str, value: Any) -> bool:
-    if value not in (True, False):
-        raise ConfigurationError(f"{name} {value!r}: expected true or false")
-    return bool(value)
 
 
 def _dtype_name(dtype: Any) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
 
 from .errors import CheckpointError
 
@@ -71,7 +72,7 @@ def resolve_file(
     )
 
 
-def resolve_files(name_or_path: str | os.PathLike[str], filenames: Iterable[str], **options: object) -> dict[str, str]:
+def resolve_files(name_or_path: str | os.PathLike[str], filenames: Iterable[str], **options: Any) -> dict[str, str]:
     """Return the paths of several required files of a checkpoint, by their names.
 
     Args:
@@ -82,7 +83,7 @@ def resolve_files(name_or_path: str | os.PathLike[str], filenames: Iterable[str]
     """
     paths = {}
     for filename in filenames:
-        path = resolve_file(name_or_path, filename, **options)  # type: ignore[arg-type]
+        path = resolve_file(name_or_path, filename, **options)
         assert path is not None  # required
         paths[filename] = path
     return paths
@@ -94,7 +95,7 @@ def _stays_inside(filename: str) -> bool:
     return bool(filename.strip()) and not windows.drive and not windows.root and ".." not in windows.parts
 
 
-def _download(name: str, filename: str, required: bool, **options: object) -> str | None:
+def _download(name: str, filename: str, required: bool, **options: Any) -> str | None:
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -107,7 +108,7 @@ def _download(name: str, filename: str, required: bool, **options: object) -> st
 
     revision = options["revision"] or constants.DEFAULT_REVISION
     try:
-        return hf_hub_download(name, filename, **options)  # type: ignore[arg-type]
+        return hf_hub_download(name, filename, **options)
     except HFValidationError:
         reason = "there is no such folder, and it is not the form of a Hub id (name or owner/name)"
     except GatedRepoError:

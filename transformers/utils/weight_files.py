@@ -27,7 +27,9 @@ WEIGHT_FILES = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHT
 class TensorSource(Protocol):
     """The tensors of one checkpoint: their shapes at once, their values on demand."""
 
-    shapes: Mapping[str, tuple[int, ...]]
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Names and shapes of all tensors."""
 
     def read(self, name: str) -> Tensor:
         """Return one tensor, on the CPU."""
@@ -76,7 +78,8 @@ class SafetensorsFile:
         self.path = path
         try:
             self._file = safetensors.safe_open(path, framework="pt")
-            self.shapes = {name: tuple(self._file.get_slice(name).get_shape()) for name in self._file.keys()}
+            names = self._file.keys()
+            self.shapes = {name: tuple(self._file.get_slice(name).get_shape()) for name in names}
         except (safetensors.SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is no readable safetensors file (cut short?): {error}") from error
 

@@ -42,9 +42,8 @@ class AutoConfig:
             ConfigurationError: this library does not have the kind of model, or a setting is wrong or unknown.
         """
         name = os.fspath(pretrained_model_name_or_path)
-        look_up = {key: value for key, value in kwargs.items() if key != "return_unused_kwargs"}
-        config_dict, _ = PretrainedConfig.get_config_dict(name, **look_up)
-        return config_class_for(config_dict.get("model_type"), name).from_pretrained(name, **kwargs)
+        config_dict, overrides = PretrainedConfig.get_config_dict(name, **kwargs)
+        return config_class_for(config_dict.get("model_type"), name)._of_checkpoint(name, config_dict, overrides)
 
 
 def config_class_for(model_type: Any, origin: str) -> type[PretrainedConfig]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ...configuration_utils import PretrainedConfig
 from ...modeling_utils import PreTrainedModel
 from ...utils.hub import HUB_ARGUMENTS
-from .configuration_auto import AutoConfig, config_class_for
+from .configuration_auto import config_class_for
 
 # Loaded on first use: a run needs one of the two models.
 _MODULES = {"bert": "transformers.models.bert.modeling_bert", "albert": "transformers.models.albert.modeling_albert"}
@@ -42,13 +42,14 @@ class _AutoModel:
             CheckpointError: the checkpoint cannot be found or read, or does not fit.
             ConfigurationError: the kind of model is not in this library, or a setting is wrong.
         """
-        if not isinstance(config, PretrainedConfig):
-            where = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
-            origin = os.fspath(config or pretrained_model_name_or_path)
-            model_type = AutoConfig.from_pretrained(origin, **where).model_type
+        if isinstance(config, PretrainedConfig):
+            model_class = cls._class_for(config.model_type, "this configuration")
         else:
-            model_type = config.model_type
-        return cls._class_for(model_type).from_pretrained(pretrained_model_name_or_path, config=config, **kwargs)
+            origin = os.fspath(config or pretrained_model_name_or_path)
+            where = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
+            config_dict, _ = PretrainedConfig.get_config_dict(origin, **where)
+            model_class = cls._class_for(config_dict.get("model_type"), origin)
+        return model_class.from_pretrained(pretrained_model_name_or_path, config=config, **kwargs)
 
     @classmethod
     def from_config(cls, config: PretrainedConfig, **kwargs: Any) -> PreTrainedModel:
@@ -58,12 +59,12 @@ class _AutoModel:
             config: its configuration.
             **kwargs: as for `PreTrainedModel.from_config`.
         """
-        return cls._class_for(config.model_type).from_config(config, **kwargs)
+        return cls._class_for(config.model_type, "this configuration").from_config(config, **kwargs)
 
     @classmethod
-    def _class_for(cls, model_type: str) -> type[PreTrainedModel]:
-        config_class_for(model_type, "this configuration")
-        return getattr(importlib.import_module(_MODULES[model_type]), cls._model_mapping[model_type])
+    def _class_for(cls, model_type: Any, origin: str) -> type[PreTrainedModel]:
+        known = config_class_for(model_type, origin).model_type
+        return getattr(importlib.import_module(_MODULES[known]), cls._model_mapping[known])
 
 
 class AutoModel(_AutoModel):
@@ -77,7 +78,7 @@ class AutoModel(_AutoModel):
         'BertModel'
     """
 
-    _model_mapping = {"bert": "BertModel", "albert": "AlbertModel"}
+    _model_mapping: ClassVar[dict[str, str]] = {"bert": "BertModel", "albert": "AlbertModel"}
 
 
 class AutoModelForSequenceClassification(_AutoModel):
@@ -91,4 +92,7 @@ class AutoModelForSequenceClassification(_AutoModel):
         3
     """
 
-    _model_mapping = {"bert": "BertForSequenceClassification", "albert": "AlbertForSequenceClassification"}
+    _model_mapping: ClassVar[dict[str, str]] = {
+        "bert": "BertForSequenceClassification",
+        "albert": "AlbertForSequenceClassification",
+    }

@@ -1,0 +1,35 @@
+"""Checks of single configuration values; an error names the value and what was expected."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from .errors import ConfigurationError
+
+
+def check_count(name: str, value: Any) -> int:
+    """Return a whole number of at least 1, or raise ConfigurationError."""
+    if not is_whole(value) or value < 1:
+        raise ConfigurationError(f"{name} {value!r}: expected a whole number of at least 1")
+    return int(value)
+
+
+def check_number(name: str, value: Any) -> float:
+    """Return a finite number as a float, or raise ConfigurationError."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ConfigurationError(f"{name} {value!r}: expected a finite number")
+    return float(value)
+
+
+def check_switch(name: str, value: Any) -> bool:
+    """Return true or false (0 and 1 are accepted), or raise ConfigurationError."""
+    if not isinstance(value, (bool, int)) or value not in (0, 1):
+        raise ConfigurationError(f"{name} {value!r}: expected true or false")
+    return bool(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
