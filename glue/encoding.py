@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .labels import LabelMapping
 from .table import Table
 from .tasks import Task
 
@@ -115,7 +116,12 @@ class EncodedDataset:
 
 
 def encode(
-    table: Table, task: Task, tokenizer: Any, max_length: int, pad_to_max_length: bool = False
+    table: Table,
+    task: Task,
+    tokenizer: Any,
+    max_length: int,
+    pad_to_max_length: bool = False,
+    mapping: LabelMapping | None = None,
 ) -> EncodedDataset:
     """Tokenize a split.
 
@@ -123,16 +129,17 @@ def encode(
         table: the rows; labels as `Table` has them.
         task: which columns hold text, and whether labels are classes or numbers.
         tokenizer: a tokenizer with Hugging Face's call signature.
-        max_length: longest row in tokens, special tokens included; longer ones are cut, of a pair the longer text first.
+        max_length: longest row in tokens, special tokens included; of a longer pair the longer text is cut first.
         pad_to_max_length: pad every row to `max_length` when it is read.
+        mapping: gives the labels the model's ids; None leaves them the task's.
 
     Returns:
         The encoded rows, in the order of the table. A split in which no row has a label has none.
     """
     texts = [table.columns[name] for name in task.text_columns]
     wanted = ["input_ids", *(["token_type_ids"] if "token_type_ids" in tokenizer.model_input_names else [])]
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    lengths: list[int] = []
+    parts: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in wanted}
+    lengths: list[int] = [0]
     for begin in range(0, len(table), _ROWS_AT_ONCE):
         encoded = tokenizer(
             *(column[begin : begin + _ROWS_AT_ONCE] for column in texts),
@@ -148,15 +155,19 @@ def encode(
             parts[name].append(np.fromiter(chain.from_iterable(encoded[name]), dtype=np.int32, count=sum(sizes)))
     return EncodedDataset(
         features={name: np.concatenate(arrays) for name, arrays in parts.items()},
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        labels=_label_array(table, task),
+        offsets=np.cumsum(lengths, dtype=np.int64),
+        labels=_label_array(table.columns["label"], task, mapping),
         pad_values={"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id},
         padding_side=tokenizer.padding_side,
         pad_to=max_length if pad_to_max_length else None,
     )
 
 
-def _label_array(table: Table, task: Task) -> np.ndarray | None:
-    labels = np.asarray(table.columns["label"], dtype=np.float32 if task.is_regression else np.int64)
-    missing = np.isnan(labels) if task.is_regression else labels < 0
-    return None if missing.all() else labels
+def _label_array(labels: list[Any], task: Task, mapping: LabelMapping | None) -> np.ndarray | None:
+    if task.is_regression:
+        scores = np.array(labels, dtype=np.float32)
+        return None if np.isnan(scores).all() else scores
+    ids = np.array(labels, dtype=np.int64)
+    if (ids == -1).all():
+        return None
+    return ids if mapping is None else np.where(ids == -1, -1, mapping.model_ids(task)[ids])

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .errors import UsageError
 
@@ -46,6 +46,26 @@ class RawTable:
     def where(self, index: int) -> str:
         """Name the place of row `index` (counted from 0) for a message, counting rows from 1 without the header."""
         return _place(self.path, index + 1, self.lines[index] if self.lines else None)
+
+    def text(self, name: str) -> list[str]:
+        """Return column `name`, whose values all have to be text.
+
+        Raises:
+            UsageError: there is no such column, or a row holds something else.
+        """
+        if name not in self.columns:
+            raise UsageError(f"{self.path}: no column {name!r} (columns there: {', '.join(self.columns)})")
+        values = self.columns[name]
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                found = "is missing" if value is None else f"holds {value!r} instead of text"
+                raise UsageError(f"{self.where(index)}: column {name!r} {found}")
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                half = f"U+{ord(value[error.start]):04X}"
+                raise UsageError(f"{self.where(index)}: column {name!r} holds half a character ({half})") from None
+        return values
 
 
 def check_data_path(path: str, name: str) -> None:
@@ -96,7 +116,7 @@ def read_records(path: Path, text: str, *, quoted: bool, delimiter: str) -> Iter
         quoted: whether double quotes enclose fields, which may hold delimiters and line ends; else they are literal.
         delimiter: what stands between two fields.
     """
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
     number, line = 0, 1
     while True:
