@@ -7,6 +7,7 @@ HF_HUB_OFFLINE). Mirrors Hugging Face's `cached_file` and `cached_files`.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -105,39 +106,61 @@ def _download(name: str, filename: str, required: bool, **options: Any) -> str |
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
+    from huggingface_hub.utils import validate_repo_id
 
-    revision = options["revision"] or constants.DEFAULT_REVISION
+    hub, revision = constants.ENDPOINT, options["revision"] or constants.DEFAULT_REVISION
+    offline = options["local_files_only"] or constants.HF_HUB_OFFLINE
     try:
+        validate_repo_id(name)
+        if not offline and not options["force_download"]:
+            options["local_files_only"] = not _hub_answers(hub, name, filename, revision, options["token"])
         return hf_hub_download(name, filename, **options)
     except HFValidationError:
         reason = "there is no such folder, and it is not the form of a Hub id (name or owner/name)"
     except GatedRepoError:
-        reason = f"access to it on {constants.ENDPOINT} must be granted first: ask for it there and pass a token"
+        reason = f"access to it on {hub} must be granted first: ask for it there and pass a token"
     except RepositoryNotFoundError:
-        reason = f"there is no such folder, and no such model on {constants.ENDPOINT} (a private one needs a token)"
+        reason = f"there is no such folder, and no such model on {hub} (a private one needs a token)"
     except RevisionNotFoundError:
-        reason = f"it is on {constants.ENDPOINT}, but has no revision {revision!r}"
+        reason = f"it is on {hub}, but has no revision {revision!r}"
     except LocalEntryNotFoundError:
         if not required:
             return None
-        reason = _unreachable(
-            filename, bool(options["local_files_only"]) or constants.HF_HUB_OFFLINE, constants.ENDPOINT
-        )
+        why = "downloads are switched off" if offline else f"{hub} cannot be reached"
+        reason = f"there is no such folder, {filename} is not in the local cache, and {why}"
     except EntryNotFoundError:
         if not required:
             return None
-        reason = f"it is on {constants.ENDPOINT}, but has no file {filename} in revision {revision!r}"
+        reason = f"it is on {hub}, but has no file {filename} in revision {revision!r}"
     except Exception as error:
         # The errors of the HTTP library below huggingface_hub, whichever it is: all mean that nothing came.
-        reason = f"{filename} could not be fetched from {constants.ENDPOINT}: {_first_line(error)}"
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = f"{filename} could not be fetched from {hub}: {first_line}"
     raise CheckpointError(f"cannot load {name}: {reason}")
 
 
-def _unreachable(filename: str, offline: bool, endpoint: str) -> str:
-    if offline:
-        return f"there is no such folder, {filename} is not in the local cache, and downloads are switched off"
-    return f"there is no such folder, {filename} is not in the local cache, and {endpoint} cannot be reached"
+_ASK_AGAIN_AFTER = 60.0  # seconds
+_silent_since: dict[str, float | None] = {}  # by endpoint: when it did not answer; None if it did
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _hub_answers(hub: str, name: str, filename: str, revision: str, token: str | bool | None) -> bool:
+    """Ask once whether the Hub can be reached.
+
+    Without network `huggingface_hub` tries again for half a minute, for every file that is not in the cache, optional
+    ones that never existed included. An answer of any kind, an error among them, leaves everything to it.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    since = _silent_since.get(hub, -_ASK_AGAIN_AFTER)
+    if since is not None and time.monotonic() - since >= _ASK_AGAIN_AFTER:
+        try:
+            get_hf_file_metadata(hf_hub_url(name, filename, revision=revision), token=token)
+            since = None
+        except HfHubHTTPError:
+            since = None
+        except Exception:
+            # Refused, timed out, no name resolution: the classes belong to the HTTP library of the day.
+            since = time.monotonic()
+        _silent_since[hub] = since
+    return since is None

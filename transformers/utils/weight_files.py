@@ -6,6 +6,7 @@ Known are, in this order, `model.safetensors`, `model.safetensors.index.json` wi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -52,7 +53,8 @@ def open_weights(name_or_path: str, **where: Any) -> TensorSource:
         if filename.endswith(".index.json"):
             return _open_shards(name_or_path, path, where)
         return _open_file(path)
-    raise CheckpointError(f"{name_or_path} has no weights: looked for {', '.join(WEIGHT_FILES)}")
+    place = "in this folder" if os.path.isdir(name_or_path) else "on the Hub (in the local cache, if it is unreachable)"
+    raise CheckpointError(f"no weights of {name_or_path} found: looked for {', '.join(WEIGHT_FILES)} {place}")
 
 
 def _open_file(path: str) -> TensorSource:
