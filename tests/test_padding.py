@@ -155,7 +155,7 @@ def test_layout_groups_sequences_of_one_length():
     torch.testing.assert_close(
         layout.select_first(tokens)[:, 0], values[:, 0, 0] * torch.tensor([1, 1, 1, 0, 1, 1.0]).double()
     )
-    torch.testing.assert_close(layout.join([group.of(tokens) for group in layout.groups]), tokens)
+    torch.testing.assert_close(layout.join(layout.split(tokens)), tokens)
 
 
 def test_a_full_batch_needs_neither_mask_nor_indices():

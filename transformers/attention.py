@@ -55,23 +55,27 @@ class SelfAttention(nn.Module):
         Returns:
             The context (T, D), and the probabilities (B, H, S, S) after dropout if they were asked for, else None.
         """
-        query, key, value = self.query(hidden_states), self.key(hidden_states), self.value(hidden_states)
+        query = self._split_heads(self.query(hidden_states), layout)
+        key = self._split_heads(self.key(hidden_states), layout)
+        value = self._split_heads(self.value(hidden_states), layout)
         if output_attentions:
-            (group,) = layout.groups
-            context, probabilities = self._attend_visibly(*self._heads(group, query, key, value), group)
+            (q,), (k,), (v,), (group,) = query, key, value, layout.groups
+            context, probabilities = self._attend_visibly(q, k, v, group)
             return layout.join([_merge_heads(context)]), probabilities
-        dropout = self.attention_dropout if self.training else 0.0
-        contexts = []
-        for group in layout.groups:
-            q, k, v = self._heads(group, query, key, value)
-            bias = _mask_bias(group, q.dtype)
-            context = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
-            contexts.append(_merge_heads(context))
-        return layout.join(contexts), None
+        contexts = [
+            self._attend(q, k, v, group) for q, k, v, group in zip(query, key, value, layout.groups, strict=True)
+        ]
+        return layout.join([_merge_heads(context) for context in contexts]), None
 
-    def _heads(self, group: SequenceGroup, *projections: Tensor) -> list[Tensor]:
-        """The group's part of each (T, D) as (b, H, s, K)."""
-        return [group.of(x).unflatten(-1, (self.num_attention_heads, -1)).transpose(1, 2) for x in projections]
+    def _split_heads(self, projection: Tensor, layout: TokenLayout) -> list[Tensor]:
+        """(T, D) -> (b, H, s, K) for each group."""
+        heads = (self.num_attention_heads, -1)
+        return [block.unflatten(-1, heads).transpose(1, 2) for block in layout.split(projection)]
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, group: SequenceGroup) -> Tensor:
+        """(b, H, s, K) -> (b, H, s, K)."""
+        dropout = self.attention_dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=_mask_bias(group, q.dtype), dropout_p=dropout)
 
     def _attend_visibly(self, q: Tensor, k: Tensor, v: Tensor, group: SequenceGroup) -> tuple[Tensor, Tensor]:
         """The same by hand, for who wants to see the probabilities."""

@@ -142,9 +142,8 @@ class _ContraNormSlot(nn.Module):
         self.count_padding = config.contranorm_padding == "include"
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        return layout.join(
-            [self.norm(group.of(tokens), None if self.count_padding else group.mask) for group in layout.groups]
-        )
+        masks = [None if self.count_padding else group.mask for group in layout.groups]
+        return layout.join([self.norm(block, mask) for block, mask in zip(layout.split(tokens), masks, strict=True)])
 
 
 class _EmptySlot(nn.Module):

@@ -29,21 +29,14 @@ class SequenceGroup:
     """Sequences of one length that stand one after the other in the flat tensor.
 
     Attributes:
-        start: place of the group's first token in the flat tensor.
         count: number of sequences, b.
         length: tokens of each sequence, s.
         mask: bool tensor (b, s), True at real tokens; None when every token is real.
     """
 
-    start: int
     count: int
     length: int
     mask: Tensor | None = None
-
-    def of(self, tokens: Tensor) -> Tensor:
-        """Return this group's part of `tokens` (T, D) as a view (b, s, D)."""
-        stop = self.start + self.count * self.length
-        return tokens[self.start : stop].view(self.count, self.length, tokens.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,13 @@ class TokenLayout:
     def of_first_tokens(self) -> TokenLayout:
         """Return the layout of what `select_first` returns: B sequences of one token."""
         first_tokens = torch.arange(self.batch_size, device=self.first_tokens.device)
-        return TokenLayout(self.batch_size, 1, (SequenceGroup(0, self.batch_size, 1),), first_tokens, empty=self.empty)
+        return TokenLayout(self.batch_size, 1, (SequenceGroup(self.batch_size, 1),), first_tokens, empty=self.empty)
+
+    def split(self, tokens: Tensor) -> list[Tensor]:
+        """Return the groups' parts of `tokens` (T, D) as views (b, s, D), in the order of `groups`."""
+        # One split and not a slice a group: its gradient is one concatenation, a slice's is a tensor of zeros each.
+        parts = tokens.split([group.count * group.length for group in self.groups])
+        return [part.unflatten(0, (group.count, group.length)) for part, group in zip(parts, self.groups, strict=True)]
 
     def join(self, blocks: list[Tensor]) -> Tensor:
         """Lay the groups' results (b, s, D), given in the order of `groups`, one after the other as (T, D)."""
@@ -125,12 +124,7 @@ def unpadded_layout(attention_mask: Tensor) -> TokenLayout:
         return padded_layout(batch_size, width, attention_mask.device, attention_mask)
     row, column = real[order].nonzero(as_tuple=True)
     ends = lengths_in_order.cumsum(0)
-    groups, start = [], 0
-    for length, members in groupby(sizes):
-        count = len(list(members))
-        if length:
-            groups.append(SequenceGroup(start, count, length))
-        start += count * length
+    groups = [SequenceGroup(len(list(members)), length) for length, members in groupby(sizes) if length]
     return TokenLayout(
         batch_size=batch_size,
         width=width,
@@ -163,9 +157,9 @@ def padded_layout(
     """
     first_tokens = torch.arange(batch_size, device=device) * width
     if attention_mask is None:
-        return TokenLayout(batch_size, width, (SequenceGroup(0, batch_size, width),), first_tokens)
+        return TokenLayout(batch_size, width, (SequenceGroup(batch_size, width),), first_tokens)
     real = attention_mask != 0
-    groups = (SequenceGroup(0, batch_size, width, real),)
+    groups = (SequenceGroup(batch_size, width, real),)
     if keep_padding:
         return TokenLayout(batch_size, width, groups, first_tokens)
     return TokenLayout(
