@@ -210,9 +210,10 @@ class RunArguments:
                 continue
             inside = (low < value if low_is_open else low <= value) and (high is None or value < high)
             if not (math.isfinite(value) and inside):
-                lower = f"more than {low:g}" if low_is_open else f"{low:g} or more"
-                upper = f" and below {high:g}" if high is not None else ""
-                raise UsageError(f"--{name} {value:g}: expected {lower}{upper}")
+                shown = f"{value:g}" if isinstance(value, float) else value
+                lower = f"more than {low}" if low_is_open else f"{low} or more"
+                upper = f" and below {high}" if high is not None else ""
+                raise UsageError(f"--{name} {shown}: expected {lower}{upper}")
         if isinstance(self.checkpointing_steps, int) and self.checkpointing_steps < 1:
             raise UsageError(f"--checkpointing_steps {self.checkpointing_steps}: expected 1 or more, or epoch")
         if self.warmup_ratio > 1:

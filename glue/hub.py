@@ -31,6 +31,8 @@ def load_from_hub(task: Task, splits: Iterable[str]) -> dict[str, Table]:
     try:
         with _offline(datasets.config, reason is not None):
             loaded = datasets.load_dataset(REPOSITORY, task.name)
+    except ImportError:
+        raise
     except Exception as error:  # the library passes on whatever its network, file and format layers raise
         reason = reason or " ".join(str(error).split()) or type(error).__name__
         raise UsageError(f"the Hub's {REPOSITORY} gave no {task.name}, nor did its local cache ({reason})") from None
@@ -45,8 +47,7 @@ def load_from_hub(task: Task, splits: Iterable[str]) -> dict[str, Table]:
 
 def _why_unreachable() -> str | None:
     """Ask the Hub for any answer at all, and return why there was none."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=_SECONDS_TO_ANSWER)
