@@ -34,7 +34,7 @@ OFFICIAL_FILES = {
     "QQP/test.tsv": "id\tquestion1\tquestion2\n0\tWhat?\tWhich?\n",
     "MNLI/train.tsv": "index\tpromptID\tsentence1\tsentence2\tlabel1\tgold_label\n"
     "0\t1\tIt rains.\tIt is wet.\tentailment\tentailment\n1\t2\tIt rains.\tIt is dry.\tcontradiction\tcontradiction\n",
-    "MNLI/dev_matched.tsv": "index\tsentence1\tsentence2\tlabel1\tlabel2\tgold_label\n0\tA.\tB.\tneutral\tneutral\tneutral\n",
+    "MNLI/dev_matched.tsv": "index\tsentence1\tsentence2\tlabel1\tgold_label\n0\tA.\tB.\tneutral\tneutral\n",
     "MNLI/dev_mismatched.tsv": "index\tsentence1\tsentence2\tlabel1\tgold_label\n0\tC.\tD.\tneutral\tcontradiction\n",
     "MNLI/test_matched.tsv": "index\tsentence1\tsentence2\n0\tE.\tF.\n",
     "MNLI/test_mismatched.tsv": "index\tsentence1\tsentence2\n0\tG.\tH.\n",
