@@ -65,7 +65,7 @@ def __dir__() -> list[str]:
 
 
 def _not_here(name: str) -> str:
-    close = difflib.get_close_matches(name, _MODULE_OF_NAME, n=3)
+    close = difflib.get_close_matches(name, _MODULE_OF_NAME, n=3, cutoff=0.5)
     hint = f" Closest: {', '.join(close)}." if close else ""
     return (
         f"{name!r} is not in this lean `transformers` library ({__file__}), which stands in for the one from PyPI."

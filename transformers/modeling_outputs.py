@@ -54,12 +54,14 @@ class ModelOutput(OrderedDict[str, Any]):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # While the dataclass fills its fields the dictionary is still empty, so that this touches the attribute only.
-        if name in self.keys() and value is not None:
-            super().__setitem__(name, value)
+        if name in self.keys():
+            super().__setitem__(name, value) if value is not None else super().__delitem__(name)
         super().__setattr__(name, value)
 
-    def __delitem__(self, key: str) -> None:
-        raise TypeError(f"{type(self).__name__} does not support deleting {key!r}: its fields are fixed")
+    def _fixed(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"the fields of {type(self).__name__} are fixed: set one to None to leave it out")
+
+    __delitem__ = pop = popitem = clear = update = setdefault = _fixed
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]

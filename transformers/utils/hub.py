@@ -93,7 +93,7 @@ def resolve_files(name_or_path: str | os.PathLike[str], filenames: Iterable[str]
 def _stays_inside(filename: str) -> bool:
     """Whether a relative name stays below its folder, on any operating system."""
     windows = PureWindowsPath(filename)
-    return bool(filename.strip()) and not windows.drive and not windows.root and ".." not in windows.parts
+    return bool(windows.parts) and not windows.drive and not windows.root and ".." not in windows.parts
 
 
 def _download(name: str, filename: str, required: bool, **options: Any) -> str | None:
