@@ -65,6 +65,7 @@ def test_a_file_whose_numbers_of_labels_disagree_goes_by_the_names(tmp_path, lib
         ({"is_decoder": True}, "is_decoder True"),
         ({"add_cross_attention": True}, "add_cross_attention"),
         ({"position_embedding_type": "relative_key"}, "'absolute' is supported"),
+        ({"problem_type": "ranking"}, "problem_type 'ranking'"),
         ({"pruned_heads": {"0": [1]}}, "pruned_heads"),
         ({"hidden_size": 10, "num_attention_heads": 3}, "not a multiple"),
         ({"num_hidden_layers": 0}, "num_hidden_layers 0"),
@@ -144,7 +145,9 @@ def test_overrides_unknown_ones_and_unused_ones(tmp_path):
     name = write(tmp_path, model_type="bert", house="red", pos="9")
     config = AutoConfig.from_pretrained(name, house="blue", pos=3, scale=0.1, finetuning_task="cola", revision="main")
     assert (config.house, config.pos, config.scale, config.finetuning_task) == ("blue", "3", 0.1, "cola")
-    with pytest.raises(ConfigurationError, match=r"'scal' is not a setting.*did you mean 'scale'"):
+    with pytest.raises(
+        ConfigurationError, match=r"'scal' is neither an argument here nor a setting.*did you mean 'scale'"
+    ):
         AutoConfig.from_pretrained(name, scal=0.1, pos=1)
     config, unused = AutoConfig.from_pretrained(name, pos=1, wheels=4, return_unused_kwargs=True)
     assert unused == {"wheels": 4} and not hasattr(config, "wheels")

@@ -205,9 +205,9 @@ def test_contranorm_settings_reach_the_model_whatever_the_name(tmp_path, net):
 def test_unknown_arguments_are_refused(tmp_path):
     folder = save(tmp_path, model().float())
     for kind in (AutoModel, BertModel):
-        with pytest.raises(ConfigurationError, match=r"'scal' is not a setting.*'scale'"):
+        with pytest.raises(ConfigurationError, match=r"'scal' is neither an argument here nor a setting.*'scale'"):
             kind.from_pretrained(folder, scal=0.1)
-    with pytest.raises(ConfigurationError, match=r"'scal' is not a setting"):
+    with pytest.raises(ConfigurationError, match=r"'scal' is neither an argument here nor a setting"):
         BertModel.from_pretrained(folder, config=BertConfig(), scal=0.1)
 
 

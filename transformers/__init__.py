@@ -5,7 +5,6 @@ Importing it loads nothing else; every public name is loaded from its module whe
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import sys
 from typing import Any
@@ -65,6 +64,8 @@ def __dir__() -> list[str]:
 
 
 def _not_here(name: str) -> str:
+    import difflib  # nothing that a program without a mistake in it needs
+
     close = difflib.get_close_matches(name, _MODULE_OF_NAME, n=3, cutoff=0.5)
     hint = f" Closest: {', '.join(close)}." if close else ""
     return (

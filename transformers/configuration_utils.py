@@ -25,6 +25,7 @@ logger = logging.get_logger(__name__)
 
 CONFIG_NAME = "config.json"
 PADDING_RULES = ("exclude", "include")
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 # What the stock library has and this one has not: the key, and the only values that mean "not used".
 _UNSUPPORTED = {
@@ -110,6 +111,10 @@ class PretrainedConfig:
         unpad_inputs: bool = True,
         **kwargs: Any,
     ) -> None:
+        if problem_type is not None and problem_type not in PROBLEM_TYPES:
+            raise ConfigurationError(
+                f"problem_type {problem_type!r}: expected one of {', '.join(PROBLEM_TYPES)}, or None"
+            )
         self.problem_type = problem_type
         self.output_attentions = output_attentions
         self.output_hidden_states = output_hidden_states
@@ -391,8 +396,8 @@ def _dtype_name(dtype: Any) -> str | None:
 
 def _unknown_setting(name: str, known: set[str]) -> str:
     close = difflib.get_close_matches(name, sorted(known), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "check the name, or put the key into config.json to have it kept"
-    return f"{name!r} is not a setting of this model: {hint}"
+    hint = f"did you mean {close[0]!r}?" if close else "a key of your own belongs into config.json, where it is kept"
+    return f"{name!r} is neither an argument here nor a setting of this model: {hint}"
 
 
 def _library_version() -> str:
