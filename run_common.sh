@@ -35,7 +35,10 @@ check_run() {
 }
 
 check_device() {
-    [[ $1 =~ ^([0-9]+|cpu|)$ ]] || fail_usage "device '$1': expected the index of a GPU, cpu, or nothing to choose by itself"
+    case $1 in
+        cpu) ;;
+        *[!0-9]*) fail_usage "device '$1': expected the index of a GPU, cpu, or nothing to choose by itself" ;;
+    esac
 }
 
 # The last two parts of the model's name, fit for a file name: google/bert_small -> google-bert_small.
