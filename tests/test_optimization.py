@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from stock import requires_stock, run_stock
 
 from transformers import ConfigurationError, SchedulerType, get_scheduler, set_seed
 
@@ -101,3 +102,26 @@ def test_set_seed_fixes_all_sources():
     assert draw() == first
     set_seed(2022)
     assert all(a != b for a, b in zip(draw(), first, strict=True))
+
+
+STOCK_RATES = """
+import torch, transformers
+result = {}
+for name, warmup in payload["runs"]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=payload["lr"])
+    scheduler = transformers.get_scheduler(name, optimizer, warmup, payload["steps"])
+    found = result[f"{name} {warmup}"] = []
+    for _ in range(payload["steps"] + 1):
+        found.append(scheduler.get_last_lr()[0] / payload["lr"])
+        optimizer.step()
+        scheduler.step()
+"""
+
+
+@requires_stock
+@pytest.mark.slow
+def test_the_stock_library_has_the_same_rates(tmp_path):
+    runs = [(kind.value, warmup) for kind in SchedulerType for warmup in (0, WARMUP)]
+    theirs = run_stock(STOCK_RATES, {"runs": runs, "lr": LR, "steps": STEPS}, tmp_path)
+    for name, warmup in runs:
+        assert rates(name, warmup, count=STEPS + 1) == pytest.approx(theirs[f"{name} {warmup}"], abs=1e-12)
