@@ -226,7 +226,7 @@ def _read_array(path: Path, text: str, start: int) -> Iterator[tuple[int | None,
     try:
         while True:
             position = _skip_space(text, position)
-            if text[position : position + 1] == "]" and (needs_comma or row == 1):
+            if text[position : position + 1] == "]":
                 break
             if needs_comma:
                 if text[position : position + 1] != ",":

@@ -159,6 +159,7 @@ LABELS = [
     ("stsb", math.nan, "label nan, expected a score"),
     ("stsb", "high", "label 'high', expected a score"),
     ("stsb", None, "label None, expected a score"),
+    ("stsb", -1.0, "label -1.0, expected a score"),
 ]
 
 
