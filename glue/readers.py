@@ -201,7 +201,7 @@ def _read_lines(path: Path, text: str) -> Iterator[tuple[int | None, Any]]:
             row += 1
             try:
                 yield number, json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"{_place(path, row, number)}: broken row, not valid JSON ({error})") from None
 
 
@@ -212,7 +212,7 @@ def _read_json(path: Path, text: str) -> Iterable[tuple[int | None, Any]]:
         return _read_array(path, text, start)
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return _read_lines(path, text)
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         return ((None, row) for row in value["data"])
@@ -237,7 +237,7 @@ def _read_array(path: Path, text: str, start: int) -> Iterator[tuple[int | None,
             row, needs_comma = row + 1, True
         if text[position + 1 :].strip():
             raise json.JSONDecodeError("Extra data after the array", text, position + 1)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{_place(path, row, None)}: broken row, not valid JSON ({error})") from None
 
 

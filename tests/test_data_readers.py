@@ -93,6 +93,7 @@ BROKEN = [
     ("unclosed.json", '[{"sentence": "Good."}', ", row 2: broken row, not valid JSON"),
     ("extra.json", '[{"sentence": "Good."}] x', "Extra data"),
     ("deep.json", "[" * 100_000, ", row 1: broken row"),
+    ("digits.jsonl", "1" * 5000, ", row 1 (line 1): broken row"),
     ("list.jsonl", '{"sentence": "Good."}\n[1]\n', ", row 2 (line 2): broken row, expected an object"),
     ("number.json", "[1, 2]", ", row 1: broken row, expected an object"),
     ("string.json", '"text"', ", row 1 (line 1): broken row, expected an object"),
