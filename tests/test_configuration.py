@@ -116,6 +116,7 @@ def test_a_round_trip_keeps_unknown_keys_and_both_names_of_the_dtype(tmp_path):
     assert content["dtype"] == "float16" and content["pos"] == "17" and content["scale"] == 0.02
     assert content["problem_type"] == "regression"
     assert "_name_or_path" not in content and "name_or_path" not in content and str(tmp_path) not in str(content)
+    assert AutoConfig.from_pretrained(name, dtype="bfloat16").dtype == "bfloat16"
     second = AutoConfig.from_pretrained(tmp_path / "again")
     assert second == first and second.torch_dtype == "float16"
     assert second.name_or_path == str(tmp_path / "again")

@@ -113,7 +113,7 @@ def _download(name: str, filename: str, required: bool, **options: Any) -> str |
     try:
         validate_repo_id(name)
         if not offline and not options["force_download"]:
-            options["local_files_only"] = not _hub_answers(hub, name, filename, revision, options["token"])
+            options["local_files_only"] = not _hub_answers(hub, name, filename, revision)
         return hf_hub_download(name, filename, **options)
     except HFValidationError:
         reason = "there is no such folder, and it is not the form of a Hub id (name or owner/name)"
@@ -143,7 +143,7 @@ _ASK_AGAIN_AFTER = 60.0  # seconds
 _silent_since: dict[str, float | None] = {}  # by endpoint: when it did not answer; None if it did
 
 
-def _hub_answers(hub: str, name: str, filename: str, revision: str, token: str | bool | None) -> bool:
+def _hub_answers(hub: str, name: str, filename: str, revision: str) -> bool:
     """Ask once whether the Hub can be reached.
 
     Without network `huggingface_hub` tries again for half a minute, for every file that is not in the cache, optional
@@ -155,7 +155,7 @@ def _hub_answers(hub: str, name: str, filename: str, revision: str, token: str |
     since = _silent_since.get(hub, -_ASK_AGAIN_AFTER)
     if since is not None and time.monotonic() - since >= _ASK_AGAIN_AFTER:
         try:
-            get_hf_file_metadata(hf_hub_url(name, filename, revision=revision), token=token)
+            get_hf_file_metadata(hf_hub_url(name, filename, revision=revision), token=False)
             since = None
         except HfHubHTTPError:
             since = None
