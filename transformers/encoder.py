@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class EncoderOutput(NamedTuple):
 
 
 def run_layers(
-    layers: Sequence[nn.Module],
+    layers: Iterable[nn.Module],
     tokens: Tensor,
     layout: TokenLayout,
     output_attentions: bool = False,
@@ -46,8 +46,9 @@ def run_layers(
     """
     hidden_states = [layout.restore(tokens)] if output_hidden_states else []
     attentions = []
-    for number, layer in enumerate(layers, start=1):
-        inputs = (tokens, layout, output_attentions, first_only and number == len(layers))
+    stack = list(layers)
+    for number, layer in enumerate(stack, start=1):
+        inputs = (tokens, layout, output_attentions, first_only and number == len(stack))
         tokens, probabilities = (
             checkpoint(layer, *inputs, use_reentrant=False) if gradient_checkpointing else layer(*inputs)
         )

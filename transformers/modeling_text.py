@@ -76,8 +76,8 @@ class TextModel(PreTrainedModel):
     pooler: nn.Module | None
 
     @abstractmethod
-    def pool(self, first_tokens: Tensor) -> Tensor:
-        """Turn the first tokens (B, D) into what a classifier reads (B, D)."""
+    def pool(self, first_tokens: Tensor) -> Tensor | None:
+        """Turn the first tokens (B, D) into what a classifier reads (B, D); None without a pooler."""
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.embeddings.word_embeddings
@@ -131,7 +131,7 @@ class TextModel(PreTrainedModel):
         first_tokens = encoded.tokens if first_only else layout.select_first(encoded.tokens)
         output = BaseModelOutputWithPooling(
             last_hidden_state=layout.restore(encoded.tokens) if output_last_hidden_state else None,
-            pooler_output=None if self.pooler is None else self.pool(first_tokens),
+            pooler_output=self.pool(first_tokens),
             hidden_states=encoded.hidden_states,
             attentions=encoded.attentions,
         )

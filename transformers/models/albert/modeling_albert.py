@@ -7,6 +7,8 @@ embeddings and with layers that share their parameters.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -66,8 +68,8 @@ class AlbertModel(TextModel):
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if add_pooling_layer else None
         self.post_init()
 
-    def pool(self, first_tokens: Tensor) -> Tensor:
-        return torch.tanh(self.pooler(first_tokens))
+    def pool(self, first_tokens: Tensor) -> Tensor | None:
+        return None if self.pooler is None else torch.tanh(self.pooler(first_tokens))
 
 
 class AlbertEncoder(nn.Module):
@@ -101,10 +103,11 @@ class AlbertEncoder(nn.Module):
         # A group counts as one layer, however many it holds.
         return encoded._replace(hidden_states=encoded.hidden_states[:: self.inner_group_num])
 
-    def layers(self) -> list[AlbertLayer]:
+    def layers(self) -> list[nn.Module]:
         """The layers in the order in which tokens pass them; each stands there as often as it is used."""
-        groups, depth = self.albert_layer_groups, self.num_hidden_layers
-        return [layer for step in range(depth) for layer in groups[step * len(groups) // depth].albert_layers]
+        groups: list[Any] = [group.albert_layers for group in self.albert_layer_groups]
+        depth = self.num_hidden_layers
+        return [layer for step in range(depth) for layer in groups[step * len(groups) // depth]]
 
 
 class AlbertLayerGroup(nn.Module):

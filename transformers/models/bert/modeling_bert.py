@@ -66,8 +66,8 @@ class BertModel(TextModel):
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
 
-    def pool(self, first_tokens: Tensor) -> Tensor:
-        return self.pooler(first_tokens)
+    def pool(self, first_tokens: Tensor) -> Tensor | None:
+        return None if self.pooler is None else self.pooler(first_tokens)
 
 
 class BertEncoder(nn.Module):

@@ -1,0 +1,30 @@
+"""What a run says to the person in front of it: one line at a time, from the main process only."""
+
+from __future__ import annotations
+
+import sys
+
+
+class _Say:
+    """Print a line, past a progress bar if there is one; silent where `on` is False."""
+
+    def __init__(self) -> None:
+        self.on = True
+
+    def __call__(self, message: str) -> None:
+        if not self.on:
+            return
+        if "tqdm" in sys.modules:
+            sys.modules["tqdm"].tqdm.write(message, file=sys.stdout)
+        else:
+            print(message)
+        sys.stdout.flush()
+
+
+say = _Say()
+
+
+def fail(problem: object, status: int) -> int:
+    """Print a problem as one line on stderr and return `status`."""
+    print(f"run_glue_no_trainer.py: error: {' '.join(str(problem).split())}", file=sys.stderr)
+    return status

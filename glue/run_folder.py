@@ -1,0 +1,208 @@
+"""The output folder of a run: what is in it, and that nothing of an earlier run is lost by accident.
+
+config.json  model.safetensors  tokenizer files     the final model
+all_results.json                                    scores of every epoch, best and last, timings
+run.json                                            settings, versions, git revision, hardware
+train_log.jsonl                                     a row an update: loss, learning rate, gradient norm, examples/s
+<scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
+README.md                                           a model card
+predictions/  checkpoints/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from transformers.utils.errors import CheckpointError
+from transformers.utils.files import make_folder, write_whole
+
+from .arguments import RunArguments
+from .contranorm_settings import ContraNormSettings
+from .errors import UsageError
+
+# Settings that the result of a training does not depend on.
+_WITHOUT_INFLUENCE = {
+    "output_dir",
+    "overwrite_output_dir",
+    "pred_dir",
+    "do_predict",
+    "test_file",
+    "logging_steps",
+    "with_tracking",
+    "report_to",
+    "checkpointing_steps",
+    "save_total_limit",
+    "resume_from_checkpoint",
+    "use_slow_tokenizer",
+    "per_device_eval_batch_size",
+}
+_PACKAGES = (
+    "torch",
+    "accelerate",
+    "datasets",
+    "evaluate",
+    "numpy",
+    "tokenizers",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+)
+_OWN_FILES = (
+    *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("vocab.txt", "spiece.model", "all_results.json", "eval_results.json", "run.json", "train_log.jsonl", "README.md"),
+    *("predictions", "checkpoints", "tracking"),
+)
+
+
+def influential_settings(args: RunArguments, contranorm: ContraNormSettings, num_processes: int) -> dict[str, Any]:
+    """Return everything given on the command line, or chosen in its place, that the trained weights depend on."""
+    given = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE}
+    return {**given, **contranorm.values, "num_processes": num_processes}
+
+
+class RunFolder:
+    """The files of a run; with no folder, or on another process than the main one, nothing is written.
+
+    Args:
+        path: the folder, or None.
+        settings: see `influential_settings`.
+        loss_file: name of the file with a loss a line.
+        writes: whether this process writes.
+    """
+
+    def __init__(self, path: Path | None, settings: dict[str, Any], loss_file: str, writes: bool) -> None:
+        self.path = path
+        self.settings = settings
+        self.loss_file = loss_file
+        self.writes = writes and path is not None
+
+    def prepare(self, overwrite: bool, resume: bool) -> None:
+        """Create the folder, or check that it may be written to.
+
+        Args:
+            overwrite: delete what an earlier run left.
+            resume: the earlier run is this one.
+
+        Raises:
+            UsageError: the folder holds an earlier run, or files of another kind.
+        """
+        if self.path is None or resume:
+            return
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"--output_dir {self.path} is a file: give a folder")
+        if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
+            raise UsageError(self._describe_earlier_run())
+        if self.writes:
+            try:
+                make_folder(self.path)
+            except CheckpointError as error:
+                raise UsageError(f"--output_dir: {error}") from error
+            if not os.access(self.path, os.W_OK):
+                raise UsageError(f"--output_dir {self.path}: no permission to write there")
+            self._delete_earlier_run()
+
+    def start_logs(self, updates: int) -> None:
+        """Keep the first `updates` rows of the logs (all that a resumed run has done), and drop what follows."""
+        if self.writes and self.path is not None:
+            for name in ("train_log.jsonl", self.loss_file):
+                log = self.path / name
+                kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:updates] if log.exists() else []
+                write_whole(log, lambda path, kept=kept: path.write_text("".join(kept), encoding="utf-8"))  # type: ignore[misc]
+
+    def append_logs(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add a row for each update; `rows` have at least "loss"."""
+        if self.writes and self.path is not None:
+            with (self.path / "train_log.jsonl").open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(row) + "\n" for row in rows)
+            with (self.path / self.loss_file).open("a", encoding="utf-8") as file:
+                file.writelines(f"{row['loss']}\n" for row in rows)
+
+    def write_run(self, args: RunArguments, contranorm: ContraNormSettings, **details: Any) -> None:
+        """Write run.json: what was run, with what, on what."""
+        content = {
+            "arguments": asdict(args),
+            "contranorm": {"values": contranorm.values, "origins": contranorm.origins, "sites": contranorm.sites},
+            "settings": self.settings,
+            "command": sys.argv,
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "git_revision": _git_revision(),
+            "versions": {"python": platform.python_version(), **_versions()},
+            "hardware": {
+                "machine": platform.machine(),
+                "cpus": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+                "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+            },
+            **details,
+        }
+        self.write_json("run.json", content)
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a file of the run, whole or not at all."""
+        self.write_text(name, json.dumps(content, indent=2) + "\n")
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a file of the run, whole or not at all."""
+        if self.writes and self.path is not None:
+            write_whole(self.path / name, lambda path: path.write_text(content, encoding="utf-8"))  # type: ignore[arg-type]
+
+    def _describe_earlier_run(self) -> str:
+        assert self.path is not None
+        try:
+            earlier = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["settings"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return (
+                f"--output_dir {self.path} is not empty, and what is in it is no run of this script: give another "
+                "folder, or --overwrite_output_dir"
+            )
+        if earlier != json.loads(json.dumps(self.settings)):
+            state = "holds a run with other settings"
+        elif (self.path / "all_results.json").exists():
+            state = "holds this very run, finished"
+        else:
+            return (
+                f"--output_dir {self.path} holds this very run, not finished: continue it with "
+                "--resume_from_checkpoint, or start anew with --overwrite_output_dir"
+            )
+        return f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
+
+    def _delete_earlier_run(self) -> None:
+        """Delete what a run writes; other files in the folder are somebody's own."""
+        assert self.path is not None
+        for path in [*(self.path / name for name in _OWN_FILES), *self.path.glob("*_loss.txt")]:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def _git_revision() -> str | None:
+    """The revision of this code, with a + if files were changed since; None outside of a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

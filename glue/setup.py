@@ -1,0 +1,117 @@
+"""Before and after the loop: from arguments to everything a run works with, and from a trained model to its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from accelerate import Accelerator
+
+from transformers import set_seed
+
+from .arguments import RunArguments
+from .checkpointing import Checkpointer
+from .console import say
+from .contranorm_settings import ContraNormSettings
+from .data import load_splits
+from .encoding import EncodedDataset, encode
+from .evaluation import predict
+from .labels import LabelMapping
+from .model import build_config, load_model, open_checkpoint
+from .model_card import model_card
+from .prediction import write_predictions
+from .run_folder import RunFolder, influential_settings
+from .tasks import Task
+
+
+class Setup(NamedTuple):
+    """What a run works with, once arguments, data and checkpoint have been found good."""
+
+    accelerator: Accelerator
+    task: Task
+    mapping: LabelMapping
+    contranorm: ContraNormSettings
+    datasets: dict[str, EncodedDataset]
+    tokenizer: Any
+    model: Any
+    folder: RunFolder
+    checkpointer: Checkpointer
+
+
+def set_up(args: RunArguments) -> Setup:
+    """Find checkpoint and data, check that they fit each other, and load the model; nothing is written before that.
+
+    Raises:
+        UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
+    """
+    output_dir = None if args.output_dir is None else Path(args.output_dir)
+    accelerator = Accelerator(
+        cpu=args.cpu,
+        mixed_precision=args.mixed_precision,
+        log_with=args.report_to,
+        project_dir=None if output_dir is None else str(output_dir / "tracking"),
+    )
+    say.on = accelerator.is_main_process
+    if args.uses_demo_data:
+        say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
+    set_seed(args.seed)
+    with open_checkpoint(args) as checkpoint:
+        task, tables = load_splits(args, config_dict=checkpoint.config_dict)
+        config, mapping, contranorm = build_config(args, checkpoint, task)
+        settings = influential_settings(args, contranorm, accelerator.num_processes)
+        loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+        folder = RunFolder(output_dir, settings, loss_file, accelerator.is_main_process)
+        checkpointer = Checkpointer(
+            None if output_dir is None else output_dir / "checkpoints", settings, accelerator, args.save_total_limit
+        )
+        if args.resume_from_checkpoint is not None:
+            checkpointer.find(args.resume_from_checkpoint)
+        tokenizer = checkpoint.tokenizer()
+        datasets = {
+            split: encode(table, task, tokenizer, args.max_length, args.pad_to_max_length, mapping)
+            for split, table in tables.items()
+        }
+        model = load_model(args, checkpoint, config)
+    if args.do_train:
+        folder.prepare(args.overwrite_output_dir, resume=args.resume_from_checkpoint is not None)
+        folder.write_run(args, contranorm, task=task.name, model=checkpoint.name)
+    if args.with_tracking:
+        accelerator.init_trackers("glue_no_trainer", settings)
+
+    rows = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
+    say(f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: {rows}")
+    say(contranorm.summary())
+    if contranorm.attracts:
+        say("Warning: a negative scale pulls the tokens together, the opposite of what ContraNorm is for")
+    if args.use_slow_tokenizer:
+        say("Note: --use_slow_tokenizer changes nothing: there is one tokenizer, and it gives the slow one's ids")
+    if mapping.note:
+        say(f"Note: {mapping.note}")
+    return Setup(accelerator, task, mapping, contranorm, datasets, tokenizer, model, folder, checkpointer)
+
+
+def finish(args: RunArguments, setup: Setup, results: dict[str, Any]) -> None:
+    """Predict where that was asked for, and save model, tokenizer, results and card.
+
+    Raises:
+        CheckpointError: a file cannot be written.
+    """
+    accelerator, folder = setup.accelerator, setup.folder
+    for split in setup.task.test_splits if args.do_predict else ():
+        if split in setup.datasets:
+            batch_size = args.per_device_eval_batch_size
+            predictions = predict(
+                setup.model, setup.datasets[split], setup.task, setup.mapping, batch_size, accelerator
+            )
+            if accelerator.is_main_process:
+                target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
+                say(f"Predictions: {write_predictions(target, setup.task, split, predictions.values)}")
+    if args.do_train and folder.writes:
+        setup.model.save_pretrained(args.output_dir)
+        setup.tokenizer.save_pretrained(args.output_dir)
+        num_rows = len(setup.datasets["train"])
+        folder.write_text("README.md", model_card(args, setup.task, setup.contranorm, results, num_rows))
+        folder.write_json("all_results.json", results)  # last: where it is, everything is
+        say(f"Saved in {args.output_dir}")
+    elif results:
+        folder.write_json("eval_results.json", results)
