@@ -56,10 +56,11 @@ output_folder() {
     printf 'output/%s_%s_%s_%s_seed%s\n' "$(model_label)" "$1" "$2" "$3" "$SEED"
 }
 
-# fine_tune TASK SCALE POS DEVICE: one run with the paper's recipe.
+# fine_tune TASK SCALE POS DEVICE [FLAG...]: one run with the paper's recipe.
 fine_tune() {
     local task=$1 scale=$2 pos=$3 device=$4
     local flags extra
+    shift 4
     flags=(--model_name_or_path "$MODEL" --task_name "$task" --pos "$pos" --scale "$scale" --seed "$SEED")
     if [ -n "${DATA_DIR:-}" ]; then flags+=(--data_dir "$DATA_DIR"); fi
     case $MODEL${DATA_DIR:-} in
@@ -79,7 +80,7 @@ fine_tune() {
     fi
     IFS=$' \t\n' read -r -d '' -a extra <<<"${EXTRA_ARGS:-}" || true # read reports the end of its input as a failure
     "$PYTHON" "$ROOT/run_glue_no_trainer.py" "${flags[@]}" --output_dir "$(output_folder "$task" "$scale" "$pos")" \
-        ${extra[@]+"${extra[@]}"}
+        "$@" ${extra[@]+"${extra[@]}"}
 }
 
 # run_one [TASK SCALE POS [DEVICE]]: the command line of the single-run scripts.
@@ -117,12 +118,14 @@ run_grid() {
 
 # run_of_grid TASK SCALE POS DEVICE: one run, or the line that says why there is none; updates run_grid's counts.
 run_of_grid() {
-    local title="$1 scale $2 pos $3" log="$logs/$1_$2_$3_seed$SEED.log" status=0 start=$SECONDS
-    if [ -f "$(output_folder "$1" "$2" "$3")/all_results.json" ]; then
+    local title="$1 scale $2 pos $3" log="$logs/$1_$2_$3_seed$SEED.log" status=0 start=$SECONDS folder
+    folder=$(output_folder "$1" "$2" "$3")
+    if [ -f "$folder/all_results.json" ]; then
         echo "$title: finished before, skipped"
         skipped_count=$((skipped_count + 1))
         return
     fi
+    if [ -d "$folder" ]; then set -- "$@" --overwrite_output_dir; fi # it failed or was stopped: from the beginning
     echo "$title: started, see $log"
     (fine_tune "$@") >"$log" 2>&1 || status=$?
     case $status in

@@ -45,10 +45,12 @@ print("a line of the log")
 behaviour = os.environ.get("STUB_" + flags["--task_name"], "works")
 if behaviour == "hangs":
     signal.sigtimedwait([signal.SIGUSR1], 60)
+folder = pathlib.Path(flags["--output_dir"])
+if folder.exists() and "--overwrite_output_dir" not in sys.argv:
+    sys.exit("not empty")
+folder.mkdir(parents=True, exist_ok=True)
 if behaviour == "fails":
     sys.exit("run_glue_no_trainer.py: error: no such thing")
-folder = pathlib.Path(flags["--output_dir"])
-folder.mkdir(parents=True)
 (folder / "all_results.json").write_text("{{}}")
 """
 
