@@ -7,7 +7,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .command_line import build_parser, flag
@@ -237,6 +237,10 @@ class RunArguments:
 
     def _resolve_data(self) -> None:
         """Decide between task, own files and demo, and fill in the demo's names."""
+        for item in fields(self):
+            # An empty path is the current folder to pathlib; on a command line it is an unset variable of a script.
+            if getattr(self, item.name) == "":
+                raise UsageError(f"--{item.name} is empty: give a value, or leave it out")
         files = {name: getattr(self, name) for name in ("train_file", "validation_file", "test_file")}
         given = [f"--{name}" for name, path in files.items() if path is not None]
         if given and self.task_name is not None:
@@ -294,9 +298,7 @@ class RunArguments:
                 raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
             if self.resume_from_checkpoint == "latest":
                 if self.output_dir is None:
-                    raise UsageError(
-                        "--resume_from_checkpoint without a folder needs --output_dir to look for the newest in"
-                    )
+                    raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
             elif not Path(self.resume_from_checkpoint).is_dir():
                 raise UsageError(f"--resume_from_checkpoint {self.resume_from_checkpoint}: no such folder")
             if self.overwrite_output_dir:
@@ -319,9 +321,8 @@ class RunArguments:
             raise UsageError("--label_smoothing works on classes, but this task predicts a number: leave it out")
         choices = (*task.metrics, "loss")
         if self.metric_for_best_model not in (None, *choices):
-            raise UsageError(
-                f"--metric_for_best_model {self.metric_for_best_model}: expected one of {', '.join(choices)}"
-            )
+            expected = ", ".join(choices)
+            raise UsageError(f"--metric_for_best_model {self.metric_for_best_model}: expected one of {expected}")
 
     def _check_output(self) -> None:
         if self.report_to is not None:

@@ -199,6 +199,9 @@ REFUSED = [
     (["--train_file", "train.csv"], "--task_name and --train_file exclude each other"),
     (["--test_file", "test.csv"], "--task_name and --test_file exclude each other"),
     (["--demo", "--data_dir", "checkpoint"], "--demo and --data_dir exclude each other"),
+    (["--output_dir", ""], "--output_dir is empty: give a value, or leave it out"),
+    (["--data_dir="], "--data_dir is empty"),
+    (["--resume_from_checkpoint="], "--resume_from_checkpoint is empty"),
     (["--learning-rate", "1"], "unrecognized arguments: --learning-rate"),
     (["--learning", "1"], "unrecognized arguments: --learning"),
 ]
