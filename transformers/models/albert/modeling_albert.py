@@ -82,7 +82,6 @@ class AlbertEncoder(nn.Module):
         self.embedding_hidden_mapping_in = nn.Linear(config.embedding_size, config.hidden_size)
         self.albert_layer_groups = nn.ModuleList([AlbertLayerGroup(config) for _ in range(config.num_hidden_groups)])
         self.num_hidden_layers = config.num_hidden_layers
-        self.inner_group_num = config.inner_group_num
         self.gradient_checkpointing = False
 
     def forward(
@@ -95,13 +94,9 @@ class AlbertEncoder(nn.Module):
     ) -> EncoderOutput:
         tokens = self.embedding_hidden_mapping_in(tokens)
         checkpointing = self.gradient_checkpointing and self.training
-        encoded = run_layers(
+        return run_layers(
             self.layers(), tokens, layout, output_attentions, output_hidden_states, first_only, checkpointing
         )
-        if encoded.hidden_states is None:
-            return encoded
-        # A group counts as one layer, however many it holds.
-        return encoded._replace(hidden_states=encoded.hidden_states[:: self.inner_group_num])
 
     def layers(self) -> list[nn.Module]:
         """The layers in the order in which tokens pass them; each stands there as often as it is used."""
