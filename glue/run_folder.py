@@ -26,7 +26,6 @@ from typing import Any
 
 import torch
 
-from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, write_whole
 
 from .arguments import RunArguments
@@ -89,30 +88,33 @@ class RunFolder:
         self.loss_file = loss_file
         self.writes = writes and path is not None
 
-    def prepare(self, overwrite: bool, resume: bool) -> None:
-        """Create the folder, or check that it may be written to.
+    def check(self, overwrite: bool) -> None:
+        """Check that the folder may be written to; nothing is changed.
 
         Args:
-            overwrite: delete what an earlier run left.
-            resume: the earlier run is this one.
+            overwrite: what an earlier run left may be replaced.
 
         Raises:
-            UsageError: the folder holds an earlier run, or files of another kind.
+            UsageError: the folder holds an earlier run, or files of another kind, or cannot be written to.
         """
-        if self.path is None or resume:
+        if self.path is None:
             return
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"--output_dir {self.path} is a file: give a folder")
         if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
             raise UsageError(self._describe_earlier_run())
-        if self.writes:
-            try:
-                make_folder(self.path)
-            except CheckpointError as error:
-                raise UsageError(f"--output_dir: {error}") from error
-            if not os.access(self.path, os.W_OK):
-                raise UsageError(f"--output_dir {self.path}: no permission to write there")
-            self._delete_earlier_run()
+        existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        if not os.access(existing, os.W_OK):
+            raise UsageError(f"--output_dir {self.path}: no permission to write in {existing}")
+
+    def clear(self) -> None:
+        """Delete what an earlier run wrote; other files in the folder are somebody's own."""
+        if self.writes and self.path is not None:
+            for path in [*(self.path / name for name in _OWN_FILES), *self.path.glob("*_loss.txt")]:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
 
     def start_logs(self, updates: int) -> None:
         """Keep the first `updates` rows of the logs (all that a resumed run has done), and drop what follows."""
@@ -120,7 +122,7 @@ class RunFolder:
             for name in ("train_log.jsonl", self.loss_file):
                 log = self.path / name
                 kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:updates] if log.exists() else []
-                write_whole(log, lambda path, kept=kept: path.write_text("".join(kept), encoding="utf-8"))  # type: ignore[misc]
+                self.write_text(name, "".join(kept))
 
     def append_logs(self, rows: Sequence[dict[str, Any]]) -> None:
         """Add a row for each update; `rows` have at least "loss"."""
@@ -157,7 +159,7 @@ class RunFolder:
     def write_text(self, name: str, content: str) -> None:
         """Write a file of the run, whole or not at all."""
         if self.writes and self.path is not None:
-            write_whole(self.path / name, lambda path: path.write_text(content, encoding="utf-8"))  # type: ignore[arg-type]
+            write_whole(make_folder(self.path) / name, lambda path: _write(path, content))
 
     def _describe_earlier_run(self) -> str:
         assert self.path is not None
@@ -179,14 +181,9 @@ class RunFolder:
             )
         return f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
 
-    def _delete_earlier_run(self) -> None:
-        """Delete what a run writes; other files in the folder are somebody's own."""
-        assert self.path is not None
-        for path in [*(self.path / name for name in _OWN_FILES), *self.path.glob("*_loss.txt")]:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+
+def _write(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
 
 
 def _versions() -> dict[str, str | None]:

@@ -73,7 +73,10 @@ def set_up(args: RunArguments) -> Setup:
         }
         model = load_model(args, checkpoint, config)
     if args.do_train:
-        folder.prepare(args.overwrite_output_dir, resume=args.resume_from_checkpoint is not None)
+        if args.resume_from_checkpoint is None:
+            folder.check(args.overwrite_output_dir)
+            accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
+            folder.clear()
         folder.write_run(args, contranorm, task=task.name, model=checkpoint.name)
     if args.with_tracking:
         accelerator.init_trackers("glue_no_trainer", settings)
