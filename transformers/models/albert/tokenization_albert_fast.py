@@ -1,0 +1,162 @@
+"""`AlbertTokenizerFast`: ALBERT's SentencePiece tokenizer; mirrors Hugging Face's class of that name.
+
+A text is cleaned, split at white space, each word marked by ▁ at its start and cut into those pieces of the vocabulary
+that are the most probable together (a Unigram model). `AlbertTokenizer` is the same class: there is no slow one.
+
+Where versions of the stock library differ the ids are those of version 5. From a spiece.model, user-defined symbols are
+cut out before anything else, and the slow tokenizer's rule for a comma behind a digit ("1,000") is not applied; where
+there is a tokenizer.json, its scores contain that rule. White space is always collapsed: no `remove_space=False`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers.models import Unigram
+
+from ...tokenization_utils_fast import PreTrainedTokenizerFast, read_backend
+from ...utils.errors import CheckpointError
+from ...utils.files import write_whole
+from ..bert.tokenization_bert_fast import pair_template
+from .sentencepiece_model import CONTROL, USER_DEFINED, read_sentencepiece_model
+
+
+class AlbertTokenizerFast(PreTrainedTokenizerFast):
+    """ALBERT's tokenizer, from a spiece.model, from pieces and scores, or from a tokenizer.json.
+
+    What is said here about lower case and accents wins over what a tokenizer.json says.
+
+    Args:
+        vocab_file: path of a spiece.model; default only the special tokens. It is copied when the tokenizer is saved.
+        tokenizer_file: path of a tokenizer.json, from which the pieces are taken where there is one.
+        do_lower_case: make all letters small; default True.
+        keep_accents: keep accents, and leave characters undecomposed; default False.
+        bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token: special tokens.
+        add_prefix_space: mark the start of every word; default True.
+        vocab: pieces and their scores (log probabilities), in the order of the ids, instead of a file.
+        **settings: see `PreTrainedTokenizerFast`.
+
+    Raises:
+        CheckpointError: a file cannot be read, or is not one of a Unigram model.
+
+    Example:
+        >>> pieces = [("<pad>", 0), ("<unk>", 0), ("[CLS]", 0), ("[SEP]", 0), ("[MASK]", 0), ("▁em", -1), ("bed", -2)]
+        >>> tokenizer = AlbertTokenizerFast(vocab=pieces)
+        >>> tokenizer.tokenize("Embed em")
+        ['▁em', 'bed', '▁em']
+        >>> tokenizer("em", "bed")["input_ids"]
+        [2, 5, 3, 1, 6, 3]
+    """
+
+    vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "spiece.model"}
+    saved_class: ClassVar[str] = "AlbertTokenizer"
+
+    def __init__(
+        self,
+        vocab_file: str | os.PathLike[str] | None = None,
+        tokenizer_file: str | os.PathLike[str] | None = None,
+        do_lower_case: bool = True,
+        keep_accents: bool = False,
+        bos_token: str | AddedToken = "[CLS]",
+        eos_token: str | AddedToken = "[SEP]",
+        unk_token: str | AddedToken = "<unk>",
+        sep_token: str | AddedToken = "[SEP]",
+        pad_token: str | AddedToken = "<pad>",
+        cls_token: str | AddedToken = "[CLS]",
+        mask_token: str | AddedToken = "[MASK]",
+        *,
+        add_prefix_space: bool = True,
+        vocab: Sequence[tuple[str, float]] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.do_lower_case = do_lower_case
+        self.keep_accents = keep_accents
+        self.add_prefix_space = add_prefix_space
+        self._vocab_file = None if vocab_file is None else os.fspath(vocab_file)
+        special_tokens: dict[str, Any] = {
+            "pad_token": pad_token,
+            "unk_token": unk_token,
+            "cls_token": cls_token,
+            "sep_token": sep_token,
+            "mask_token": mask_token,
+        }
+        if tokenizer_file is not None:
+            backend = read_backend(tokenizer_file)
+            if not isinstance(backend.model, Unigram):
+                kind = type(backend.model).__name__
+                raise CheckpointError(f"{tokenizer_file} holds a {kind} model, {type(self).__name__} needs Unigram")
+            charsmap = _charsmap(backend)
+        elif vocab_file is not None:
+            model = read_sentencepiece_model(vocab_file)
+            backend = Tokenizer(Unigram([(piece.text, piece.score) for piece in model.pieces], unk_id=model.unk_id))
+            charsmap = model.charsmap
+            symbols = {
+                index: AddedToken(piece.text, normalized=False, special=piece.kind == CONTROL)
+                for index, piece in enumerate(model.pieces)
+                if piece.kind in (CONTROL, USER_DEFINED)
+            }
+            settings["added_tokens_decoder"] = {**symbols, **(settings.get("added_tokens_decoder") or {})}
+        else:
+            pieces = vocab or [(str(token), 0.0) for token in special_tokens.values()]
+            names = [piece for piece, _ in pieces]
+            if str(unk_token) not in names:
+                raise ValueError(f"the vocabulary has no {str(unk_token)!r}, its unk_token")
+            backend, charsmap = Tokenizer(Unigram(list(pieces), unk_id=names.index(str(unk_token)))), b""
+        backend.normalizer = _normalizer(do_lower_case, keep_accents, charsmap)
+        marks: dict[str, Any] = {"replacement": "▁", "prepend_scheme": "always" if add_prefix_space else "never"}
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(**marks)]
+        )
+        backend.decoder = decoders.Metaspace(**marks)
+        super().__init__(
+            tokenizer_object=backend, bos_token=bos_token, eos_token=eos_token, **special_tokens, **settings
+        )
+        if backend.post_processor is None:
+            backend.post_processor = pair_template(self)
+
+    def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Copy the spiece.model that the tokenizer was loaded with, if it is still there."""
+        path = Path(save_directory) / self.vocab_files_names["vocab_file"]
+        if self._vocab_file is None or not os.path.isfile(self._vocab_file):
+            return ()
+        source = Path(self._vocab_file)
+        if not (path.exists() and path.samefile(source)):
+            write_whole(path, lambda temporary: _copy(source, temporary))
+        return (str(path),)
+
+
+AlbertTokenizer = AlbertTokenizerFast
+
+
+def _normalizer(do_lower_case: bool, keep_accents: bool, charsmap: bytes) -> normalizers.Normalizer:
+    """Return what cleans a text: quotation marks of TeX, accents, capitals, and SentencePiece's own map."""
+    steps: list[Any] = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    if not keep_accents:
+        steps += [normalizers.NFKD(), normalizers.StripAccents()]
+    if do_lower_case:
+        steps.append(normalizers.Lowercase())
+    if charsmap:
+        steps.append(normalizers.Precompiled(charsmap))
+    return normalizers.Sequence(steps)
+
+
+def _charsmap(backend: Tokenizer) -> bytes:
+    """Return SentencePiece's map of characters from the normalizer of a tokenizer.json; empty if there is none."""
+    if backend.normalizer is None:
+        return b""
+    state = json.loads(backend.normalizer.__getstate__())
+    for step in state.get("normalizers", [state]):
+        if step.get("type") == "Precompiled":
+            return base64.b64decode(step["precompiled_charsmap"])
+    return b""
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
