@@ -118,52 +118,55 @@ def train(args: RunArguments, setup: Setup) -> dict[str, Any]:
         seen, clock = 0, time.perf_counter()
 
     bar = tqdm(total=total_updates, initial=state.updates, desc="training", disable=not accelerator.is_main_process)
-    for epoch in range(state.epoch, num_epochs):
-        for update in order.epoch(epoch, start=state.updates_in_epoch):
-            if state.updates == total_updates:
-                break
-            model.train()
-            loss = backward(args, setup, model, dataset, update)
-            norm = gradient_norm(accelerator, model, args.max_grad_norm)
-            learning_rate = scheduler.get_last_lr()[0]
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            scheduler.step()
+    with bar:
+        for epoch in range(state.epoch, num_epochs):
+            for update in order.epoch(epoch, start=state.updates_in_epoch):
+                if state.updates == total_updates:
+                    break
+                model.train()
+                loss = backward(args, setup, model, dataset, update)
+                norm = gradient_norm(accelerator, model, args.max_grad_norm)
+                learning_rate = scheduler.get_last_lr()[0]
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                scheduler.step()
 
-            state.updates += 1
-            state.updates_in_epoch += 1
-            seen += update.num_examples
-            bar.update()
-            row = {
-                "step": state.updates,
-                "epoch": epoch,
-                "loss": loss,
-                "learning_rate": learning_rate,
-                "grad_norm": norm,
-            }
-            pending.append(row)
-            if state.updates % args.logging_steps == 0:
-                flush()
-            if isinstance(args.checkpointing_steps, int) and state.updates % args.checkpointing_steps == 0:
-                flush()
-                state.seconds = time.perf_counter() - began
+                state.updates += 1
+                state.updates_in_epoch += 1
+                seen += update.num_examples
+                bar.update()
+                row = {
+                    "step": state.updates,
+                    "epoch": epoch,
+                    "loss": loss,
+                    "learning_rate": learning_rate,
+                    "grad_norm": norm,
+                }
+                pending.append(row)
+                if state.updates % args.logging_steps == 0:
+                    flush()
+                if isinstance(args.checkpointing_steps, int) and state.updates % args.checkpointing_steps == 0:
+                    flush()
+                    state.seconds = time.perf_counter() - began
+                    setup.checkpointer.save(state, parts)
+            flush()
+            state.epoch, state.updates_in_epoch = epoch + 1, 0
+            state.seconds = time.perf_counter() - began
+            if args.do_eval:
+                scores = evaluate_all(args, setup, model)
+                state.history.append({"epoch": epoch + 1, "updates": state.updates, **scores})
+                accelerator.log({f"eval_{name}": score for name, score in scores.items()}, step=state.updates)
+                if (
+                    state.note_score(args.metric_for_best_model or setup.task.main_metric)
+                    and args.load_best_model_at_end
+                ):
+                    parts.best_weights = cpu_weights(accelerator.unwrap_model(model))
+                clock = time.perf_counter()
+            if args.checkpointing_steps == "epoch":
                 setup.checkpointer.save(state, parts)
-        flush()
-        state.epoch, state.updates_in_epoch = epoch + 1, 0
-        state.seconds = time.perf_counter() - began
-        if args.do_eval:
-            scores = evaluate_all(args, setup, model)
-            state.history.append({"epoch": epoch + 1, "updates": state.updates, **scores})
-            accelerator.log({f"eval_{name}": score for name, score in scores.items()}, step=state.updates)
-            if state.note_score(args.metric_for_best_model or setup.task.main_metric) and args.load_best_model_at_end:
-                parts.best_weights = cpu_weights(accelerator.unwrap_model(model))
-            clock = time.perf_counter()
-        if args.checkpointing_steps == "epoch":
-            setup.checkpointer.save(state, parts)
-        if args.early_stopping_patience and state.epochs_without_improvement >= args.early_stopping_patience:
-            say(f"Stopping early: no better score for {state.epochs_without_improvement} epochs")
-            break
-    bar.close()
+            if args.early_stopping_patience and state.epochs_without_improvement >= args.early_stopping_patience:
+                say(f"Stopping early: no better score for {state.epochs_without_improvement} epochs")
+                break
     if parts.best_weights is not None:
         accelerator.unwrap_model(model).load_state_dict(parts.best_weights)
         say(f"The model is that of epoch {state.best_epoch}, the best one")

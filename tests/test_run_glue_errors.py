@@ -1,0 +1,154 @@
+"""Bad input to the script: one line that says what is wrong, exit status 2, nothing written."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import runs
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Good inputs, and one folder or file for every way to be bad."""
+    folder = tmp_path_factory.mktemp("inputs")
+    runs.make_checkpoint(folder / "good")
+    runs.make_data(folder / "glue")
+    for name in ("no config", "broken config", "short weights", "code", "other model"):
+        shutil.copytree(folder / "good", folder / name)
+    (folder / "no config" / "config.json").unlink()
+    (folder / "broken config" / "config.json").write_text('{"model_type": "bert", ')
+    weights = folder / "short weights" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:2000])
+    (folder / "other model" / "config.json").write_text('{"model_type": "gpt2"}')
+    (folder / "code" / "model.safetensors").unlink()
+    with (folder / "code" / "pytorch_model.bin").open("wb") as file:
+        pickle.dump(_Malicious(folder / "executed"), file)
+
+    files = {
+        "good.csv": "sentence,label\na stone,yes\na river,no\n",
+        "more.csv": "sentence,label\na stone,yes\n",
+        "unseen.csv": "sentence,label\na stone,yes\na river,perhaps\n",
+        "empty.csv": "",
+        "header.csv": "sentence,label\n",
+        "unlabelled.csv": "sentence,topic\na stone,yes\n",
+        "missing.csv": "sentence,label\na stone,yes\na river,\n",
+        "broken.jsonl": '{"sentence": "a stone", "label": 1}\n{"sentence": "a river", \n',
+        "mixed.jsonl": '{"sentence": "a stone", "label": 1}\n{"sentence": "a river", "label": "no"}\n',
+        "nan.jsonl": '{"sentence": "a stone", "label": 1.5}\n{"sentence": "a river", "label": NaN}\n',
+        "data.xlsx": "",
+        "a file": "",
+    }
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    (folder / "latin.csv").write_bytes("sentence,label\ncaf\xe9,yes\n".encode("latin-1"))
+    return folder
+
+
+class _Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.path}'",)
+
+
+# Words of the command line (a word with @ is a path below `place`), and what the message has to say.
+TASK = ["--model_name_or_path", "@good", "--task_name", "rte", "--data_dir", "@glue"]
+FILES = ["--model_name_or_path", "@good", "--validation_file", "@more.csv"]
+CASES = [
+    ([*TASK, "--pos", "foo"], ["'foo'", "7 attention_residual"]),
+    ([*TASK, "--pos", "9"], ["'9'", "7 attention_residual"]),
+    ([*TASK, "--pos=-1"], ["'-1'"]),
+    ([*TASK, "--pos", "1.5"], ["'1.5'"]),
+    ([*TASK, "--pos", ""], ["''"]),
+    ([*TASK, "--scale", "nan"], ["nan", "finite"]),
+    ([*TASK, "--scale", "inf"], ["inf", "finite"]),
+    ([*TASK, "--scale", "much"], ["'much'"]),
+    ([*TASK, "--tau", "0"], ["--tau 0", "more than 0"]),
+    ([*TASK, "--train_file", "@good.csv"], ["--task_name", "--train_file"]),
+    ([*FILES], ["--train_file", "--no-do_train"]),
+    ([*FILES, "--train_file", "@not there.csv"], ["not there.csv", "--train_file"]),
+    ([*FILES, "--train_file", "@empty.csv"], ["empty.csv"]),
+    ([*FILES, "--train_file", "@header.csv"], ["header.csv"]),
+    ([*FILES, "--train_file", "@unlabelled.csv"], ["unlabelled.csv", "label"]),
+    ([*FILES, "--train_file", "@missing.csv"], ["missing.csv", "row 2", "missing"]),
+    ([*FILES, "--train_file", "@broken.jsonl"], ["broken.jsonl", "row 2"]),
+    ([*FILES, "--train_file", "@mixed.jsonl"], ["mixed.jsonl", "row 2"]),
+    ([*FILES, "--train_file", "@nan.jsonl"], ["nan.jsonl", "row 2", "NaN"]),
+    ([*FILES, "--train_file", "@latin.csv"], ["latin.csv", "UTF-8"]),
+    ([*FILES, "--train_file", "@data.xlsx"], ["data.xlsx", "csv"]),
+    ([*FILES, "--train_file", "@good.csv", "--validation_file", "@unseen.csv"], ["unseen.csv", "'perhaps'"]),
+    ([*TASK, "--model_name_or_path", "@no config"], ["no config", "config.json"]),
+    ([*TASK, "--model_name_or_path", "@broken config"], ["config.json", "JSON"]),
+    ([*TASK, "--model_name_or_path", "@short weights"], ["model.safetensors"]),
+    ([*TASK, "--model_name_or_path", "@other model"], ["gpt2", "bert"]),
+    ([*TASK, "--model_name_or_path", "@code"], ["pytorch_model.bin"]),
+    ([*TASK, "--num_hidden_layers", "7"], ["7", "2"]),
+    ([*TASK, "--max_length", "0"], ["--max_length 0"]),
+    ([*TASK, "--max_length", "65"], ["--max_length 65", "64 positions"]),
+    ([*TASK, "--per_device_train_batch_size", "0"], ["--per_device_train_batch_size 0"]),
+    ([*TASK, "--num_train_epochs=-1"], ["--num_train_epochs -1"]),
+    ([*TASK, "--output_dir", "@a file"], ["a file", "folder"]),
+    ([*TASK, "--output_dir", "@glue"], ["glue", "--overwrite_output_dir"]),
+    ([*TASK, "--resume_from_checkpoint", "@glue"], ["glue", "no checkpoint"]),
+    ([*TASK, "--task_name", "rtx"], ["rtx", "rte"]),
+    ([*TASK, "--data_dir", "@good"], ["good", "rte"]),
+    ([*TASK, "--nonsense"], ["--nonsense"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), CASES, ids=lambda value: " ".join(value[-2:]) if len(value) > 3 else None
+)
+def test_one_line_and_status_2(place, tmp_path, capsys, words, message):
+    before = runs.files_in(place)
+    output = [] if "--output_dir" in words else ["--output_dir", str(tmp_path / "out")]
+    words = [str(place / word[1:]) if word.startswith("@") else word for word in words]
+    assert runs.run_here(*words, "--cpu", "--max_train_steps", "1", *output) == 2
+    printed = capsys.readouterr()
+    error = [line for line in printed.err.splitlines() if "error:" in line]
+    assert len(error) == 1 and error[0].startswith("run_glue_no_trainer.py: error: ")
+    assert printed.err.splitlines()[-1] == error[0] and "Traceback" not in printed.err
+    for part in message:
+        assert part in error[0]
+    assert runs.files_in(place) == before and not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_output_folder_without_permission(place, tmp_path, capsys):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    words = [str(place / word[1:]) if word.startswith("@") else word for word in TASK]
+    assert runs.run_here(*words, "--cpu", "--output_dir", closed / "out") == 2
+    assert "closed" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_process_of_its_own_says_the_same(place):
+    finished = runs.run("--task_name", "rte", "--model_name_or_path", place / "good", "--pos", "foo")
+    assert finished.returncode == 2 and finished.stdout == ""
+    assert len(finished.stderr.splitlines()) == 1 and "'foo'" in finished.stderr
+
+
+def test_help_answers_at_once_and_imports_no_torch():
+    """Half a second on a free machine; the structural half of it is what is not imported."""
+    began = time.perf_counter()
+    finished = runs.run("--help")
+    seconds = time.perf_counter() - began
+    assert finished.returncode == 0 and "--contranorm_padding" in finished.stdout and "ContraNorm:" in finished.stdout
+    assert seconds < 5
+    code = "import sys, run_glue_no_trainer as r\ntry:\n    r.main(['--help'])\nexcept SystemExit:\n    pass\n"
+    code += (
+        "print('HEAVY', [m for m in ('torch', 'numpy', 'accelerate', 'datasets', 'tokenizers') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=runs.ROOT, capture_output=True, text=True, timeout=60)
+    assert "HEAVY []" in loaded.stdout
+
+
+def test_negative_scale_is_allowed_with_a_warning(place, capsys):
+    words = [str(place / word[1:]) if word.startswith("@") else word for word in TASK]
+    assert runs.run_here(*words, "--cpu", "--max_length", "32", "--max_train_steps", "1", "--scale=-0.1") == 0
+    assert "Warning: a negative scale" in capsys.readouterr().out
