@@ -134,7 +134,7 @@ def encode(
         mapping: gives the labels the model's ids; None leaves them the task's.
 
     Returns:
-        The encoded rows, in the order of the table. A split in which no row has a label has none.
+        The encoded rows, in the order of the table; without labels where a row has none, as in a test split.
     """
     texts = [table.columns[name] for name in task.text_columns]
     wanted = ["input_ids", *(["token_type_ids"] if "token_type_ids" in tokenizer.model_input_names else [])]
@@ -166,8 +166,8 @@ def encode(
 def _label_array(labels: list[Any], task: Task, mapping: LabelMapping | None) -> np.ndarray | None:
     if task.is_regression:
         scores = np.array(labels, dtype=np.float32)
-        return None if np.isnan(scores).all() else scores
+        return None if np.isnan(scores).any() else scores
     ids = np.array(labels, dtype=np.int64)
-    if (ids == -1).all():
+    if (ids < 0).any():
         return None
-    return ids if mapping is None else np.where(ids == -1, -1, mapping.model_ids(task)[ids])
+    return ids if mapping is None else mapping.model_ids(task)[ids]
