@@ -99,11 +99,11 @@ class RunFolder:
         """
         if self.path is None:
             return
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"--output_dir {self.path} is a file: give a folder")
         if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
             raise UsageError(self._describe_earlier_run())
         existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        if not existing.is_dir():
+            raise UsageError(f"--output_dir {self.path}: {existing} is a file; give a folder")
         if not os.access(existing, os.W_OK):
             raise UsageError(f"--output_dir {self.path}: no permission to write in {existing}")
 

@@ -66,6 +66,8 @@ def set_up(args: RunArguments) -> Setup:
         )
         if args.resume_from_checkpoint is not None:
             checkpointer.find(args.resume_from_checkpoint)
+        elif args.do_train:
+            folder.check(args.overwrite_output_dir)
         tokenizer = checkpoint.tokenizer()
         datasets = {
             split: encode(table, task, tokenizer, args.max_length, args.pad_to_max_length, mapping)
@@ -74,7 +76,6 @@ def set_up(args: RunArguments) -> Setup:
         model = load_model(args, checkpoint, config)
     if args.do_train:
         if args.resume_from_checkpoint is None:
-            folder.check(args.overwrite_output_dir)
             accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
             folder.clear()
         folder.write_run(args, contranorm, task=task.name, model=checkpoint.name)

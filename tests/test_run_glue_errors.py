@@ -57,7 +57,7 @@ class _Malicious:
 
 
 # Words of the command line (a word with @ is a path below `place`), and what the message has to say.
-TASK = ["--model_name_or_path", "@good", "--task_name", "rte", "--data_dir", "@glue"]
+TASK = ["--model_name_or_path", "@good", "--task_name", "rte", "--data_dir", "@glue", "--max_length", "32"]
 FILES = ["--model_name_or_path", "@good", "--validation_file", "@more.csv"]
 CASES = [
     ([*TASK, "--pos", "foo"], ["'foo'", "7 attention_residual"]),
@@ -93,6 +93,7 @@ CASES = [
     ([*TASK, "--per_device_train_batch_size", "0"], ["--per_device_train_batch_size 0"]),
     ([*TASK, "--num_train_epochs=-1"], ["--num_train_epochs -1"]),
     ([*TASK, "--output_dir", "@a file"], ["a file", "folder"]),
+    ([*TASK, "--output_dir", "@a file/out"], ["a file"]),
     ([*TASK, "--output_dir", "@glue"], ["glue", "--overwrite_output_dir"]),
     ([*TASK, "--resume_from_checkpoint", "@glue"], ["glue", "no checkpoint"]),
     ([*TASK, "--task_name", "rtx"], ["rtx", "rte"]),
@@ -118,15 +119,6 @@ def test_one_line_and_status_2(place, tmp_path, capsys, words, message):
     assert runs.files_in(place) == before and not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_output_folder_without_permission(place, tmp_path, capsys):
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-    words = [str(place / word[1:]) if word.startswith("@") else word for word in TASK]
-    assert runs.run_here(*words, "--cpu", "--output_dir", closed / "out") == 2
-    assert "closed" in capsys.readouterr().err.splitlines()[-1]
-
-
 def test_a_process_of_its_own_says_the_same(place):
     finished = runs.run("--task_name", "rte", "--model_name_or_path", place / "good", "--pos", "foo")
     assert finished.returncode == 2 and finished.stdout == ""
@@ -150,5 +142,5 @@ def test_help_answers_at_once_and_imports_no_torch():
 
 def test_negative_scale_is_allowed_with_a_warning(place, capsys):
     words = [str(place / word[1:]) if word.startswith("@") else word for word in TASK]
-    assert runs.run_here(*words, "--cpu", "--max_length", "32", "--max_train_steps", "1", "--scale=-0.1") == 0
+    assert runs.run_here(*words, "--cpu", "--max_train_steps", "1", "--scale=-0.1") == 0
     assert "Warning: a negative scale" in capsys.readouterr().out
