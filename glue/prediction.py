@@ -71,7 +71,7 @@ def _as_text(task: Task, predictions: np.ndarray) -> list[str]:
     if not np.issubdtype(predictions.dtype, np.integer):
         raise ValueError(f"predictions for {task.name} are {predictions.dtype}: expected class ids")
     count = len(task.label_names)
-    if len(predictions) and not (0 <= predictions.min() and predictions.max() < count):
+    if len(predictions) and not (predictions.min() >= 0 and predictions.max() < count):
         raise ValueError(f"predictions for {task.name}: expected class ids in 0..{count - 1}")
     words = task.label_names if task.name in _TASKS_IN_WORDS else [str(index) for index in range(count)]
     return [words[index] for index in predictions]
