@@ -1,4 +1,4 @@
-"""The demo: balanced tasks in GLUE's columns without shared sentences, a vocabulary that covers them, a run that learns."""
+"""The demo: balanced tasks in GLUE's columns, no shared sentences, a vocabulary that covers them, a run that learns."""
 
 import json
 import math
