@@ -33,7 +33,7 @@ DEMO_DEFAULTS: dict[str, Any] = {
     "warmup_ratio": 0.1,
 }
 
-_TRAIN_ROWS, _HELD_OUT_ROWS = 4000, 400
+_TRAIN_ROWS, _HELD_OUT_ROWS = 5000, 400
 _SEED = "contranorm"
 
 _SIZES: dict[str, Any] = {
@@ -57,7 +57,7 @@ def demo_splits(task_name: str) -> dict[str, Table]:
         task_name: a key of `GLUE_TASKS`.
 
     Returns:
-        Name of the split to its rows: 4,000 for training, 400 for each of the others, with GLUE's columns. As in GLUE,
+        Name of the split to its rows: 5,000 for training, 400 for each of the others, with GLUE's columns. As in GLUE,
         the rows of a test split have no label (-1, or NaN for a score).
     """
     task = GLUE_TASKS[task_name]
@@ -83,7 +83,7 @@ def _make_split(task: Task, split: str, count: int, avoid: set[str]) -> Table:
             rows.append((*texts, float(label) if task.is_regression else label))
     rng.shuffle(rows)
     columns = dict(zip((*task.text_columns, "label"), map(list, zip(*rows, strict=True)), strict=True))
-    return Table(columns, source=f"the demo's {task.name} {split}")
+    return Table(columns, source="the demo")
 
 
 def write_demo_data(folder: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_task_has_every_split_in_the_columns_of_glue_with_balanced_labels(name
     assert set(splits) == set(task.splits)
     for split, table in splits.items():
         assert tuple(table.columns) == (*task.text_columns, "label")
-        assert len(table) == (4000 if split == "train" else 400)
+        assert len(table) == (5000 if split == "train" else 400)
         labels = table.columns["label"]
         if split in task.test_splits:
             assert all(math.isnan(label) if task.is_regression else label == -1 for label in labels)
