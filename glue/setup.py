@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from accelerate import Accelerator
 
 from transformers import set_seed
+from transformers.utils import logging
 
 from .arguments import RunArguments
 from .checkpointing import Checkpointer
@@ -52,6 +53,8 @@ def set_up(args: RunArguments) -> Setup:
         project_dir=None if output_dir is None else str(output_dir / "tracking"),
     )
     say.on = accelerator.is_main_process
+    if not accelerator.is_main_process:
+        logging.set_verbosity_error()  # one summary of a loaded checkpoint is enough
     if args.uses_demo_data:
         say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
     set_seed(args.seed)
