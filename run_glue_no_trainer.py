@@ -5,19 +5,23 @@
     python run_glue_no_trainer.py --model_name_or_path bert-base-uncased --task_name rte --pos 7 --scale 0.005 \\
         --num_train_epochs 5 --output_dir output/rte
 
-Exit status: 0 done; 1 a file could not be written; 2 wrong arguments or data; 3 the loss is not finite; 130
-interrupted.
+Exit status: 0 done; 1 a file could not be written; 2 wrong arguments or data; 3 the loss is not finite; 128 + the
+signal's number: stopped by SIGTERM, SIGINT (130) or SIGUSR1, with a checkpoint where there is an output folder.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
 from glue.console import fail, say
+from glue.errors import DivergedError, UsageError
+from glue.signals import Stopped, StopSignals
+from transformers.utils.errors import CheckpointError, ConfigurationError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -28,43 +32,55 @@ if TYPE_CHECKING:
     from glue.setup import Setup
 
 
-class DivergedError(Exception):
-    """The loss is no longer a finite number."""
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parse_args(argv)
-    from glue.errors import UsageError
-    from glue.setup import finish, set_up
-    from transformers.utils.errors import CheckpointError, ConfigurationError
+    with StopSignals() as signals:
+        try:
+            with signals.at_once():
+                from glue.setup import finish, set_up, start
+                from glue.together import is_lost_peer
 
-    try:
-        setup = set_up(args)
-    except (UsageError, CheckpointError, ConfigurationError) as error:
-        return fail(error, 2)
-    try:
-        results = train(args, setup) if args.do_train else evaluate_only(args, setup)
-        finish(args, setup, results)
-    except DivergedError as error:
-        return fail(error, 3)
-    except CheckpointError as error:
-        return fail(error, 1)
-    except KeyboardInterrupt:
-        return fail("interrupted; --resume_from_checkpoint continues from the newest checkpoint, if there is one", 130)
-    finally:
-        setup.accelerator.end_training()
+                setup = set_up(args)
+        except (UsageError, CheckpointError, ConfigurationError) as error:
+            return fail(error, 2)
+        except Stopped as stop:
+            return fail(stop, stop.status, "")
+        try:
+            if args.do_train:
+                start(args, setup)
+                results = train(args, setup, signals)
+            else:
+                with signals.at_once():
+                    results = evaluate_only(args, setup)
+            finish(args, setup, results, signals)
+        except DivergedError as error:
+            return fail(error, 3, shared=True)
+        except OSError as error:  # CheckpointError among them
+            return fail(error, 1)
+        except Stopped as stop:
+            return fail(stop, stop.status, "", shared=True)
+        except RuntimeError as error:
+            if not is_lost_peer(setup.accelerator, error):
+                raise
+            return fail(f"another process of this run has ended: {error}", 1)
+        finally:
+            setup.accelerator.end_training()
+            setup.lock.release()
     return 0
 
 
-def train(args: RunArguments, setup: Setup) -> dict[str, Any]:
+def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
-    import torch
     from tqdm import tqdm
 
-    from glue.checkpointing import TrainingParts, TrainingState, cpu_weights
+    from glue.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.optimizer import build_optimizer, build_schedule
     from glue.sampling import TrainingOrder
+    from glue.together import agree
+    from glue.training_log import TrainingLog
+    from glue.training_state import TrainingState
+    from glue.validation import evaluate_all, with_warnings
 
     accelerator, dataset, folder = setup.accelerator, setup.datasets["train"], setup.folder
     order = TrainingOrder(
@@ -81,46 +97,36 @@ def train(args: RunArguments, setup: Setup) -> dict[str, Any]:
     # Not prepared: accelerate would step the schedule once for every process.
     scheduler = build_schedule(args, optimizer.optimizer, total_updates)
     parts, state = TrainingParts(model, optimizer, scheduler), TrainingState()
-    if args.resume_from_checkpoint is not None:
-        checkpoint = setup.checkpointer.find(args.resume_from_checkpoint)
-        state = setup.checkpointer.load(checkpoint, parts)
-        say(f"Continuing {checkpoint} after {state.updates} of {total_updates} updates")
-    folder.start_logs(state.updates)
+    if setup.checkpoint is not None:
+        state = setup.checkpointer.load(setup.checkpoint, parts)
+        say(f"Continuing {setup.checkpoint} after {state.updates} of {total_updates} updates")
+    folder.start_logs(state.updates, setup.checkpoint)
     say(
         f"Training on {len(dataset)} examples: {total_updates} updates of {order.update_size} examples in {num_epochs} "
         f"epochs, on {accelerator.num_processes} process(es) and {accelerator.device.type}, precision "
         f"{accelerator.mixed_precision}"
     )
+    log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
+    patience = args.early_stopping_patience or math.inf
 
-    pending: list[dict[str, Any]] = []  # rows of the log whose losses are still on the device
-    began, seen, clock = time.perf_counter() - state.seconds, 0, time.perf_counter()
+    def save() -> None:
+        log.flush()
+        state.seconds = time.perf_counter() - began
+        setup.checkpointer.save(state, parts)
 
-    def flush() -> None:
-        """Fetch the losses of the last updates at once, check them, and append them to the logs."""
-        nonlocal seen, clock
-        if not pending:
-            return
-        losses = accelerator.reduce(torch.stack([row["loss"] for row in pending]), "sum").tolist()
-        norms = torch.stack([row["grad_norm"] for row in pending]).tolist()
-        speed = round(seen / (time.perf_counter() - clock), 2)
-        for row, loss, norm in zip(pending, losses, norms, strict=True):
-            row.update(loss=loss, grad_norm=norm, examples_per_second=speed)
-        folder.append_logs(pending)
-        for row in pending:
-            if not abs(row["loss"]) < float("inf"):
-                raise DivergedError(
-                    f"the loss is {row['loss']} at update {row['step']}, learning rate {row['learning_rate']:g}: try a "
-                    "lower --learning_rate, a smaller --scale, or --max_grad_norm 1"
-                )
-            accelerator.log({"train_loss": row["loss"], "learning_rate": row["learning_rate"]}, step=row["step"])
-        bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
-        pending.clear()
-        seen, clock = 0, time.perf_counter()
+    def stop(number: int) -> NoReturn:
+        """Save what has been done, if there is a place for it, and end the run."""
+        if args.output_dir is None:
+            raise Stopped(number, "nothing was saved, for want of an --output_dir")
+        save()
+        raise Stopped(
+            number, f"{state.updates} of {total_updates} updates are saved; go on with --resume_from_checkpoint"
+        )
 
     bar = tqdm(total=total_updates, initial=state.updates, desc="training", disable=not accelerator.is_main_process)
     with bar:
-        for epoch in range(state.epoch, num_epochs):
-            for update in order.epoch(epoch, start=state.updates_in_epoch):
+        while state.epoch < num_epochs and state.epochs_without_improvement < patience:
+            for update in order.epoch(state.epoch, start=state.updates_in_epoch):
                 if state.updates == total_updates:
                     break
                 model.train()
@@ -133,45 +139,50 @@ def train(args: RunArguments, setup: Setup) -> dict[str, Any]:
 
                 state.updates += 1
                 state.updates_in_epoch += 1
-                seen += update.num_examples
                 bar.update()
                 row = {
                     "step": state.updates,
-                    "epoch": epoch,
+                    "epoch": state.epoch,
                     "loss": loss,
                     "learning_rate": learning_rate,
                     "grad_norm": norm,
                 }
-                pending.append(row)
-                if state.updates % args.logging_steps == 0:
-                    flush()
+                log.add(row, update)
+                stopping, diverged = agree(accelerator, signals.received, log.diverged)
+                if diverged or state.updates % args.logging_steps == 0:
+                    bar.set_postfix(loss=log.flush(), refresh=False)
+                if stopping:
+                    stop(stopping)
                 if isinstance(args.checkpointing_steps, int) and state.updates % args.checkpointing_steps == 0:
-                    flush()
-                    state.seconds = time.perf_counter() - began
-                    setup.checkpointer.save(state, parts)
-            flush()
-            state.epoch, state.updates_in_epoch = epoch + 1, 0
-            state.seconds = time.perf_counter() - began
+                    save()
+            log.flush()
             if args.do_eval:
-                scores = evaluate_all(args, setup, model)
-                state.history.append({"epoch": epoch + 1, "updates": state.updates, **scores})
+                try:
+                    with signals.at_once(accelerator.num_processes == 1):
+                        scores = evaluate_all(args, setup, model)
+                except Stopped:
+                    stop(signals.received)  # before the evaluation, which is repeated when the run goes on
+                state.history.append({"epoch": state.epoch + 1, "updates": state.updates, **scores})
                 accelerator.log({f"eval_{name}": score for name, score in scores.items()}, step=state.updates)
-                if (
-                    state.note_score(args.metric_for_best_model or setup.task.main_metric)
-                    and args.load_best_model_at_end
-                ):
+                is_best = state.note_score(args.metric_for_best_model or setup.task.main_metric)
+                if is_best and args.load_best_model_at_end:
                     parts.best_weights = cpu_weights(accelerator.unwrap_model(model))
-                clock = time.perf_counter()
+                log.restart_clock()
+            state.epoch, state.updates_in_epoch = state.epoch + 1, 0
+            (stopping,) = agree(accelerator, signals.received)
+            if stopping:
+                stop(stopping)
             if args.checkpointing_steps == "epoch":
-                setup.checkpointer.save(state, parts)
-            if args.early_stopping_patience and state.epochs_without_improvement >= args.early_stopping_patience:
-                say(f"Stopping early: no better score for {state.epochs_without_improvement} epochs")
-                break
+                save()
+    if state.epochs_without_improvement >= patience:
+        say(f"Stopped early: no better score for {state.epochs_without_improvement} epochs")
     if parts.best_weights is not None:
         accelerator.unwrap_model(model).load_state_dict(parts.best_weights)
         say(f"The model is that of epoch {state.best_epoch}, the best one")
+    check_finite(accelerator.unwrap_model(model), state)
+    state.seconds = time.perf_counter() - began
     saved_epoch = None if parts.best_weights is None else state.best_epoch
-    return state.results(total_updates, len(dataset), saved_epoch)
+    return with_warnings(state.results(total_updates, len(dataset), saved_epoch))
 
 
 def backward(args: RunArguments, setup: Setup, model: Any, dataset: EncodedDataset, update: Update) -> Tensor:
@@ -214,28 +225,13 @@ def gradient_norm(accelerator: Accelerator, model: Any, max_norm: float | None) 
     return norm
 
 
-def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, float]:
-    """Score the validation splits and print the scores beside those of the most frequent label."""
-    from glue.evaluation import evaluate, reference_labels
-    from glue.metrics import MISMATCHED_SUFFIX, majority_baseline
-
-    task = setup.task
-    results: dict[str, float] = {}
-    for number, split in enumerate(task.validation_splits):
-        dataset = setup.datasets[split]
-        scores = evaluate(model, dataset, task, setup.mapping, args.per_device_eval_batch_size, setup.accelerator)
-        baseline = majority_baseline(task, reference_labels(dataset, task, setup.mapping))
-        shown = ", ".join(f"{name} {scores[name]:.4f} (constant guess {baseline[name]:.4f})" for name in task.metrics)
-        say(f"{split}: {shown}, loss {scores['loss']:.4f}, {len(dataset)} examples")
-        results |= {name + MISMATCHED_SUFFIX * number: score for name, score in scores.items()}
-    return results
-
-
 def evaluate_only(args: RunArguments, setup: Setup) -> dict[str, Any]:
     """Score a model as it is."""
+    from glue.validation import evaluate_all, with_warnings
+
     setup = setup._replace(model=setup.accelerator.prepare_model(setup.model, evaluation_mode=True))
     scores = evaluate_all(args, setup, setup.model) if args.do_eval else {}
-    return {f"eval_{name}": score for name, score in scores.items()}
+    return with_warnings({f"eval_{name}": score for name, score in scores.items()})
 
 
 if __name__ == "__main__":

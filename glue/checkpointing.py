@@ -5,104 +5,45 @@ A checkpoint is a folder `checkpoints/step_<updates>` with
     model.safetensors                   the weights
     best_model.safetensors              the weights of the best epoch so far, where they are tracked
     optimizer.pt  scheduler.pt  scaler.pt   their states (tensors and plain values, read without executing anything)
-    random_states_<process>.pt          the generators of each process
+    random_states.pt                    the generators of every process
     training_state.json                 where the run stands, and the settings that its result depends on
+    checksums.json                      size and SHA-256 of each of these
 
-It is written under another name and renamed when complete, so a folder of that name is a whole checkpoint.
+It is written under another name, synced to the disk, and renamed when complete. One that does not match its checksums
+is never taken.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import shutil
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from transformers.utils.errors import CheckpointError
-from transformers.utils.files import make_folder, read_json
+from transformers.utils.files import make_folder, read_json, sync, write_synced
 
-from .errors import UsageError
+from .checksums import damage, record
+from .console import say
+from .errors import DivergedError, UsageError
+from .random_states import random_states, restore_random_states
+from .together import raise_together
+from .training_state import TrainingState
 
 _STATE_FILE = "training_state.json"
-_NAME = re.compile(r"step_(\d+)")
-
-
-@dataclass
-class TrainingState:
-    """Where a training run stands.
-
-    Attributes:
-        updates: optimizer updates done.
-        epoch: number of the epoch that the next update belongs to, from 0.
-        updates_in_epoch: updates done of that epoch.
-        history: scores of each finished epoch.
-        best_score: of `--metric_for_best_model`, so far; None before the first evaluation.
-        best_epoch: number of the epoch with that score.
-        epochs_without_improvement: finished epochs since then.
-        seconds: time spent in training so far.
-    """
-
-    updates: int = 0
-    epoch: int = 0
-    updates_in_epoch: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_score: float | None = None
-    best_epoch: int | None = None
-    epochs_without_improvement: int = 0
-    seconds: float = 0.0
-
-    def note_score(self, metric: str) -> bool:
-        """Hold the newest scores in `history` against the best ones.
-
-        Args:
-            metric: the score that decides; of "loss" less is better, of all others more.
-
-        Returns:
-            Whether it is the best so far.
-        """
-        score = self.history[-1][metric]
-        if metric == "loss":
-            better = self.best_score is None or score < self.best_score
-        else:
-            better = self.best_score is None or score > self.best_score
-        if better:
-            self.best_score, self.best_epoch, self.epochs_without_improvement = score, self.history[-1]["epoch"], 0
-        else:
-            self.epochs_without_improvement += 1
-        return better
-
-    def results(self, total_updates: int, num_rows: int, epoch: int | None = None) -> dict[str, Any]:
-        """Return what all_results.json says: the scores of the saved model, and how the run went.
-
-        Args:
-            total_updates: updates that were planned.
-            num_rows: rows of the training split.
-            epoch: the epoch whose model is saved; None for the last one.
-        """
-        of_model: dict[str, Any] = next((row for row in reversed(self.history) if epoch in (None, row["epoch"])), {})
-        scores = {f"eval_{name}": score for name, score in of_model.items() if name not in ("epoch", "updates")}
-        return {
-            **scores,
-            "best_score": self.best_score,
-            "best_epoch": self.best_epoch,
-            "epochs": self.epoch,
-            "updates": self.updates,
-            "planned_updates": total_updates,
-            "train_examples": num_rows,
-            "train_seconds": round(self.seconds, 3),
-            "history": self.history,
-        }
+_REQUIRED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "random_states.pt", _STATE_FILE)
+_NAME = re.compile(r"step_(\d{6,})")
 
 
 @dataclass
@@ -128,7 +69,7 @@ class Checkpointer:
         folder: the run's folder of checkpoints; None keeps none.
         settings: what the result of the run depends on; a checkpoint of other settings is not continued.
         accelerator: knows the processes.
-        limit: newest checkpoints to keep; None keeps all.
+        limit: checkpoints to keep, the newest ones; None keeps all. That of the best epoch is kept whatever the limit.
     """
 
     def __init__(
@@ -140,66 +81,51 @@ class Checkpointer:
         self.limit = limit
 
     def save(self, state: TrainingState, parts: TrainingParts) -> Path:
-        """Write a checkpoint; all processes have to call this.
+        """Write a checkpoint; all processes have to call this, and the main one writes.
 
         Returns:
             The new checkpoint. Older ones beyond the limit are gone.
 
         Raises:
             CheckpointError: it cannot be written; the earlier ones are untouched.
+            DivergedError: a weight is not finite; the earlier ones are untouched.
         """
         if self.folder is None:
             raise ValueError("this run has no folder for checkpoints")
+        model = self.accelerator.unwrap_model(parts.model)
+        check_finite(model, state)
+        generators = gather_object([random_states()])
         target = self.folder / f"step_{state.updates:06d}"
-        temporary = self.folder / f".{target.name}.tmp"
-        try:
-            if self.accelerator.is_main_process:
+        error = None
+        if self.accelerator.is_main_process:
+            try:
                 make_folder(self.folder)
-                shutil.rmtree(temporary, ignore_errors=True)
-                temporary.mkdir()
-                self._save_shared(temporary, state, parts)
-            self.accelerator.wait_for_everyone()
-            torch.save(_random_states(), temporary / f"random_states_{self.accelerator.process_index}.pt")
-            self.accelerator.wait_for_everyone()
-            if self.accelerator.is_main_process:
-                shutil.rmtree(target, ignore_errors=True)
-                os.replace(temporary, target)
-                self._delete_old()
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise CheckpointError(f"{target} cannot be written: {error.strerror or error}") from error
-        self.accelerator.wait_for_everyone()
+                self._write(target, cpu_weights(model), state, parts, generators)
+                self._delete_old(state)
+            except OSError as problem:
+                error = CheckpointError(f"{target} cannot be written: {problem.strerror or problem}")
+        raise_together(self.accelerator, error)
         return target
 
     def find(self, wanted: str) -> Path:
-        """Return the checkpoint to continue from.
+        """Return the checkpoint to continue from; all processes have to call this.
 
         Args:
-            wanted: a checkpoint's folder, a run's folder, or "latest" for the newest one of this run.
+            wanted: a checkpoint's folder; or a run's folder, or "latest" for this run's, of which the newest whole one
+                is taken.
 
         Raises:
             UsageError: there is no checkpoint, or it is of a run with other settings.
+            CheckpointError: it is damaged, and there is none before it.
         """
-        place = self.folder if wanted == "latest" else Path(wanted)
-        assert place is not None
-        candidates = (
-            [place] if (place / _STATE_FILE).is_file() else _checkpoints(place) or _checkpoints(place / "checkpoints")
-        )
-        if not candidates:
-            raise UsageError(
-                f"--resume_from_checkpoint: {place} holds no checkpoint (written with --checkpointing_steps); leave "
-                "the flag out to start anew"
-            )
-        checkpoint = candidates[-1]
-        stored = read_json(checkpoint / _STATE_FILE).get("settings", {})
-        changed = [name for name in {**stored, **self.settings} if stored.get(name) != self.settings.get(name)]
-        if changed:
-            differences = ", ".join(f"{name} {stored.get(name)} -> {self.settings.get(name)}" for name in changed)
-            raise UsageError(
-                f"--resume_from_checkpoint: {checkpoint} is of a run with other settings ({differences}); give the "
-                "same ones, or start anew in another --output_dir"
-            )
-        return checkpoint
+        found, error = None, None
+        if self.accelerator.is_main_process:
+            try:
+                found = self._find(wanted)
+            except (UsageError, CheckpointError) as problem:
+                error = problem
+        raise_together(self.accelerator, error)
+        return Path(broadcast_object_list([str(found)])[0])
 
     def load(self, checkpoint: Path, parts: TrainingParts) -> TrainingState:
         """Put everything back as it was when `checkpoint` was written; all processes have to call this.
@@ -207,8 +133,9 @@ class Checkpointer:
         Raises:
             CheckpointError: a file is missing or damaged.
         """
-        content = read_json(checkpoint / _STATE_FILE)
         try:
+            content = read_json(checkpoint / _STATE_FILE)
+            state = TrainingState.from_json(content.get("state"))
             self.accelerator.unwrap_model(parts.model).load_state_dict(load_file(checkpoint / "model.safetensors"))
             parts.optimizer.load_state_dict(_read(checkpoint / "optimizer.pt"))
             parts.scheduler.load_state_dict(_read(checkpoint / "scheduler.pt"))
@@ -216,29 +143,107 @@ class Checkpointer:
                 self.accelerator.scaler.load_state_dict(_read(checkpoint / "scaler.pt"))
             best = checkpoint / "best_model.safetensors"
             parts.best_weights = load_file(best) if best.exists() else None
-            _restore_random_states(_read(checkpoint / f"random_states_{self.accelerator.process_index}.pt"))
-            return TrainingState(**content["state"])
-        except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            restore_random_states(_read(checkpoint / "random_states.pt")[self.accelerator.process_index])
+        except CheckpointError:
+            raise
+        except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"{checkpoint} is damaged: {reason}") from error
+        return state
 
-    def _save_shared(self, folder: Path, state: TrainingState, parts: TrainingParts) -> None:
-        model = self.accelerator.unwrap_model(parts.model)
-        save_file(cpu_weights(model), folder / "model.safetensors", metadata={"format": "pt"})
-        if parts.best_weights is not None:
-            save_file(parts.best_weights, folder / "best_model.safetensors", metadata={"format": "pt"})
-        torch.save(parts.optimizer.state_dict(), folder / "optimizer.pt")
-        torch.save(parts.scheduler.state_dict(), folder / "scheduler.pt")
-        if self.accelerator.scaler is not None:
-            torch.save(self.accelerator.scaler.state_dict(), folder / "scaler.pt")
-        content = {"state": asdict(state), "settings": self.settings}
-        (folder / _STATE_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    def _write(
+        self,
+        target: Path,
+        weights: dict[str, Tensor],
+        state: TrainingState,
+        parts: TrainingParts,
+        generators: list[dict[str, Any]],
+    ) -> None:
+        """Write a checkpoint beside its place, and move it there once it is whole and on the disk."""
+        temporary = target.with_name(f".{target.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        content = json.dumps({"state": asdict(state), "settings": self.settings}, indent=2) + "\n"
+        files: dict[str, Callable[[Path], object]] = {
+            "model.safetensors": lambda path: save_file(weights, path, metadata={"format": "pt"}),
+            "optimizer.pt": lambda path: torch.save(parts.optimizer.state_dict(), path),
+            "scheduler.pt": lambda path: torch.save(parts.scheduler.state_dict(), path),
+            "random_states.pt": lambda path: torch.save(generators, path),
+            _STATE_FILE: lambda path: path.write_text(content, encoding="utf-8"),
+        }
+        best, scaler = parts.best_weights, self.accelerator.scaler
+        if best is not None:
+            files["best_model.safetensors"] = lambda path: save_file(best, path, metadata={"format": "pt"})
+        if scaler is not None:
+            files["scaler.pt"] = lambda path: torch.save(scaler.state_dict(), path)
+        try:
+            temporary.mkdir()
+            for name, write in files.items():
+                write_synced(temporary / name, write)
+            record(temporary)
+            sync(temporary)
+            _remove(target)  # of a run that was continued from further back
+            os.replace(temporary, target)
+            sync(target.parent)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
-    def _delete_old(self) -> None:
+    def _find(self, wanted: str) -> Path:
+        place = self.folder if wanted == "latest" else Path(wanted)
+        assert place is not None
+        is_checkpoint = bool(_NAME.fullmatch(place.resolve().name)) or (place / _STATE_FILE).is_file()
+        candidates = [place] if is_checkpoint else _checkpoints(place) or _checkpoints(place / "checkpoints")
+        if not candidates:
+            raise UsageError(
+                f"--resume_from_checkpoint: {place} holds no checkpoint (written with --checkpointing_steps); leave "
+                "the flag out to start anew"
+            )
+        problem = None
+        for checkpoint in reversed(candidates):
+            problem = damage(checkpoint, _REQUIRED)
+            if problem is None:
+                self._check_settings(checkpoint)
+                return checkpoint
+            if len(candidates) > 1:
+                say(f"Warning: the checkpoint {checkpoint} is not taken, but the one before it: {problem}")
+        where = candidates[0] if is_checkpoint else f"{place}: every checkpoint"
+        raise CheckpointError(f"--resume_from_checkpoint: {where} is damaged or incomplete: {problem}")
+
+    def _check_settings(self, checkpoint: Path) -> None:
+        stored = read_json(checkpoint / _STATE_FILE).get("settings")
+        if not isinstance(stored, dict):
+            raise CheckpointError(f"{checkpoint / _STATE_FILE} does not say what settings it was written with")
+        changed = [name for name in {**stored, **self.settings} if stored.get(name) != self.settings.get(name)]
+        if changed:
+            differences = ", ".join(f"{name} {stored.get(name)} -> {self.settings.get(name)}" for name in changed)
+            raise UsageError(
+                f"--resume_from_checkpoint: {checkpoint} is of a run with other settings ({differences}); give the "
+                "same ones, or start anew in another --output_dir"
+            )
+
+    def _delete_old(self, state: TrainingState) -> None:
+        """Keep the newest checkpoints and the best epoch's; what lies ahead is of a run that is being repeated."""
         assert self.folder is not None
         if self.limit is not None:
-            for old in _checkpoints(self.folder)[: -self.limit]:
-                shutil.rmtree(old, ignore_errors=True)
+            done = [path for path in _checkpoints(self.folder) if _updates(path) <= state.updates]
+            for old in done[: -self.limit]:
+                if _updates(old) != state.best_updates:
+                    _remove(old)
+
+
+def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
+    """Check that a model may be saved.
+
+    Raises:
+        DivergedError: a weight is not finite.
+    """
+    with torch.no_grad():
+        bad = [name for name, tensor in model.named_parameters() if not tensor.isfinite().all()]
+    if bad:
+        raise DivergedError(
+            f"{bad[0]} is not finite after update {state.updates}: try a lower --learning_rate, a smaller --scale, or "
+            "--max_grad_norm 1"
+        )
 
 
 def cpu_weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -247,11 +252,23 @@ def cpu_weights(model: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints in a folder, oldest first."""
+    """The checkpoints in a folder, oldest first, damaged ones among them."""
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and (path / _STATE_FILE).is_file()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step_")))
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=_updates)
+
+
+def _updates(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step_"))
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint so that at no moment a part of it has its name."""
+    doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if checkpoint.exists():
+        os.replace(checkpoint, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _read(path: Path) -> Any:
@@ -261,24 +278,3 @@ def _read(path: Path) -> Any:
     except Exception as error:  # a damaged file can raise almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} cannot be read: {reason}") from error
-
-
-def _random_states() -> dict[str, Any]:
-    state: Any = np.random.get_state()  # noqa: NPY002  what set_seed seeds
-    name, keys, position, has_gauss, cached = state
-    return {
-        "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def _restore_random_states(states: dict[str, Any]) -> None:
-    version, internal, gauss = states["python"]
-    random.setstate((version, tuple(internal), gauss))
-    name, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
-    torch.set_rng_state(states["torch"])
-    if states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])

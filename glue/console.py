@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from transformers.utils.text import printable
+
 
 class _Say:
     """Print a line, past a progress bar if there is one; silent where `on` is False."""
@@ -14,6 +16,7 @@ class _Say:
     def __call__(self, message: str) -> None:
         if not self.on:
             return
+        message = printable(message)
         if "tqdm" in sys.modules:
             sys.modules["tqdm"].tqdm.write(message, file=sys.stdout)
         else:
@@ -24,7 +27,15 @@ class _Say:
 say = _Say()
 
 
-def fail(problem: object, status: int) -> int:
-    """Print a problem as one line on stderr and return `status`."""
-    print(f"run_glue_no_trainer.py: error: {' '.join(str(problem).split())}", file=sys.stderr)
+def fail(problem: object, status: int, word: str = "error: ", shared: bool = False) -> int:
+    """Print a problem as one line on stderr and return `status`.
+
+    Args:
+        problem: what there is to say.
+        status: exit status.
+        word: what stands before it.
+        shared: every process of the run has this problem, so that the main one says it for all.
+    """
+    if say.on or not shared:
+        print(f"run_glue_no_trainer.py: {word}{printable(' '.join(str(problem).split()))}", file=sys.stderr)
     return status

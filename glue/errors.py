@@ -1,7 +1,20 @@
-"""The one exception for problems that the person at the command line can mend."""
+"""The two ways in which a run finds out that it cannot go on."""
 
 from __future__ import annotations
 
+from transformers.utils.text import printable
+
 
 class UsageError(Exception):
-    """A flag, a file or the data is wrong; the message is one line: the value, what was expected, what to do."""
+    """A flag, a file or the data is wrong; the message is one line: the value, what was expected, what to do.
+
+    Args:
+        message: control characters in it, which names and data may hold, are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+class DivergedError(Exception):
+    """The loss or a weight is no longer a finite number; the message is one line that says when and where."""

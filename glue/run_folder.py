@@ -26,11 +26,13 @@ from typing import Any
 
 import torch
 
-from transformers.utils.files import make_folder, write_whole
+from transformers.utils.errors import CheckpointError
+from transformers.utils.files import make_folder, sync, write_whole
 
 from .arguments import RunArguments
 from .contranorm_settings import ContraNormSettings
 from .errors import UsageError
+from .lock import LOCK_FILE
 
 # Settings that the result of a training does not depend on.
 _WITHOUT_INFLUENCE = {
@@ -46,7 +48,6 @@ _WITHOUT_INFLUENCE = {
     "save_total_limit",
     "resume_from_checkpoint",
     "use_slow_tokenizer",
-    "per_device_eval_batch_size",
 }
 _PACKAGES = (
     "torch",
@@ -66,10 +67,19 @@ _OWN_FILES = (
 )
 
 
-def influential_settings(args: RunArguments, contranorm: ContraNormSettings, num_processes: int) -> dict[str, Any]:
-    """Return everything given on the command line, or chosen in its place, that the trained weights depend on."""
+def influential_settings(
+    args: RunArguments, contranorm: ContraNormSettings, num_processes: int, mixed_precision: str
+) -> dict[str, Any]:
+    """Return everything given on the command line, or chosen in its place, that the result of a run depends on.
+
+    Args:
+        args: the command line.
+        contranorm: its ContraNorm, with what was left open filled in.
+        num_processes: how many share the work.
+        mixed_precision: what is used, wherever it was set.
+    """
     given = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE}
-    return {**given, **contranorm.values, "num_processes": num_processes}
+    return {**given, **contranorm.values, "num_processes": num_processes, "mixed_precision": mixed_precision}
 
 
 class RunFolder:
@@ -99,7 +109,7 @@ class RunFolder:
         """
         if self.path is None:
             return
-        if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
+        if self.path.is_dir() and {path.name for path in self.path.iterdir()} - {LOCK_FILE} and not overwrite:
             raise UsageError(self._describe_earlier_run())
         existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
         if not existing.is_dir():
@@ -110,27 +120,47 @@ class RunFolder:
     def clear(self) -> None:
         """Delete what an earlier run wrote; other files in the folder are somebody's own."""
         if self.writes and self.path is not None:
-            for path in [*(self.path / name for name in _OWN_FILES), *self.path.glob("*_loss.txt")]:
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+            try:
+                for path in [*(self.path / name for name in _OWN_FILES), *self.path.glob("*_loss.txt")]:
+                    _delete(path)
+            except OSError as error:
+                raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
 
-    def start_logs(self, updates: int) -> None:
-        """Keep the first `updates` rows of the logs (all that a resumed run has done), and drop what follows."""
+    def delete_leftovers(self) -> None:
+        """Delete the half-written files of a run that was killed in the middle of writing."""
         if self.writes and self.path is not None:
+            for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
+                _delete(path)
+
+    def start_logs(self, updates: int, checkpoint: Path | None) -> None:
+        """Keep the first `updates` rows of the logs (all that a resumed run has done), and drop what follows.
+
+        Args:
+            updates: rows to keep.
+            checkpoint: what the run continues; if it is another run's, the rows are copied from there.
+
+        Raises:
+            CheckpointError: the logs cannot be read or written.
+        """
+        if self.writes and self.path is not None:
+            source = self.path if checkpoint is None else checkpoint.resolve().parent.parent
             for name in ("train_log.jsonl", self.loss_file):
-                log = self.path / name
-                kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:updates] if log.exists() else []
+                log = source / name
+                try:
+                    kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:updates] if log.exists() else []
+                except (OSError, UnicodeDecodeError) as error:
+                    raise CheckpointError(f"{log} cannot be read: {error}") from error
                 self.write_text(name, "".join(kept))
 
     def append_logs(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add a row for each update; `rows` have at least "loss"."""
+        """Add a row for each update; `rows` have at least "loss". They are on the disk when this returns.
+
+        Raises:
+            CheckpointError: the logs cannot be written.
+        """
         if self.writes and self.path is not None:
-            with (self.path / "train_log.jsonl").open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(row) + "\n" for row in rows)
-            with (self.path / self.loss_file).open("a", encoding="utf-8") as file:
-                file.writelines(f"{row['loss']}\n" for row in rows)
+            _append(self.path / "train_log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+            _append(self.path / self.loss_file, "".join(f"{row['loss']}\n" for row in rows))
 
     def write_run(self, args: RunArguments, contranorm: ContraNormSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""
@@ -161,6 +191,32 @@ class RunFolder:
         if self.writes and self.path is not None:
             write_whole(make_folder(self.path) / name, lambda path: _write(path, content))
 
+    def save_model(self, *parts: Any) -> None:
+        """Save what makes up the final model: all of it, or nothing.
+
+        Args:
+            *parts: things with a `save_pretrained`, such as model and tokenizer.
+
+        Raises:
+            CheckpointError: a file cannot be written.
+        """
+        if not self.writes or self.path is None:
+            return
+        temporary = make_folder(self.path) / ".model.tmp"
+        try:
+            _delete(temporary)
+            for part in parts:
+                part.save_pretrained(temporary)
+            # Without its config.json there is no model in the folder: it comes last.
+            for path in sorted(temporary.iterdir(), key=lambda path: path.name == "config.json"):
+                os.replace(path, self.path / path.name)
+            sync(self.path)
+        except OSError as error:
+            reason = error if isinstance(error, CheckpointError) else error.strerror
+            raise CheckpointError(f"the model cannot be saved in {self.path}: {reason}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
     def _describe_earlier_run(self) -> str:
         assert self.path is not None
         try:
@@ -180,6 +236,23 @@ class RunFolder:
                 "--resume_from_checkpoint, or start anew with --overwrite_output_dir"
             )
         return f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: str) -> None:

@@ -7,7 +7,7 @@ and a run continues in the middle of an epoch by skipping updates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +20,12 @@ class Update:
     Attributes:
         micro_batches: row numbers of each micro-batch's share; a share may be empty at the end of an epoch.
         num_examples: rows of the update on all processes together, which the loss is the mean over.
+        rows: their row numbers, in the order of the epoch.
     """
 
     micro_batches: tuple[np.ndarray, ...]
     num_examples: int
+    rows: Sequence[int] | np.ndarray = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class TrainingOrder:
         for begin in range(start * self.update_size, self.num_rows, self.update_size):
             rows = order[begin : begin + self.update_size]
             micro_batches = [rows[first : first + micro_size] for first in range(0, len(rows), micro_size)]
-            yield Update(tuple(self._share(batch) for batch in micro_batches), len(rows))
+            yield Update(tuple(self._share(batch) for batch in micro_batches), len(rows), rows)
 
     def _share(self, micro_batch: np.ndarray) -> np.ndarray:
         return np.array_split(micro_batch, self.num_processes)[self.process_index]

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 
 from transformers import set_seed
 from transformers.utils import logging
+from transformers.utils.errors import CheckpointError
 
 from .arguments import RunArguments
 from .checkpointing import Checkpointer
@@ -16,17 +17,24 @@ from .console import say
 from .contranorm_settings import ContraNormSettings
 from .data import load_splits
 from .encoding import EncodedDataset, encode
+from .errors import UsageError
 from .evaluation import predict
 from .labels import LabelMapping
+from .lock import FolderLock
 from .model import build_config, load_model, open_checkpoint
 from .model_card import model_card
 from .prediction import write_predictions
 from .run_folder import RunFolder, influential_settings
+from .signals import StopSignals
 from .tasks import Task
+from .together import raise_together
 
 
 class Setup(NamedTuple):
-    """What a run works with, once arguments, data and checkpoint have been found good."""
+    """What a run works with, once arguments, data and checkpoint have been found good.
+
+    `checkpoint` is where a resumed run goes on; `lock` holds the output folder until it is released.
+    """
 
     accelerator: Accelerator
     task: Task
@@ -37,10 +45,12 @@ class Setup(NamedTuple):
     model: Any
     folder: RunFolder
     checkpointer: Checkpointer
+    checkpoint: Path | None
+    lock: FolderLock
 
 
 def set_up(args: RunArguments) -> Setup:
-    """Find checkpoint and data, check that they fit each other, and load the model; nothing is written before that.
+    """Find checkpoint and data, check that they fit each other, load the model, and lock the output folder.
 
     Raises:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
@@ -61,30 +71,28 @@ def set_up(args: RunArguments) -> Setup:
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
-        settings = influential_settings(args, contranorm, accelerator.num_processes)
+        settings = influential_settings(args, contranorm, accelerator.num_processes, str(accelerator.mixed_precision))
         loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
         folder = RunFolder(output_dir, settings, loss_file, accelerator.is_main_process)
         checkpointer = Checkpointer(
             None if output_dir is None else output_dir / "checkpoints", settings, accelerator, args.save_total_limit
         )
-        if args.resume_from_checkpoint is not None:
-            checkpointer.find(args.resume_from_checkpoint)
-        elif args.do_train:
-            folder.check(args.overwrite_output_dir)
+        wanted = args.resume_from_checkpoint
+        resumed = None if wanted is None else checkpointer.find(wanted)
+        _check_free(args, folder, resumed)
         tokenizer = checkpoint.tokenizer()
         datasets = {
             split: encode(table, task, tokenizer, args.max_length, args.pad_to_max_length, mapping)
             for split, table in tables.items()
         }
         model = load_model(args, checkpoint, config)
-    if args.do_train:
-        if args.resume_from_checkpoint is None:
-            accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
-            folder.clear()
-        folder.write_run(args, contranorm, task=task.name, model=checkpoint.name)
-    if args.with_tracking:
-        accelerator.init_trackers("glue_no_trainer", settings)
-
+    lock = FolderLock(output_dir)
+    try:
+        _acquire_together(lock, accelerator)
+        _check_free(args, folder, resumed)  # once more: another run may have come and gone
+    except BaseException:
+        lock.release()
+        raise
     rows = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
     say(f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: {rows}")
     say(contranorm.summary())
@@ -94,16 +102,49 @@ def set_up(args: RunArguments) -> Setup:
         say("Note: --use_slow_tokenizer changes nothing: there is one tokenizer, and it gives the slow one's ids")
     if mapping.note:
         say(f"Note: {mapping.note}")
-    return Setup(accelerator, task, mapping, contranorm, datasets, tokenizer, model, folder, checkpointer)
+    return Setup(
+        *(accelerator, task, mapping, contranorm, datasets, tokenizer, model, folder, checkpointer, resumed, lock)
+    )
 
 
-def finish(args: RunArguments, setup: Setup, results: dict[str, Any]) -> None:
-    """Predict where that was asked for, and save model, tokenizer, results and card.
+def start(args: RunArguments, setup: Setup) -> None:
+    """Prepare the output folder of a training: the first thing that a run writes.
 
     Raises:
         CheckpointError: a file cannot be written.
     """
+    setup.accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
+    if setup.checkpoint is None:
+        setup.folder.clear()
+    setup.folder.delete_leftovers()
+    setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path)
+    if args.with_tracking:
+        setup.accelerator.init_trackers("glue_no_trainer", setup.folder.settings)
+
+
+def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: StopSignals) -> None:
+    """Save model, tokenizer, results and card, and predict where that was asked for.
+
+    Raises:
+        CheckpointError: a file cannot be written.
+        Stopped: a signal came while predicting; by then the model is saved.
+    """
     accelerator, folder = setup.accelerator, setup.folder
+    if args.do_train:
+        folder.save_model(setup.model, setup.tokenizer)
+    with signals.at_once(accelerator.num_processes == 1):
+        _write_predictions(args, setup)
+    if args.do_train and folder.writes:
+        num_rows = len(setup.datasets["train"])
+        folder.write_text("README.md", model_card(args, setup.task, setup.contranorm, results, num_rows))
+        folder.write_json("all_results.json", results)  # last: where it is, everything is
+        say(f"Saved in {args.output_dir}")
+    elif results:
+        folder.write_json("eval_results.json", results)
+
+
+def _write_predictions(args: RunArguments, setup: Setup) -> None:
+    accelerator = setup.accelerator
     for split in setup.task.test_splits if args.do_predict else ():
         if split in setup.datasets:
             batch_size = args.per_device_eval_batch_size
@@ -113,12 +154,21 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any]) -> None:
             if accelerator.is_main_process:
                 target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
                 say(f"Predictions: {write_predictions(target, setup.task, split, predictions.values)}")
-    if args.do_train and folder.writes:
-        setup.model.save_pretrained(args.output_dir)
-        setup.tokenizer.save_pretrained(args.output_dir)
-        num_rows = len(setup.datasets["train"])
-        folder.write_text("README.md", model_card(args, setup.task, setup.contranorm, results, num_rows))
-        folder.write_json("all_results.json", results)  # last: where it is, everything is
-        say(f"Saved in {args.output_dir}")
-    elif results:
-        folder.write_json("eval_results.json", results)
+
+
+def _check_free(args: RunArguments, folder: RunFolder, resumed: Path | None) -> None:
+    """Check that the run may write into its folder: its own, or one without another run's files."""
+    is_own = resumed is not None and folder.path is not None and folder.path.resolve() in resumed.resolve().parents
+    if args.do_train and not is_own:
+        folder.check(args.overwrite_output_dir)
+
+
+def _acquire_together(lock: FolderLock, accelerator: Accelerator) -> None:
+    """Let the main process take the lock; whether it got it, all of them know."""
+    error = None
+    if accelerator.is_main_process:
+        try:
+            lock.acquire()
+        except (UsageError, CheckpointError) as problem:
+            error = problem
+    raise_together(accelerator, error)

@@ -1,15 +1,19 @@
 """A run that was stopped continues as if it had not been: weights, optimizer, losses and scores bit for bit."""
 
 import json
+import random
 import shutil
 import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 import runs
 import torch
 from safetensors.torch import load_file
+
+from glue import random_states
 
 # 22 rows, micro-batches of 2, 2 of them an update: 6 updates an epoch, the last of 2 rows. Dropout is on.
 FLAGS = [
@@ -101,7 +105,7 @@ def test_killed_in_mid_epoch_and_resumed(flags, uninterrupted, tmp_path):
 @pytest.mark.parametrize("lost", ["python", "numpy", "torch"])
 def test_checkpoints_hold_every_generator(uninterrupted, lost):
     """The dropout of the next update hangs on them; the comparison above fails where torch's is not restored."""
-    states = torch.load(uninterrupted / "checkpoints" / "step_000004" / "random_states_0.pt", weights_only=True)
+    (states,) = torch.load(uninterrupted / "checkpoints" / "step_000004" / "random_states.pt", weights_only=True)
     assert lost in states
 
 
@@ -160,12 +164,141 @@ def test_a_half_written_checkpoint_is_no_checkpoint(flags, uninterrupted, tmp_pa
     assert essence(folder) == essence(uninterrupted)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.pt", "random_states_0.pt", "training_state.json"])
-def test_a_damaged_checkpoint_is_an_error(flags, uninterrupted, tmp_path, capsys, name):
-    damaged = tmp_path / "step_000008"
-    shutil.copytree(uninterrupted / "checkpoints" / "step_000008", damaged)
-    content = (damaged / name).read_bytes()
-    (damaged / name).write_bytes(content[: len(content) // 2])
-    status = runs.run_here(*flags, "--output_dir", tmp_path / "out", "--resume_from_checkpoint", damaged)
+DAMAGES = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "one bit": lambda path: path.write_bytes(flip(path.read_bytes(), path.stat().st_size // 3)),
+    "gone": lambda path: path.unlink(),
+}
+FILES = (
+    "model.safetensors",
+    "optimizer.pt",
+    "scheduler.pt",
+    "random_states.pt",
+    "training_state.json",
+    "checksums.json",
+)
+
+
+def flip(content: bytes, offset: int) -> bytes:
+    return content[:offset] + bytes([content[offset] ^ 4]) + content[offset + 1 :]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_checkpoint_is_never_taken(flags, uninterrupted, tmp_path, capsys, name, damage):
+    """Named, it is an error; as the newest of several it is passed over with a message, for the one before."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    newest = folder / "checkpoints" / "step_000016"
+    DAMAGES[damage](newest / name)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "new", "--resume_from_checkpoint", newest) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert status in (1, 2) and "step_000008" in error
+    assert "step_000016 is damaged or incomplete" in error and (name in error or name == "checksums.json")
+    assert not (tmp_path / "new").exists()
+    if damage != "cut short":  # one way is enough to see that the whole run is right
+        return
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    output = capsys.readouterr().out
+    assert "step_000016 is not taken, but the one before it" in output and "step_000012 after 12 of 18" in output
+    assert essence(folder) == essence(uninterrupted)
+
+
+def test_without_a_whole_checkpoint_nothing_is_resumed(flags, uninterrupted, tmp_path, capsys):
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    for checkpoint in (folder / "checkpoints").iterdir():
+        (checkpoint / "optimizer.pt").write_bytes(b"")
+    before = runs.files_in(folder)
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 2
+    assert "every checkpoint is damaged or incomplete: optimizer.pt" in capsys.readouterr().err.splitlines()[-1]
+    assert runs.files_in(folder) == before
+
+
+@pytest.mark.parametrize("lost", ["torch", "python", "numpy"])
+def test_the_comparison_notices_a_generator_that_is_left_out(flags, uninterrupted, tmp_path, monkeypatch, lost):
+    """Dropout draws from torch's; the other two are drawn from here in each update, as a user's own code might."""
+    from glue import checkpointing, training_log
+
+    drawn = {"python": lambda: random.random(), "numpy": np.random.rand, "torch": lambda: 0.0}[lost]
+    add = training_log.TrainingLog.add
+    monkeypatch.setattr(training_log.TrainingLog, "add", lambda log, row, *rest: add(log, row | {"x": drawn()}, *rest))
+    weights = {}
+    for name, restored in (("whole", {}), ("without", {lost: None})):
+        folder = tmp_path / name
+        if lost == "torch":
+            shutil.copytree(uninterrupted, folder)
+        else:
+            assert runs.run_here(*flags, "--output_dir", folder) == 0
+        expected = essence(folder)
+        for later in ("step_000012", "step_000016"):
+            shutil.rmtree(folder / "checkpoints" / later)
+        random.seed(99)
+        np.random.seed(99)  # noqa: NPY002
+        torch.manual_seed(99)
+
+        def restore(states, restored=restored):
+            here = random_states.random_states()
+            random_states.restore_random_states(states | {key: here[key] for key in restored})
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpointing, "restore_random_states", restore)
+            assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+        found = essence(folder)
+        weights[name] = (
+            found["weights"] == expected["weights"],
+            found["rows"] == without_draws(expected["rows"], lost),
+        )
+    assert weights["whole"] == (True, True)
+    assert weights["without"][1] is False
+    assert weights["without"][0] is (lost != "torch")
+
+
+def without_draws(rows: list[dict], lost: str) -> list[dict]:
+    """The rows of the fixture were written without a draw: what the patched log adds for torch is a constant."""
+    return [row | {"x": 0.0} if lost == "torch" and row["step"] > 8 else row for row in rows]
+
+
+def test_best_checkpoint_outlives_the_limit(flags, tmp_path):
+    """Accuracy cannot rise forever: with a learning rate of next to nothing the first epoch stays the best one."""
+    words = [*flags, "--learning_rate", "1e-12", "--checkpointing_steps", "epoch", "--save_total_limit", "1"]
+    assert runs.run_here(*words, "--num_train_epochs", "4", "--output_dir", tmp_path / "out") == 0
+    names = sorted(path.name for path in (tmp_path / "out" / "checkpoints").iterdir())
+    assert names == ["step_000006", "step_000024"]
+
+
+def test_early_stopping_is_remembered(flags, tmp_path):
+    """Killed between the last checkpoint and the final files: the resumed run does not train another epoch."""
+    words = [*flags, "--learning_rate", "1e-12", "--checkpointing_steps", "epoch", "--num_train_epochs", "5"]
+    words += ["--early_stopping_patience", "1", "--output_dir", tmp_path / "out"]
+    assert runs.run_here(*words) == 0
+    before = (tmp_path / "out" / "all_results.json").read_text()
+    (tmp_path / "out" / "all_results.json").unlink()
+    assert runs.run_here(*words, "--resume_from_checkpoint") == 0
+    after = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    assert after["epochs"] == json.loads(before)["epochs"] == 2 and len(runs.log_rows(tmp_path / "out")) == 12
+
+
+def test_logs_come_along_into_another_folder(flags, uninterrupted, tmp_path):
+    checkpoint = uninterrupted / "checkpoints" / "step_000008"
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "new", "--resume_from_checkpoint", checkpoint) == 0
+    assert essence(tmp_path / "new") == essence(uninterrupted)
+
+
+def test_another_run_in_the_folder_is_not_overwritten(flags, uninterrupted, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    checkpoint = uninterrupted / "checkpoints" / "step_000008"
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out", "--resume_from_checkpoint", checkpoint) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert runs.files_in(tmp_path / "out") == {"thesis.txt"}
+
+
+def test_leftovers_of_a_killed_run_are_swept_up(flags, uninterrupted, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    for name in (".model.tmp/config.json", "checkpoints/.step_000018.tmp/optimizer.pt", ".run.json.7.tmp", ".lock"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("half")
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert runs.files_in(folder) == runs.files_in(uninterrupted)
+    assert not list(folder.rglob(".*"))

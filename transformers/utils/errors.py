@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from .text import printable
+
 
 class CheckpointError(OSError):
-    """A checkpoint or tokenizer folder, one of its files, or a Hub id cannot be read or written."""
+    """A checkpoint or tokenizer folder, one of its files, or a Hub id cannot be read or written.
+
+    Args:
+        message: control characters in it, which names and files may hold, are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ConfigurationError(ValueError):
-    """A configuration value, or a combination of values, is wrong or not supported."""
+    """A configuration value, or a combination of values, is wrong or not supported.
+
+    Args:
+        message: control characters in it, which names and files may hold, are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))

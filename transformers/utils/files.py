@@ -10,16 +10,23 @@ from typing import Any
 
 from .errors import CheckpointError
 
+_LONGEST_JSON = 256 * 2**20  # bytes; the index of a model of a thousand shards takes a hundredth of it
+
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a JSON file that holds an object.
 
     Raises:
-        CheckpointError: the file cannot be read, is no JSON, or holds something else than an object.
+        CheckpointError: the file cannot be read, is no JSON, holds something else than an object, or is too long.
     """
     try:
+        size = os.path.getsize(path)
+        if size > _LONGEST_JSON:
+            raise CheckpointError(f"{path} has {size} bytes: expected a JSON file of at most {_LONGEST_JSON}")
         content = json.loads(Path(path).read_bytes().decode("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except CheckpointError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not valid JSON: {error}") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -42,8 +49,8 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file next to `path` and put it in place of `path` once it is complete.
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file next to `path`, and put it in place of `path` once it is complete and on the disk.
 
     Args:
         path: the file to write or replace.
@@ -54,9 +61,42 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write(temporary)
+        write_synced(temporary, write)
         os.replace(temporary, path)
+        sync(path.parent)
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise CheckpointError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill the file `path`, and wait until it is on the disk.
+
+    Raises:
+        OSError: that failed, whatever the library that wrote makes of a full disk.
+    """
+    try:
+        write(path)
+    except (OSError, TypeError, ValueError, LookupError, AttributeError):
+        raise
+    except Exception as error:  # torch raises RuntimeError, safetensors an error of its own, tokenizers just Exception
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OSError(f"{path.name} did not get written in full; is the disk full? ({reason})") from error
+    sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Raises:
+        OSError: the disk reports an error.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # some file systems cannot sync folders
+            raise
+    finally:
+        os.close(descriptor)

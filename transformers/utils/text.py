@@ -1,0 +1,28 @@
+"""Text that was read from a file, or is the name of one, made fit for a terminal."""
+
+from __future__ import annotations
+
+
+def printable(text: object, keep: str = "") -> str:
+    r"""Return text whose control characters, line ends among them, are shown as escapes instead of taking effect.
+
+    Characters without a shape of their own are escaped too: those that turn the direction of writing, and separators
+    other than the space.
+
+    Args:
+        text: what to show.
+        keep: characters to leave as they are.
+
+    Example:
+        >>> print(printable("red\x1b[31m\nline"))
+        red\x1b[31m\nline
+    """
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(
+        character
+        if character.isprintable() or character in keep
+        else character.encode("unicode_escape").decode("ascii")
+        for character in shown
+    )
