@@ -52,7 +52,14 @@ def finished(checkpoint, data, tmp_path_factory):
 
 
 def test_files_of_a_run(finished):
-    inner = {"model.safetensors", "optimizer.pt", "scheduler.pt", "training_state.json", "random_states.pt", "checksums.json"}
+    inner = {
+        "model.safetensors",
+        "optimizer.pt",
+        "scheduler.pt",
+        "training_state.json",
+        "random_states.pt",
+        "checksums.json",
+    }
     tokenizer = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
     assert runs.files_in(finished) == {
         *("config.json", "model.safetensors", "README.md", "run.json", "all_results.json", "train_log.jsonl"),
