@@ -56,7 +56,8 @@ output_folder() {
     printf 'output/%s_%s_%s_%s_seed%s\n' "$(model_label)" "$1" "$2" "$3" "$SEED"
 }
 
-# fine_tune TASK SCALE POS DEVICE [FLAG...]: one run with the paper's recipe.
+# fine_tune TASK SCALE POS DEVICE [FLAG...]: one run with the paper's recipe, in place of this shell: what signals it
+# gets, the run gets.
 fine_tune() {
     local task=$1 scale=$2 pos=$3 device=$4
     local flags extra
@@ -79,7 +80,7 @@ fine_tune() {
         export CUDA_VISIBLE_DEVICES=$device
     fi
     IFS=$' \t\n' read -r -d '' -a extra <<<"${EXTRA_ARGS:-}" || true # read reports the end of its input as a failure
-    "$PYTHON" "$ROOT/run_glue_no_trainer.py" "${flags[@]}" --output_dir "$(output_folder "$task" "$scale" "$pos")" \
+    exec "$PYTHON" "$ROOT/run_glue_no_trainer.py" "${flags[@]}" --output_dir "$(output_folder "$task" "$scale" "$pos")" \
         "$@" ${extra[@]+"${extra[@]}"}
 }
 
@@ -91,8 +92,9 @@ run_one() {
     fine_tune "$1" "$2" "$3" "${4:-}"
 }
 
-# run_grid [DEVICE]: every combination of TASKS, POSITIONS and SCALES, one after the other. A finished run is skipped; a
-# failing one is listed at the end and makes the status 1. Ctrl-C ends the whole grid with status 130.
+# run_grid [DEVICE]: every combination of TASKS, POSITIONS and SCALES, one after the other. A finished run is skipped, and
+# so is one that diverged: it would do so again. A failing one is listed at the end and makes the status 1. Ctrl-C, SIGTERM
+# and SIGUSR1 are passed on to the run, which saves a checkpoint; then the grid ends with 128 + the signal's number.
 run_grid() {
     if [ $# -gt 1 ]; then fail_usage "at most 1 argument expected, $# given"; fi
     check_device "${1:-}"
@@ -101,15 +103,20 @@ run_grid() {
         check_run "$task" "$scale" "$pos"
     done; done; done
 
-    local logs failed='' done_count=0 skipped_count=0 failed_count=0
+    local logs failed='' diverged='' done_count=0 skipped_count=0 diverged_count=0 failed_count=0
+    local run_pid='' stopped=''
     logs=outlog/$(model_label)
     mkdir -p "$logs"
-    trap stop_grid INT
+    trap 'pass_on INT 130' INT
+    trap 'pass_on TERM 143' TERM
+    trap 'pass_on USR1 138' USR1
+    trap 'pass_on TERM 129' HUP
     for task in $TASKS; do for pos in $POSITIONS; do for scale in $SCALES; do
         run_of_grid "$task" "$scale" "$pos" "${1:-}"
     done; done; done
 
     echo "$done_count done, $skipped_count skipped, $failed_count failed"
+    if [ "$diverged_count" -gt 0 ]; then printf '%s diverged:\n%s' "$diverged_count" "$diverged" >&2; fi
     if [ "$failed_count" -gt 0 ]; then
         printf 'failed:\n%s' "$failed" >&2
         return 1
@@ -125,15 +132,38 @@ run_of_grid() {
         skipped_count=$((skipped_count + 1))
         return
     fi
-    if [ -d "$folder" ]; then set -- "$@" --overwrite_output_dir; fi # it failed or was stopped: from the beginning
+    if [ -f "$folder/diverged.json" ]; then
+        echo "$title: diverged before, skipped"
+        note_diverged "$title" "$log"
+        return
+    fi
+    if [ -n "$(find "$folder/checkpoints" -maxdepth 1 -name 'step_*' 2>/dev/null)" ]; then
+        set -- "$@" --resume_from_checkpoint
+    elif [ -d "$folder" ]; then
+        set -- "$@" --overwrite_output_dir # it failed or was killed without a checkpoint: from the beginning
+    fi
     echo "$title: started, see $log"
-    (fine_tune "$@") >"$log" 2>&1 || status=$?
-    case $status in
+    # In a process group of its own, so that a Ctrl-C reaches the run once: passed on by this shell, which waits for it.
+    set -m
+    (fine_tune "$@") </dev/null >"$log" 2>&1 &
+    run_pid=$!
+    set +m
+    while :; do # a signal interrupts the waiting
+        status=0
+        wait "$run_pid" || status=$?
+        kill -0 "$run_pid" 2>/dev/null || break
+    done
+    run_pid=''
+    case ${stopped:-$status} in
+        129 | 130 | 138 | 143) stop_grid "$title: $(tail -n 1 "$log")" "${stopped:-$status}" ;; # or the run alone got it
         0)
             echo "$title: done in $((SECONDS - start)) s"
             done_count=$((done_count + 1))
             ;;
-        130) stop_grid ;; # Ctrl-C may reach the run alone
+        3)
+            echo "$title: DIVERGED: $(tail -n 1 "$log")"
+            note_diverged "$title" "$log"
+            ;;
         *)
             echo "$title: FAILED with status $status: $(tail -n 1 "$log")"
             failed="$failed  $title: $log"$'\n'
@@ -142,7 +172,20 @@ run_of_grid() {
     esac
 }
 
+# note_diverged TITLE LOG
+note_diverged() {
+    diverged="$diverged  $1: $2"$'\n'
+    diverged_count=$((diverged_count + 1))
+}
+
+# pass_on SIGNAL STATUS: give the run a signal that this shell got, and remember what to exit with.
+pass_on() {
+    stopped=$2
+    if [ -n "$run_pid" ]; then kill -s "$1" "$run_pid" 2>/dev/null || true; fi
+}
+
+# stop_grid LAST_WORDS STATUS
 stop_grid() {
-    echo 'interrupted: start the script again to go on with the runs that are not finished' >&2
-    exit 130
+    printf '%s\ninterrupted: start the script again to go on with the runs that are not finished\n' "$1" >&2
+    exit "$2"
 }

@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
                     results = evaluate_only(args, setup)
             finish(args, setup, results, signals)
         except DivergedError as error:
+            if args.do_train:
+                setup.folder.write_diverged(error)
             return fail(error, 3, shared=True)
         except OSError as error:  # CheckpointError among them
             return fail(error, 1)

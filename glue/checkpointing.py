@@ -242,7 +242,9 @@ def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
     if bad:
         raise DivergedError(
             f"{bad[0]} is not finite after update {state.updates}: try a lower --learning_rate, a smaller --scale, or "
-            "--max_grad_norm 1"
+            "--max_grad_norm 1",
+            update=state.updates,
+            weight=bad[0],
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from transformers.utils.text import printable
 
 
@@ -17,4 +19,13 @@ class UsageError(Exception):
 
 
 class DivergedError(Exception):
-    """The loss or a weight is no longer a finite number; the message is one line that says when and where."""
+    """The loss or a weight is no longer a finite number; the message is one line that says when and where.
+
+    Args:
+        message: the line.
+        details: the same for programs to read.
+    """
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details = details

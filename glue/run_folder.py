@@ -2,6 +2,7 @@
 
 config.json  model.safetensors  tokenizer files     the final model
 all_results.json                                    scores of every epoch, best and last, timings
+diverged.json                                       in their place, where the loss was no longer finite
 run.json                                            settings, versions, git revision, hardware
 train_log.jsonl                                     a row an update: loss, learning rate, gradient norm, examples/s
 <scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
@@ -11,6 +12,7 @@ predictions/  checkpoints/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -31,7 +33,7 @@ from transformers.utils.files import make_folder, sync, write_whole
 
 from .arguments import RunArguments
 from .contranorm_settings import ContraNormSettings
-from .errors import UsageError
+from .errors import DivergedError, UsageError
 from .lock import LOCK_FILE
 
 # Settings that the result of a training does not depend on.
@@ -63,6 +65,7 @@ _PACKAGES = (
 _OWN_FILES = (
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("vocab.txt", "spiece.model", "all_results.json", "eval_results.json", "run.json", "train_log.jsonl", "README.md"),
+    "diverged.json",
     *("predictions", "checkpoints", "tracking"),
 )
 
@@ -127,9 +130,9 @@ class RunFolder:
                 raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
 
     def delete_leftovers(self) -> None:
-        """Delete the half-written files of a run that was killed in the middle of writing."""
+        """Delete what a resumed run has no use for: half-written files of one that was killed, and diverged.json."""
         if self.writes and self.path is not None:
-            for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
+            for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp"), self.path / "diverged.json"]:
                 _delete(path)
 
     def start_logs(self, updates: int, checkpoint: Path | None) -> None:
@@ -181,6 +184,12 @@ class RunFolder:
             **details,
         }
         self.write_json("run.json", content)
+
+    def write_diverged(self, error: DivergedError) -> None:
+        """Write diverged.json, which tells a sweep that this run need not be tried again."""
+        if self.path is not None and self.path.is_dir():
+            with contextlib.suppress(CheckpointError):  # the error itself is what has to be seen
+                self.write_json("diverged.json", {"error": str(error), **error.details})
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file of the run, whole or not at all."""

@@ -69,7 +69,7 @@ class TrainingLog:
         self.folder.append_logs(rows)
         for row, update in self._pending:
             if not math.isfinite(row["loss"]):
-                raise DivergedError(_describe(row, update))
+                raise _diverged(row, update)
             self.accelerator.log({"train_loss": row["loss"], "learning_rate": row["learning_rate"]}, step=row["step"])
         self._pending, self._newest = [], losses[-1]
         self.restart_clock()
@@ -92,11 +92,15 @@ class TrainingLog:
         copied.record()
 
 
-def _describe(row: dict[str, Any], update: Update) -> str:
-    rows = ", ".join(map(str, update.rows[:_LISTED]))
-    more = f" and {len(update.rows) - _LISTED} more" if len(update.rows) > _LISTED else ""
-    return (
-        f"the loss is {row['loss']} at update {row['step']}, learning rate {row['learning_rate']:g}, on the rows {rows}"
-        f"{more} of the training data, counted from 0: try a lower --learning_rate, a smaller --scale, or "
-        "--max_grad_norm 1"
+def _diverged(row: dict[str, Any], update: Update) -> DivergedError:
+    rows = [int(number) for number in update.rows]
+    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    return DivergedError(
+        f"the loss is {row['loss']} at update {row['step']}, learning rate {row['learning_rate']:g}, on the rows "
+        f"{', '.join(map(str, rows[:_LISTED]))}{more} of the training data, counted from 0: try a lower "
+        "--learning_rate, a smaller --scale, or --max_grad_norm 1",
+        update=row["step"],
+        learning_rate=row["learning_rate"],
+        loss=str(row["loss"]),
+        rows=rows,
     )

@@ -28,3 +28,24 @@ def library_log():
     yield messages
     logger.removeHandler(handler)
     library_logging.set_verbosity(level)
+
+
+@pytest.fixture(scope="session")
+def flags(tmp_path_factory):
+    """The command line of a small run that writes checkpoints; --output_dir is left to the test."""
+    import resuming
+    import runs
+
+    folder = tmp_path_factory.mktemp("inputs")
+    checkpoint, data = runs.make_checkpoint(folder / "checkpoint"), runs.make_data(folder / "glue")
+    return ["--model_name_or_path", checkpoint, "--data_dir", data, *resuming.FLAGS]
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(flags, tmp_path_factory):
+    """The output folder of that run, never stopped; not to be changed."""
+    import runs
+
+    folder = tmp_path_factory.mktemp("uninterrupted") / "out"
+    assert runs.run_here(*flags, "--output_dir", folder) == 0
+    return folder

@@ -11,51 +11,10 @@ import numpy as np
 import pytest
 import runs
 import torch
+from resuming import essence
 from safetensors.torch import load_file
 
 from glue import random_states
-
-# 22 rows, micro-batches of 2, 2 of them an update: 6 updates an epoch, the last of 2 rows. Dropout is on.
-FLAGS = [
-    *("--task_name", "rte", "--max_length", "32", "--cpu", "--pos", "7", "--scale", "0.1", "--learning_rate", "0.01"),
-    *("--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "2", "--num_train_epochs", "3"),
-    *(
-        "--checkpointing_steps",
-        "4",
-        "--logging_steps",
-        "3",
-        "--load_best_model_at_end",
-        "--early_stopping_patience",
-        "9",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def flags(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("inputs")
-    checkpoint, data = runs.make_checkpoint(folder / "checkpoint"), runs.make_data(folder / "glue")
-    return ["--model_name_or_path", checkpoint, "--data_dir", data, *FLAGS]
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(flags, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uninterrupted") / "out"
-    assert runs.run_here(*flags, "--output_dir", folder) == 0
-    return folder
-
-
-def essence(folder) -> dict:
-    """What must not differ: everything but clocks and the paths of the command line."""
-    rows = [{key: value for key, value in row.items() if key != "examples_per_second"} for row in runs.log_rows(folder)]
-    results = json.loads((folder / "all_results.json").read_text())
-    return {
-        "weights": (folder / "model.safetensors").read_bytes(),
-        "last checkpoint": (folder / "checkpoints" / "step_000016" / "model.safetensors").read_bytes(),
-        "rows": rows,
-        "losses": (folder / "0.1_7_2_loss.txt").read_text(),
-        "results": {name: value for name, value in results.items() if name != "train_seconds"},
-    }
 
 
 @pytest.mark.parametrize("step", [4, 8, 12, 16])  # in the middle of an epoch, and at its end (12)

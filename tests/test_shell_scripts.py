@@ -41,16 +41,29 @@ flags = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 with open("calls.jsonl", "a") as file:
     row = {{"argv": sys.argv[1:], "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "pid": os.getpid()}}
     file.write(json.dumps(row) + "\\n")
-print("a line of the log")
+print("a line of the log", flush=True)
 behaviour = os.environ.get("STUB_" + flags["--task_name"], "works")
-if behaviour == "hangs":
-    signal.sigtimedwait([signal.SIGUSR1], 60)
-folder = pathlib.Path(flags["--output_dir"])
-if folder.exists() and "--overwrite_output_dir" not in sys.argv:
+folder = pathlib.Path(sys.argv[sys.argv.index("--output_dir") + 1])
+if folder.exists() and not {{"--overwrite_output_dir", "--resume_from_checkpoint"}} & set(sys.argv):
     sys.exit("not empty")
 folder.mkdir(parents=True, exist_ok=True)
+if behaviour == "saves":
+    numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    (folder / "started").touch()
+    number = signal.sigtimedwait(numbers, 60).si_signo
+    (folder / "checkpoints" / "step_000001").mkdir(parents=True)
+    print("saved on", number)
+    sys.exit(128 + number)
+if behaviour == "dies":
+    (folder / "started").touch()
+    signal.sigtimedwait([signal.SIGHUP], 60)
 if behaviour == "fails":
     sys.exit("run_glue_no_trainer.py: error: no such thing")
+if behaviour == "diverges":
+    (folder / "diverged.json").touch()
+    print("run_glue_no_trainer.py: error: the loss is nan", file=sys.stderr)
+    sys.exit(3)
 (folder / "all_results.json").write_text("{{}}")
 """
 
@@ -272,29 +285,69 @@ def test_a_failing_run_does_not_stop_the_grid_and_finished_ones_are_skipped(work
     assert "2 done, 4 skipped, 0 failed" in second.stdout
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "run alone"])
-def test_ctrl_c_ends_the_grid(workplace: Workplace, whole_group: bool) -> None:
+def start(workplace: Workplace, script: str, *arguments: str, **variables: str) -> subprocess.Popen:
+    """Start a script whose run waits for a signal, and return once it does."""
     process = subprocess.Popen(
-        ["bash", str(ROOT / "run_different_baselines.sh"), "cpu"],
+        ["bash", str(ROOT / script), *arguments],
         cwd=workplace.folder,
-        env=workplace.environment(TASKS="cola rte", SCALES="0.1", STUB_cola="hangs"),
-        stdout=subprocess.DEVNULL,
+        env=workplace.environment(**variables),
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 30
-    while not workplace.calls and time.monotonic() < deadline:
-        os.sched_yield()
-    if whole_group:
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        os.kill(workplace.calls[0]["pid"], signal.SIGINT)
+    while not list(workplace.folder.glob("output/*/started")):
+        assert process.poll() is None and time.monotonic() < deadline
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("to", ["script", "group", "run"])
+def test_a_grid_passes_signals_on_and_goes_on_later(workplace: Workplace, number: signal.Signals, to: str) -> None:
+    """To the script alone, as a scheduler does; to its group, as Ctrl-C does; to the run alone, as kill does."""
+    grid = {"TASKS": "cola rte", "SCALES": "0.1"}
+    process = start(workplace, "run_different_baselines.sh", "cpu", STUB_cola="saves", **grid)
+    send = {"script": process.send_signal, "group": lambda n: os.killpg(process.pid, n)}
+    send.get(to, lambda n: os.kill(workplace.calls[0]["pid"], n))(number)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "interrupted" in errors
+    assert process.returncode == 128 + number
+    assert f"saved on {int(number)}" in errors and "start the script again to go on" in errors
     assert len(workplace.calls) == 1
+    again = workplace.run("run_different_baselines.sh", "cpu", **grid)
+    assert again.returncode == 0 and "2 done, 0 skipped, 0 failed" in again.stdout
+    first, second, third = (call["argv"] for call in workplace.calls)
+    assert second == [*first, "--resume_from_checkpoint"] and "--resume_from_checkpoint" not in third
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_single_run_gets_the_signals_of_its_script(workplace: Workplace, number: signal.Signals) -> None:
+    process = start(workplace, "run_glue_baselines.sh", "cola", "0.1", "7", "cpu", STUB_cola="saves")
+    assert workplace.calls[0]["pid"] == process.pid  # the run has taken the place of the script
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + number and "saved on" in output
+
+
+def test_a_run_that_is_killed_is_a_failure_and_the_grid_goes_on(workplace: Workplace) -> None:
+    grid = {"TASKS": "cola rte", "SCALES": "0.1"}
+    process = start(workplace, "run_different_baselines.sh", "cpu", STUB_cola="dies", **grid)
+    os.kill(workplace.calls[0]["pid"], signal.SIGKILL)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1 and "FAILED with status 137" in output and "1 done, 0 skipped, 1 failed" in output
+    again = workplace.run("run_different_baselines.sh", "cpu", **grid)
+    assert again.returncode == 0 and "--overwrite_output_dir" in workplace.calls[-1]["argv"]  # it left no checkpoint
+
+
+def test_a_diverged_run_is_recorded_and_the_grid_goes_on(workplace: Workplace) -> None:
+    grid = {"TASKS": "cola rte", "SCALES": "0.1"}
+    first = workplace.run("run_different_baselines.sh", "cpu", STUB_cola="diverges", **grid)
+    assert first.returncode == 0 and "1 done, 0 skipped, 0 failed" in first.stdout
+    assert "cola scale 0.1 pos 7: DIVERGED: run_glue_no_trainer.py: error: the loss is nan" in first.stdout
+    assert first.stderr.splitlines()[0] == "1 diverged:" and "cola_0.1_7" in first.stderr
+    second = workplace.run("run_different_baselines.sh", "cpu", **grid)
+    assert "cola scale 0.1 pos 7: diverged before, skipped" in second.stdout and len(workplace.calls) == 2
 
 
 def test_shellcheck_has_nothing_to_say() -> None:
