@@ -2,6 +2,8 @@
 
 # The Python that the environments are made from, 3.10 or newer: make demo PYTHON=python3.12
 PYTHON ?= python3
+# What is measured, see benchmarks/__init__.py: make bench BENCH_ARGS="--data_dir glue_data --model DIR"
+BENCH_ARGS ?=
 # Processes that the tests run in, and further arguments: make test WORKERS=0 PYTEST_ARGS="-m 'not slow' -k tokenizer"
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -11,7 +13,7 @@ DEV := .venv-dev/bin/python
 SCRIPTS := $(wildcard *.sh) .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types clean
+.PHONY: help demo test bench lint types clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +23,9 @@ demo: .venv/installed ## fine-tune a tiny BERT with ContraNorm on built-in data 
 
 test: .venv-dev/installed ## run all tests
 	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+bench: .venv-dev/installed ## measure speed and memory beside the stock library (tables in output/bench; an hour or more)
+	$(DEV) -m benchmarks $(BENCH_ARGS)
 
 lint: .venv-dev/installed ## check style and format of the Python files and the shell scripts
 	$(DEV) -m ruff check .

@@ -1,0 +1,71 @@
+"""What ContraNorm costs in a training step of this library: every position takes its turn at every batch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+import run_glue_no_trainer as script
+from glue.model import build_config, open_checkpoint
+from glue.optimizer import build_optimizer
+from glue.sampling import Update
+from glue.setup import set_up
+from transformers import AutoModelForSequenceClassification
+
+from .ours import SCALE, run_arguments
+
+PLAIN = "scale 0"
+
+
+def variants(model_type: str) -> dict[str, dict[str, Any]]:
+    """Return the settings to compare by their names: the plain model, every position, and V2 where there is one."""
+    settings: dict[str, dict[str, Any]] = {PLAIN: {"pos": "7", "scale": 0.0}}
+    settings |= {f"pos {digit}": {"pos": digit, "scale": SCALE} for digit in "12345678"}
+    if model_type == "bert":
+        settings["pos 7, V2"] = {"pos": "7", "scale": SCALE, "use_v2": True}
+    return settings
+
+
+class Sites:
+    """One model at all positions, with one set of weights: ContraNorm has none of its own."""
+
+    def open(self, *, model: str, task: str, data_dir: str, batch_size: int, seed: int, **_: Any) -> dict[str, Any]:
+        """Set up a run at scale 0 and a model for every other variant; returns "train_rows" and "variants"."""
+        plain = run_arguments("fp32", model, task, data_dir, batch_size, seed, pos="7", scale=0.0)
+        self.args, self.setup = plain, set_up(plain)
+        config = self.setup.model.config
+        weights = self.setup.model.state_dict(keep_vars=True)
+        self.models = {}
+        for name, settings in variants(config.model_type).items():
+            args = run_arguments("fp32", model, task, data_dir, batch_size, seed, **settings)
+            with open_checkpoint(args) as checkpoint:
+                own_config, _mapping, _settings = build_config(args, checkpoint, self.setup.task)
+            self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
+            self.models[name].load_state_dict(weights, assign=True)
+            self.models[name].train()
+        self.optimizer = build_optimizer(plain, self.setup.model)
+        return {"train_rows": len(self.setup.datasets["train"]), "variants": list(self.models)}
+
+    def time(self, batches: list[list[int]]) -> dict[str, float]:
+        """Make one update with each batch under each variant; returns the seconds of each variant in all."""
+        dataset = self.setup.datasets["train"]
+        names = list(self.models)
+        seconds = dict.fromkeys(names, 0.0)
+        for number, rows in enumerate(batches):
+            # Each variant starts once: what ran before can matter, through caches and the processor's clock.
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
+                model, update = self.models[name], Update((np.asarray(rows),), len(rows))
+                began = time.perf_counter()
+                script.backward(self.args, self.setup, model, dataset, update)
+                script.gradient_norm(self.setup.accelerator, model, None)
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+                seconds[name] += time.perf_counter() - began
+        return seconds
+
+    def close(self) -> None:
+        """Forget the models and the data."""
+        del self.setup, self.models, self.optimizer
