@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         log.unlink()
     with tempfile.TemporaryDirectory(prefix="contranorm-bench-") as name:
         folder = Path(name)
-        pool = Pool(options.stock_python or sys.executable, options.num_threads, folder, output)
+        pool = Pool(options.stock_command, options.num_threads, folder, output)
         try:
             _say("Preparing data and checkpoints")
             inputs = prepare(options, folder)

@@ -26,7 +26,7 @@ def matrix_rate(precision: str, seconds: float = 0.4) -> float:
     left, right = torch.ones(2048, 768, dtype=dtype), torch.ones(768, 3072, dtype=dtype)
     torch.mm(left, right)
     times: list[float] = []
-    while sum(times) < seconds:
+    while not times or sum(times) < seconds:
         began = time.perf_counter()
         torch.mm(left, right)
         times.append(time.perf_counter() - began)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +56,7 @@ class Options:
     eval_rows: int | None = flag("how long", "rows of the validation split; left out: all", metavar="N")
     base_eval_rows: int = flag("how long", "the same for bert-base", 128, metavar="N")
     batch_size: int = flag("how long", "rows of a training batch", 32, metavar="N")
+    max_length: int = flag("how long", "longest input in tokens", 128, metavar="N")
     threads: int | None = flag("how long", "threads of each process; left out: all processors", metavar="N")
     seed: int = flag("how long", "seed of the choice of rows and of dropout", 2021, metavar="N")
 
@@ -66,14 +69,18 @@ class Options:
             self.length_values = tuple(int(text) for text in self.lengths.split(","))
         except ValueError:
             raise UsageError(f"--lengths {self.lengths}: expected numbers separated by commas") from None
-        self.num_threads = len(os.sched_getaffinity(0)) if self.threads is None else self.threads
-        counts = {
-            name: getattr(self, name) for name in ("rounds", "steps", "base_steps", "base_eval_rows", "batch_size")
-        }
-        counts |= {"eval_rows": self.eval_rows or 1, "threads": self.num_threads, "lengths": min(self.length_values)}
+        self.num_threads = _processors() if self.threads is None else self.threads
+        names = ("rounds", "steps", "base_steps", "eval_rows", "base_eval_rows", "batch_size", "max_length", "threads")
+        counts = {name: getattr(self, name) for name in names} | {"lengths": min(self.length_values)}
         for name, value in counts.items():
-            if value < 1:
+            if value is not None and value < 1:
                 raise UsageError(f"--{name} {value}: expected 1 or more")
+        self.stock_command = sys.executable
+        if self.stock_python is not None:
+            found = shutil.which(self.stock_python)
+            if found is None:
+                raise UsageError(f"--stock_python {self.stock_python}: no such program")
+            self.stock_command = os.path.abspath(found)  # not resolved: an environment's Python is a link
         for name in ("data_dir", "model"):
             folder = getattr(self, name)
             if folder is not None and not Path(folder).is_dir():
@@ -102,6 +109,11 @@ def parse_options(argv: list[str] | None = None) -> Options:
         return Options(**vars(parser.parse_args(argv)))
     except UsageError as error:
         parser.error(str(error))
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _names(text: str, known: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -22,17 +23,23 @@ from .measuring import resident_memory
 POSITION, SCALE = "7", 0.005
 
 
-def run_arguments(
-    precision: str, model: str, task: str, data_dir: str, batch_size: int, seed: int, **settings: Any
-) -> RunArguments:
-    """Return the arguments of a run on the CPU; `settings` are further fields of `RunArguments`."""
+def run_arguments(precision: str, case: Mapping[str, Any], **settings: Any) -> RunArguments:
+    """Return the arguments of a run on the CPU.
+
+    Args:
+        precision: "fp32" or "bf16".
+        case: a job "open", see `Ours.open`.
+        settings: further fields of `RunArguments`.
+    """
     return RunArguments(
-        model_name_or_path=model,
-        task_name=task,
-        data_dir=data_dir,
-        per_device_train_batch_size=batch_size,
-        mixed_precision={"fp32": "no", "bf16": "bf16"}[precision],
-        seed=seed,
+        model_name_or_path=case["model"],
+        task_name=case["task"],
+        data_dir=case["data_dir"],
+        per_device_train_batch_size=case["batch_size"],
+        max_length=case["max_length"],
+        max_eval_samples=case["eval_rows"],
+        seed=case["seed"],
+        mixed_precision={"fp32": "no"}.get(precision, precision),
         cpu=True,
         **settings,
     )
@@ -54,33 +61,17 @@ class Ours:
             "imported": resident_memory()["now"],
         }
 
-    def open(
-        self, *, model: str, task: str, data_dir: str, batch_size: int, seed: int, eval_rows: int | None, **_: Any
-    ) -> dict[str, Any]:
+    def open(self, **case: Any) -> dict[str, Any]:
         """Set up a run as the script does, up to its first update.
 
         Args:
-            model: checkpoint folder.
-            task: a GLUE task.
-            data_dir: folder with the task's folder.
-            batch_size: rows of a training batch.
-            seed: of the run.
-            eval_rows: rows of the validation split; None for all.
+            case: "model" (checkpoint folder), "task", "data_dir" (the folder of the task's folder), "batch_size" (of
+                training), "max_length" (in tokens), "eval_rows" (of the validation split; None for all), "seed".
 
         Returns:
             "train_rows".
         """
-        self.args = run_arguments(
-            self.precision,
-            model,
-            task,
-            data_dir,
-            batch_size,
-            seed,
-            max_eval_samples=eval_rows,
-            pos=POSITION,
-            scale=SCALE,
-        )
+        self.args = run_arguments(self.precision, case, pos=POSITION, scale=SCALE)
         self.setup = set_up(self.args)
         accelerator = self.setup.accelerator
         optimizer = build_optimizer(self.args, self.setup.model)

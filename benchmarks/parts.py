@@ -53,6 +53,8 @@ class Bench:
             WorkerError: a worker could not do its job.
         """
         parts = self.options.parts
+        for side in SIDES if {"training", "evaluation", "memory", "startup"} & set(parts) else ("ours",):
+            self._worker(side, self.options.precision_names[0])  # a side that cannot start shows before anything else
         if "length" in parts:
             self.measure_lengths()
         for model in self.inputs.models.values():
@@ -180,8 +182,8 @@ class Bench:
         return worker
 
     def _case(self, model: ModelInput, task: TaskInput) -> dict[str, Any]:
-        run = {"model": str(model.folder), "batch_size": self.options.batch_size, "seed": self.options.seed}
-        return {**task.job(), **run, "eval_rows": model.eval_rows}
+        shared = {name: getattr(self.options, name) for name in ("batch_size", "max_length", "seed")}
+        return {**task.job(), **shared, "model": str(model.folder), "eval_rows": model.eval_rows}
 
     def _batches(self, model: ModelInput, task: TaskInput) -> list[list[int]]:
         """Draw the batches of a round, the same ones in every round and for every side."""
@@ -196,10 +198,8 @@ class Bench:
         pairs = [(precision, precision) for precision in self.options.precision_names] + [("bf16", "fp32")]
         for measure in dict.fromkeys(key[0] for key in summaries):
             for ours, stock in pairs:
-                our_values, stock_values = (
-                    summaries.get((measure, "ours", ours)),
-                    summaries.get((measure, "stock", stock)),
-                )
+                our_values = summaries.get((measure, "ours", ours))
+                stock_values = summaries.get((measure, "stock", stock))
                 if not our_values or not stock_values or (ours != stock and measure != names.TRAINING):
                     continue
                 row = Comparison(measure, model.name, task.name, (ours, stock), our_values, stock_values)

@@ -31,22 +31,22 @@ def variants(model_type: str) -> dict[str, dict[str, Any]]:
 class Sites:
     """One model at all positions, with one set of weights: ContraNorm has none of its own."""
 
-    def open(self, *, model: str, task: str, data_dir: str, batch_size: int, seed: int, **_: Any) -> dict[str, Any]:
-        """Set up a run at scale 0 and a model for every other variant; returns "train_rows" and "variants"."""
-        plain = run_arguments("fp32", model, task, data_dir, batch_size, seed, pos="7", scale=0.0)
+    def open(self, **case: Any) -> dict[str, Any]:
+        """Set up a run at scale 0 (`case` as for `Ours.open`) and a model for each variant; returns "variants"."""
+        plain = run_arguments("fp32", case, pos="7", scale=0.0)
         self.args, self.setup = plain, set_up(plain)
         config = self.setup.model.config
         weights = self.setup.model.state_dict(keep_vars=True)
         self.models = {}
         for name, settings in variants(config.model_type).items():
-            args = run_arguments("fp32", model, task, data_dir, batch_size, seed, **settings)
+            args = run_arguments("fp32", case, **settings)
             with open_checkpoint(args) as checkpoint:
                 own_config, _mapping, _settings = build_config(args, checkpoint, self.setup.task)
             self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
             self.models[name].load_state_dict(weights, assign=True)
             self.models[name].train()
         self.optimizer = build_optimizer(plain, self.setup.model)
-        return {"train_rows": len(self.setup.datasets["train"]), "variants": list(self.models)}
+        return {"variants": list(self.models)}
 
     def time(self, batches: list[list[int]]) -> dict[str, float]:
         """Make one update with each batch under each variant; returns the seconds of each variant in all."""
@@ -54,7 +54,7 @@ class Sites:
         names = list(self.models)
         seconds = dict.fromkeys(names, 0.0)
         for number, rows in enumerate(batches):
-            # Each variant starts once: what ran before can matter, through caches and the processor's clock.
+            # Another one starts at every batch: what ran before can matter, through caches and the processor's clock.
             first = number % len(names)
             for name in names[first:] + names[:first]:
                 model, update = self.models[name], Update((np.asarray(rows),), len(rows))

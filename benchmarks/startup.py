@@ -28,6 +28,7 @@ def time_script(pool: Pool, case: dict[str, Any], cache: Path, output_dir: Path)
     words = [sys.executable, "run_glue_no_trainer.py", "--model_name_or_path", case["model"]]
     words += ["--task_name", case["task"], "--data_dir", case["data_dir"], "--output_dir", str(output_dir)]
     words += ["--per_device_train_batch_size", str(case["batch_size"]), "--seed", str(case["seed"])]
+    words += ["--max_length", str(case["max_length"])]
     words += ["--pos", "7", "--scale", "0.005", "--cpu", "--logging_steps", "1"]
     train_log = output_dir / "train_log.jsonl"
     return _time(pool, "ours", words, cache, lambda: train_log.exists() and train_log.stat().st_size > 0)

@@ -24,7 +24,6 @@ from transformers import (
     set_seed,
 )
 
-MAX_LENGTH = 128
 EVAL_BATCH_SIZE = 32
 LEARNING_RATE = 2e-5
 
@@ -58,6 +57,7 @@ class Stock:
         num_labels: int,
         validation_split: str,
         batch_size: int,
+        max_length: int,
         seed: int,
         eval_rows: int | None,
     ) -> dict[str, Any]:
@@ -70,8 +70,9 @@ class Stock:
         config = AutoConfig.from_pretrained(model, num_labels=num_labels)
         classifier = AutoModelForSequenceClassification.from_pretrained(model, config=config)
         self.collate = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8)
-        self.train_data = _encode(train_rows, tokenizer, text_columns)
-        self.eval_loader = self._loader(_encode(eval_data, tokenizer, text_columns), batch_size=EVAL_BATCH_SIZE)
+        self.train_data = _encode(train_rows, tokenizer, text_columns, max_length)
+        eval_encoded = _encode(eval_data, tokenizer, text_columns, max_length)
+        self.eval_loader = self._loader(eval_encoded, batch_size=EVAL_BATCH_SIZE)
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
         self.model, self.optimizer = self.accelerator.prepare(classifier, optimizer)
         self.schedule = get_scheduler("linear", optimizer=self.optimizer, num_warmup_steps=0, num_training_steps=10_000)
@@ -124,9 +125,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-def _encode(rows: list[dict[str, Any]], tokenizer: Any, text_columns: list[str]) -> list[dict[str, Any]]:
+def _encode(
+    rows: list[dict[str, Any]], tokenizer: Any, text_columns: list[str], max_length: int
+) -> list[dict[str, Any]]:
     texts = [[row[column] for row in rows] for column in text_columns]
-    encoded = tokenizer(*texts, max_length=MAX_LENGTH, truncation=True)
+    encoded = tokenizer(*texts, max_length=max_length, truncation=True)
     return [
         {name: values[number] for name, values in encoded.items()} | {"labels": row["label"]}
         for number, row in enumerate(rows)
