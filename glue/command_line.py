@@ -6,6 +6,8 @@ import argparse
 from dataclasses import field, fields
 from typing import Any, NoReturn, get_args, get_type_hints
 
+from transformers.utils.text import one_line
+
 
 def flag(group: str, help: str, default: Any = None, **options: Any) -> Any:
     """Return a dataclass field that is also a flag.
@@ -24,7 +26,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print `message` on stderr and exit with status 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
 
 def build_parser(arguments: type, groups: dict[str, str], **options: Any) -> OneLineParser:

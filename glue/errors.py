@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers.utils.text import printable
+from transformers.utils.text import one_line
 
 
 class UsageError(Exception):
@@ -15,7 +15,7 @@ class UsageError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(one_line(message))
 
 
 class DivergedError(Exception):

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from transformers.utils.hub import without_password
+
 from .errors import UsageError
 from .glue_folder import to_table
 from .readers import RawTable
@@ -52,7 +54,8 @@ def _why_unreachable() -> str | None:
     try:
         get_session().head(constants.ENDPOINT, timeout=_SECONDS_TO_ANSWER)
     except Exception as error:  # the session's library, and with it the type of its errors, depends on the version
-        return f"{constants.ENDPOINT}: {' '.join(str(error).split()) or type(error).__name__}"
+        hub = without_password(constants.ENDPOINT)
+        return f"{hub}: {' '.join(str(error).replace(constants.ENDPOINT, hub).split()) or type(error).__name__}"
     return None
 
 

@@ -21,6 +21,10 @@ from typing import Any, Literal
 from .errors import UsageError
 
 _TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl")
+_HIGHEST_RATIO = 100  # of unpacked to packed size; text of many repetitions comes to 50
+_HARMLESS = 16 * 2**20  # bytes that may be unpacked from however small a file
+_ROWS_AT_ONCE = 1024  # of a parquet file
+
 _SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".parquet")
 
 
@@ -146,9 +150,7 @@ def _place(path: Path, row: int, line: int | None) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        data = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            data = gzip.decompress(data)
+        data = _unpack(path) if path.suffix.lower() == ".gz" else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UsageError(f"{path}: not a complete gzip file ({error})") from None
     except OSError as error:
@@ -161,6 +163,19 @@ def _read_text(path: Path) -> str:
             f"{path}, line {line}: not valid UTF-8 (byte 0x{error.object[error.start]:02x} at offset {error.start}); "
             "convert the file to UTF-8"
         ) from None
+
+
+def _unpack(path: Path) -> bytes:
+    """Read a gzip file, but no more than text can be packed into a file of that size."""
+    most = max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
+    with gzip.open(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise UsageError(
+            f"{path}: unpacks to more than {_HIGHEST_RATIO} times its size, which no text does; if it is right, unpack "
+            "it yourself and give that file"
+        )
+    return data
 
 
 @contextmanager
@@ -270,10 +285,26 @@ def _read_parquet(path: Path) -> RawTable:
     import pyarrow
     import pyarrow.parquet
 
+    most = max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
+    columns: dict[str, list[Any]] = {}
+    num_bytes = 0
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            doubled = {name for name in names if names.count(name) > 1}
+            if doubled:
+                raise UsageError(f"{path}: column {min(doubled)!r} stands there twice")
+            columns = {name: [] for name in names}
+            for batch in file.iter_batches(_ROWS_AT_ONCE):
+                num_bytes += max(batch.nbytes, batch.num_rows)
+                if num_bytes > most:
+                    raise UsageError(
+                        f"{path}: unpacks to more than {_HIGHEST_RATIO} times its size, which no text does"
+                    )
+                for name in names:
+                    columns[name] += batch.column(name).to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UsageError(f"{path}: not a readable parquet file ({' '.join(str(error).split())})") from None
-    if not table.num_rows:
+    if not columns or not next(iter(columns.values())):
         raise UsageError(f"{path}: no rows")
-    return RawTable(path, {name: table.column(name).to_pylist() for name in table.column_names}, is_typed=True)
+    return RawTable(path, columns, is_typed=True)

@@ -323,6 +323,8 @@ class PretrainedConfig:
             id2label = {index: name for name, index in label2id.items()}
         elif id2label is None:
             count = 2 if num_labels is None else check_count("num_labels", num_labels)
+            if count > _MOST_LABELS:
+                raise ConfigurationError(f"num_labels {count}: expected at most {_MOST_LABELS}")
             id2label = {index: f"LABEL_{index}" for index in range(count)}
         try:
             self.id2label: dict[int, str] = {int(index): name for index, name in id2label.items()}
@@ -341,6 +343,11 @@ class PretrainedConfig:
         for key in _SIZES:
             if hasattr(self, key):
                 check_count(key, getattr(self, key))
+        self._check_total_size()
+        if not isinstance(self.hidden_act, str):
+            raise ConfigurationError(
+                f"hidden_act {self.hidden_act!r}: expected the name of an activation, such as gelu"
+            )
         if self.hidden_size % self.num_attention_heads:
             raise ConfigurationError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
@@ -363,6 +370,27 @@ class PretrainedConfig:
                 f"pad_token_id {pad!r}: expected an id below vocab_size {self.vocab_size}, or None"
             )
 
+    def parameter_estimate(self) -> int:
+        """Return about how many parameters a model of these sizes has, before any memory is taken for it."""
+        width, hidden = getattr(self, "embedding_size", self.hidden_size), self.hidden_size
+        layers = getattr(self, "num_hidden_groups", self.num_hidden_layers) * getattr(self, "inner_group_num", 1)
+        tables = width * (self.vocab_size + self.max_position_embeddings + self.type_vocab_size)
+        return tables + hidden * self.num_labels + layers * hidden * (4 * hidden + 2 * self.intermediate_size)
+
+    def _check_total_size(self) -> None:
+        layers = getattr(self, "num_hidden_groups", 1) * getattr(self, "inner_group_num", 1)
+        if max(layers, self.num_hidden_layers) > _MOST_LAYERS or self.parameter_estimate() > _MOST_PARAMETERS:
+            sizes = ", ".join(f"{key} {getattr(self, key)}" for key in _SIZES if hasattr(self, key))
+            raise ConfigurationError(
+                f"a model of these sizes ({sizes}) has {self.parameter_estimate():.0e} parameters: expected at most "
+                f"{_MOST_PARAMETERS:.0e}, and {_MOST_LAYERS} layers"
+            )
+
+
+# Far above every encoder there is: what is beyond them is a damaged file, or one that is meant to do damage.
+_MOST_PARAMETERS = 10**11
+_MOST_LAYERS = 10**4
+_MOST_LABELS = 10**6
 
 _SIZES = (
     "vocab_size",

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from .configuration_utils import PretrainedConfig
 from .utils import logging
+from .utils.checks import check_memory
 from .utils.errors import CheckpointError, ConfigurationError
 from .utils.files import make_folder, write_whole
 from .utils.hub import HUB_ARGUMENTS
@@ -104,6 +105,7 @@ class PreTrainedModel(nn.Module):
         where = dict(zip(HUB_ARGUMENTS, options, strict=True))
         settings, model_arguments = cls._read_config(name, config, where, kwargs)
         source = open_weights(name, **where)
+        check_memory(f"a model of the sizes in the configuration of {name}", 4 * settings.parameter_estimate())
 
         with _no_initialisation():
             model = cls(settings, **model_arguments)

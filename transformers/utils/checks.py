@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from numbers import Integral, Real
 from typing import Any
 
-from .errors import ConfigurationError
+from .errors import CheckpointError, ConfigurationError
 
 
 def check_count(name: str, value: Any) -> int:
@@ -33,3 +34,17 @@ def check_switch(name: str, value: Any) -> bool:
 def is_whole(value: Any) -> bool:
     """Whether a value is a whole number; True and False are none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_memory(what: str, num_bytes: int) -> None:
+    """Check that a machine has the memory that something is about to take.
+
+    Raises:
+        CheckpointError: it has less than that in all.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not say
+        return
+    if num_bytes > memory:
+        raise CheckpointError(f"{what} takes {num_bytes / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}")

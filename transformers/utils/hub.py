@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from .errors import CheckpointError
+
+_WEIGHT_SUFFIXES = (".safetensors", ".bin")
+_LARGEST_TEXT = 256 * 2**20  # bytes; the largest vocabularies there are take a tenth of it
 
 HUB_ARGUMENTS = ("cache_dir", "revision", "token", "local_files_only", "force_download", "subfolder")
 
@@ -46,7 +49,8 @@ def resolve_file(
         A local path, or None for an optional file that does not exist.
 
     Raises:
-        CheckpointError: the file or the checkpoint does not exist, or cannot be reached.
+        CheckpointError: the file or the checkpoint does not exist, cannot be reached, is a link out of its folder, or
+            is larger than any file of its kind.
     """
     name = os.fspath(name_or_path)
     inside = str(PurePosixPath(subfolder or "", filename))
@@ -55,6 +59,7 @@ def resolve_file(
     if os.path.isdir(name):
         path = os.path.join(name, inside)
         if os.path.isfile(path):
+            _check_local(name, path)
             return path
         if required:
             raise CheckpointError(f"the folder {name} has no file {inside}")
@@ -96,6 +101,22 @@ def _stays_inside(filename: str) -> bool:
     return bool(windows.parts) and not windows.drive and not windows.root and ".." not in windows.parts
 
 
+def _check_local(folder: str, path: str) -> None:
+    """Check that a file of a local checkpoint is in its folder, wherever links lead, and of a size to be read.
+
+    In a cache of the Hub the files are links to blobs beside the folder: `models--x/snapshots/y` may lead to
+    `models--x/blobs`.
+    """
+    root, target = Path(folder).resolve(), Path(path).resolve()
+    snapshots = root.parent
+    in_cache = snapshots.name == "snapshots" and snapshots.parent.name.startswith("models--")
+    if root not in target.parents and not (in_cache and snapshots.parent / "blobs" in target.parents):
+        raise CheckpointError(f"{path} is a link that leads out of the checkpoint's folder, to {target}: copy the file")
+    size = target.stat().st_size
+    if not path.endswith(_WEIGHT_SUFFIXES) and size > _LARGEST_TEXT:
+        raise CheckpointError(f"{path} has {size} bytes: expected at most {_LARGEST_TEXT} of a file that is no weights")
+
+
 def _download(name: str, filename: str, required: bool, **options: Any) -> str | None:
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import (
@@ -108,12 +129,13 @@ def _download(name: str, filename: str, required: bool, **options: Any) -> str |
     )
     from huggingface_hub.utils import validate_repo_id
 
-    hub, revision = constants.ENDPOINT, options["revision"] or constants.DEFAULT_REVISION
+    endpoint, revision = constants.ENDPOINT, options["revision"] or constants.DEFAULT_REVISION
+    hub = without_password(endpoint)
     offline = options["local_files_only"] or constants.HF_HUB_OFFLINE
     try:
         validate_repo_id(name)
         if not offline and not options["force_download"]:
-            options["local_files_only"] = not _hub_answers(hub, name, filename, revision)
+            options["local_files_only"] = not _hub_answers(endpoint, name, filename, revision)
         return hf_hub_download(name, filename, **options)
     except HFValidationError:
         reason = "there is no such folder, and it is not the form of a Hub id (name or owner/name)"
@@ -134,9 +156,16 @@ def _download(name: str, filename: str, required: bool, **options: Any) -> str |
         reason = f"it is on {hub}, but has no file {filename} in revision {revision!r}"
     except Exception as error:
         # The errors of the HTTP library below huggingface_hub, whichever it is: all mean that nothing came.
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(endpoint, hub)
         reason = f"{filename} could not be fetched from {hub}: {first_line}"
     raise CheckpointError(f"cannot load {name}: {reason}")
+
+
+def without_password(url: str) -> str:
+    """Return a URL without the name and password that may stand in front of its host."""
+    scheme, found, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{found}{host.rpartition('@')[2]}{slash}{path}"
 
 
 _ASK_AGAIN_AFTER = 60.0  # seconds

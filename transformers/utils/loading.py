@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .errors import CheckpointError
+from .text import printable
 
 if TYPE_CHECKING:
     from ..modeling_utils import PreTrainedModel
@@ -167,7 +168,7 @@ def _layer_indices(name: str) -> Iterable[tuple[str, int]]:
 
 
 def _listed(names: Collection[str]) -> str:
-    shown = ", ".join(list(names)[:_LISTED])
+    shown = ", ".join(printable(name) for name in list(names)[:_LISTED])
     return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 

@@ -13,6 +13,8 @@ import sys
 from logging import CRITICAL, DEBUG, ERROR, FATAL, INFO, NOTSET, WARN, WARNING
 from typing import Any
 
+from .text import printable
+
 __all__ = [
     "CRITICAL",
     "DEBUG",
@@ -57,7 +59,15 @@ class _StderrHandler(logging.StreamHandler[Any]):
         pass
 
 
+class _PlainFormatter(logging.Formatter):
+    """Show control characters, which names in a file may hold, as escapes; line ends are our own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n")
+
+
 _default_handler = _StderrHandler()
+_default_handler.setFormatter(_PlainFormatter())
 
 
 def get_logger(name: str | None = None) -> logging.Logger:

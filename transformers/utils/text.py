@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+_LONGEST_MESSAGE = 2000  # characters; a damaged file can put megabytes into a message about it
+
+
+def one_line(message: object) -> str:
+    """Return the message of an error: printable, and cut where it is very long."""
+    shown = printable(message)
+    return shown if len(shown) <= _LONGEST_MESSAGE else f"{shown[:_LONGEST_MESSAGE]} ..."
+
 
 def printable(text: object, keep: str = "") -> str:
     r"""Return text whose control characters, line ends among them, are shown as escapes instead of taking effect.

@@ -7,6 +7,7 @@ Known are, in this order, `model.safetensors`, `model.safetensors.index.json` wi
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -96,6 +97,7 @@ class PickleFile:
     """A file that `torch.save` wrote, holding tensors by their names and nothing that runs."""
 
     def __init__(self, path: str) -> None:
+        _check_unpacked_size(path)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
@@ -120,6 +122,18 @@ class ShardedFiles:
 
     def read(self, name: str) -> Tensor:
         return self._holders[name].read(name)
+
+
+def _check_unpacked_size(path: str) -> None:
+    """Check that an archive does not unpack to more than it is: `torch.save` compresses nothing, a trap does."""
+    size = os.path.getsize(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception:  # no archive, or a broken one, which is for torch to say
+        return
+    if unpacked > size:
+        raise CheckpointError(f"{path} has {size} bytes, but promises to unpack to {unpacked}: it is not loaded")
 
 
 def _first_sentence(error: Exception) -> str:
