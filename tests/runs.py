@@ -77,10 +77,15 @@ def run(*words: str | Path, **options) -> subprocess.CompletedProcess:
 
 def run_together(processes: int, *words: str | Path) -> subprocess.CompletedProcess:
     """The same with several processes under `accelerate launch`; on the CPU they talk through gloo."""
+    return subprocess.run(
+        launch_command(processes, *words), capture_output=True, text=True, timeout=110, cwd=ROOT, env=environment()
+    )
+
+
+def launch_command(processes: int, *words: str | Path) -> list[str]:
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    words = (sys.executable, *launch, *command(*words)[1:])
-    return subprocess.run(words, capture_output=True, text=True, timeout=110, cwd=ROOT, env=environment())
+    return [sys.executable, *launch, *command(*words)[1:]]
 
 
 def command(*words: str | Path) -> list[str]:
