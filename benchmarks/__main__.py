@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from glue.errors import UsageError
@@ -24,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     from .parts import Bench
     from .report import write_report
 
+    # As Ctrl-C: the working folder goes, and so do the workers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     output = Path(options.output).absolute()
     output.mkdir(parents=True, exist_ok=True)
     for log in output.glob("*.log"):
@@ -32,10 +37,12 @@ def main(argv: list[str] | None = None) -> int:
         folder = Path(name)
         pool = Pool(options.stock_command, options.num_threads, folder, output)
         try:
+            load = os.getloadavg()[0]
+            if load > 1:
+                _say(f"Note: the load is {load:.1f} before anything was started; other programs make the numbers noisy")
             _say("Preparing data and checkpoints")
             inputs = prepare(options, folder)
-            bench = Bench(options, inputs, pool, lambda results: write_report(output, options, inputs, results), _say)
-            bench.run()
+            Bench(options, inputs, pool, partial(write_report, output, options, inputs, load_before=load), _say).run()
         except UsageError as error:
             return _fail(error, 2)
         except WorkerError as error:

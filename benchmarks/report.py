@@ -16,13 +16,14 @@ from .options import Options
 from .results import UNITS, Results
 
 
-def write_report(folder: Path, options: Options, inputs: Inputs, results: Results) -> None:
+def write_report(folder: Path, options: Options, inputs: Inputs, results: Results, load_before: float) -> None:
     """Write both files.
 
     Args:
         folder: where to; made if it does not exist.
         options, inputs: what was measured.
         results: what came of it so far.
+        load_before: how many programs were running on average in the minute before.
     """
     content = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -30,6 +31,7 @@ def write_report(folder: Path, options: Options, inputs: Inputs, results: Result
             "processor": processor_name(),
             "processors": os.cpu_count(),
             "threads": options.num_threads,
+            "load_before": load_before,
             "system": f"{platform.system()} {platform.machine()}",
         },
         "versions": {
@@ -79,7 +81,7 @@ def _heading(content: dict[str, Any]) -> str:
             "# Benchmark",
             "",
             f"- {content['date']}, {machine['processor']}, {machine['processors']} processors, {machine['threads']} "
-            f"threads, {machine['system']}",
+            f"threads, {machine['system']}; load before the start {machine['load_before']:.1f}",
             *versions,
             f"- models: {models}",
             f"- data: {data}",
