@@ -44,25 +44,13 @@ def load_tokenizer(cls: type[T], name: str, options: Mapping[str, Any]) -> T:
             raise ConfigurationError(f"{key!r} is no setting of {cls.__name__}: expected one of {', '.join(known)}")
 
     files = _vocabulary_files(cls, name, where)
-    config = read_tokenizer_config(name, **where)
-    by_id = config.pop("added_tokens_decoder", None)
-    if by_id is None:
-        by_id = {}
-        config.update(_read_optional(name, SPECIAL_TOKENS_MAP_FILE, where))
-        if "tokenizer_file" not in files:
-            special = {_content(value) for key, value in config.items() if key in cls.SPECIAL_TOKENS_ATTRIBUTES}
-            by_id = _old_added_tokens(_read_optional(name, ADDED_TOKENS_FILE, where), special)
-    if "max_len" in config:
-        config.setdefault("model_max_length", config.pop("max_len"))
-    settings = {key: _with_added_tokens(value) for key, value in config.items() if key in known}
-    other = {key: value for key, value in config.items() if key not in (*known, *_SOURCES, *_WRITTEN_ANEW)}
-    arguments: dict[str, Any] = {**files, "added_tokens_decoder": by_id, **settings, **given, "name_or_path": name}
     try:
-        tokenizer = cls(**arguments)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"cannot load the tokenizer of {name}: {error}") from error
-    tokenizer.other_settings = other
-    return tokenizer
+        return _build(cls, name, files, given, where)
+    except (CheckpointError, ConfigurationError):
+        raise
+    except Exception as error:  # what stands in the files decides what their readers, ours and others', stumble over
+        reason = str(error) or type(error).__name__
+        raise CheckpointError(f"cannot load the tokenizer of {name}: {reason}") from error
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -123,6 +111,29 @@ def as_added_token(token: str | Mapping[str, Any] | AddedToken, **defaults: Any)
     if isinstance(token, Mapping):
         return AddedToken(**{key: value for key, value in token.items() if key not in ("__type", "id")})
     return token
+
+
+def _build(
+    cls: type[T], name: str, files: Mapping[str, str], given: Mapping[str, Any], where: Mapping[str, Any]
+) -> T:
+    """Build a tokenizer from its vocabulary files, the arguments of a call, and what the other files say."""
+    known = setting_names(cls)
+    config = read_tokenizer_config(name, **where)
+    by_id = config.pop("added_tokens_decoder", None)
+    if by_id is None:
+        by_id = {}
+        config.update(_read_optional(name, SPECIAL_TOKENS_MAP_FILE, where))
+        if "tokenizer_file" not in files:
+            special = {_content(value) for key, value in config.items() if key in cls.SPECIAL_TOKENS_ATTRIBUTES}
+            by_id = _old_added_tokens(_read_optional(name, ADDED_TOKENS_FILE, where), special)
+    if "max_len" in config:
+        config.setdefault("model_max_length", config.pop("max_len"))
+    settings = {key: _with_added_tokens(value) for key, value in config.items() if key in known}
+    other = {key: value for key, value in config.items() if key not in (*known, *_SOURCES, *_WRITTEN_ANEW)}
+    arguments: dict[str, Any] = {**files, "added_tokens_decoder": by_id, **settings, **given, "name_or_path": name}
+    tokenizer = cls(**arguments)
+    tokenizer.other_settings = other
+    return tokenizer
 
 
 def _vocabulary_files(cls: type[PreTrainedTokenizerBase], name: str, where: Mapping[str, Any]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def read_sentencepiece_model(path: str | os.PathLike[str]) -> SentencePieceModel
         model = _parse_model(Path(path).read_bytes())
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (IndexError, ValueError, TypeError, struct.error) as error:
+    except (LookupError, ValueError, TypeError, struct.error) as error:
         raise CheckpointError(f"{path} is not a SentencePiece model, or is incomplete") from error
     if not 0 <= model.unk_id < len(model.pieces):
         raise CheckpointError(f"{path} is not a SentencePiece model: it has {len(model.pieces)} pieces")
@@ -128,6 +128,8 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
     while True:
         byte = data[place]
         place += 1
+        if shift > 63:  # ten bytes are the most that an integer takes
+            raise ValueError("an endless integer")
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, place

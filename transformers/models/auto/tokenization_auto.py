@@ -66,8 +66,9 @@ def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedT
     if class_name is None:
         model = _model_settings(name, config, where)
         class_name = model.get("tokenizer_class")
-        if class_name is None and model.get("model_type") in TOKENIZER_MAPPING:
-            return TOKENIZER_MAPPING[model["model_type"]]
+        model_type = str(model.get("model_type"))
+        if class_name is None and model_type in TOKENIZER_MAPPING:
+            return TOKENIZER_MAPPING[model_type]
     known = _CLASSES.get(str(class_name).removesuffix("Fast"))
     if known is not None:
         return known
