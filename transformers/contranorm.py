@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from .contranorm_sites import SITES
-from .padding import TokenLayout
+from .grouped_attention import attend
+from .padding import TokenLayout, padded_layout
 
 if TYPE_CHECKING:
     from .configuration_utils import PretrainedConfig
@@ -64,18 +65,20 @@ class ContraNorm(nn.Module):
         """
         if self.scale == 0:
             return hidden_states
-        mean = self.weighted_mean(hidden_states, attention_mask)
-        kept = hidden_states * (1 + self.scale) if self.identity else hidden_states
-        return kept - self.scale * mean
+        batch_size, width, _ = hidden_states.shape
+        layout = padded_layout(batch_size, width, hidden_states.device, attention_mask)
+        return self.over_layout(hidden_states.flatten(0, 1), layout).view_as(hidden_states)
 
-    def weighted_mean(self, hidden_states: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Return softmax(n n^T / tau) x: for each token the mean of its sequence, weighted by similarity (B, S, D)."""
-        directions = _normalize(hidden_states)
-        similarity = _single(directions @ directions.transpose(1, 2)) / self.tau  # (B, S, S)
-        if attention_mask is not None:
-            # Not -inf: the softmax of a sequence without any token must not become NaN.
-            similarity = similarity.masked_fill(attention_mask[:, None, :] == 0, torch.finfo(similarity.dtype).min)
-        return similarity.softmax(dim=-1).to(hidden_states.dtype) @ hidden_states
+    def over_layout(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        """Apply the layer to the sequences of a layout: (T, D) -> (T, D)."""
+        mean = self.weighted_mean(tokens, layout)
+        kept = tokens * (1 + self.scale) if self.identity else tokens
+        return torch.sub(kept, mean, alpha=self.scale)
+
+    def weighted_mean(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        """Return softmax(n n^T / tau) x: for each token the mean of its sequence, weighted by similarity (T, D)."""
+        directions = _normalize(tokens)
+        return attend(directions, directions, tokens, layout, num_heads=1, scale=1 / self.tau)
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}, tau={self.tau}, identity={self.identity}"
@@ -92,13 +95,14 @@ class ContraNormV2(ContraNorm):
     Source: `ContraNormV2` of the released BERT code (`--use_v2`).
     """
 
-    def weighted_mean(self, hidden_states: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Return x softmax(n^T n / tau): for each feature the mean of all, weighted by similarity (B, S, D)."""
-        directions = _normalize(hidden_states)
-        if attention_mask is not None:
-            directions = directions.masked_fill(attention_mask[:, :, None] == 0, 0.0)
-        similarity = _single(directions.transpose(1, 2) @ directions) / self.tau  # (B, D, D)
-        return hidden_states @ similarity.softmax(dim=-1).to(hidden_states.dtype)
+    def weighted_mean(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        """Return x softmax(n^T n / tau): for each feature the mean of all, weighted by similarity (T, D)."""
+        means = []
+        for group, x, n in zip(layout.groups, layout.split(tokens), layout.split(_normalize(tokens)), strict=True):
+            counted = n if group.mask is None else n.masked_fill(~group.mask[:, :, None], 0.0)
+            similarity = _single(counted.transpose(1, 2) @ counted) / self.tau  # (b, D, D)
+            means.append(x @ similarity.softmax(dim=-1).to(x.dtype))
+        return layout.join(means)
 
 
 class ContraNormSites(nn.Module):
@@ -142,8 +146,7 @@ class _ContraNormSlot(nn.Module):
         self.count_padding = config.contranorm_padding == "include"
 
     def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        masks = [None if self.count_padding else group.mask for group in layout.groups]
-        return layout.join([self.norm(block, mask) for block, mask in zip(layout.split(tokens), masks, strict=True)])
+        return self.norm.over_layout(tokens, layout.without_masks() if self.count_padding else layout)
 
 
 class _EmptySlot(nn.Module):

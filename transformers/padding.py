@@ -17,7 +17,7 @@ Shape letters: B batch, S padded length, T tokens kept, D width, b sequences of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -63,6 +63,11 @@ class TokenLayout:
     filler: Tensor | None = None
     empty: Tensor | None = None
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence."""
+        return max(group.length for group in self.groups)
+
     def flatten(self, padded: Tensor) -> Tensor:
         """Take the kept tokens out of `padded` (B, S) or (B, S, D); rows may be shared by expansion. Returns (T,) or
         (T, D).
@@ -91,6 +96,10 @@ class TokenLayout:
         """Return the layout of what `select_first` returns: B sequences of one token."""
         first_tokens = torch.arange(self.batch_size, device=self.first_tokens.device)
         return TokenLayout(self.batch_size, 1, (SequenceGroup(self.batch_size, 1),), first_tokens, empty=self.empty)
+
+    def without_masks(self) -> TokenLayout:
+        """Return the layout in which padding counts like any token."""
+        return replace(self, groups=tuple(replace(group, mask=None) for group in self.groups))
 
     def split(self, tokens: Tensor) -> list[Tensor]:
         """Return the groups' parts of `tokens` (T, D) as views (b, s, D), in the order of `groups`."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...activations import ACT2FN
 from ...attention import SelfAttention
 from ...contranorm import ContraNormSites
+from ...dropout import Dropout
 from ...encoder import EncoderOutput, run_layers
 from ...modeling_text import TextClassifier, TextEmbeddings, TextModel
 from ...padding import TokenLayout
@@ -44,7 +45,7 @@ class AlbertForSequenceClassification(TextClassifier):
         super().__init__(config)
         self.num_labels = config.num_labels
         self.albert = AlbertModel(config)
-        self.dropout = nn.Dropout(config.classifier_dropout_prob)
+        self.dropout = Dropout(config.classifier_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
@@ -164,4 +165,4 @@ class AlbertAttention(SelfAttention):
         super().__init__(config)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.output_dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.output_dropout = Dropout(config.hidden_dropout_prob)

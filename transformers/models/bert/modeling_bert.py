@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...activations import ACT2FN
 from ...attention import SelfAttention
 from ...contranorm import ContraNormSites
+from ...dropout import Dropout
 from ...encoder import EncoderOutput, run_layers
 from ...modeling_text import TextClassifier, TextEmbeddings, TextModel
 from ...padding import TokenLayout
@@ -42,7 +43,7 @@ class BertForSequenceClassification(TextClassifier):
         self.num_labels = config.num_labels
         self.bert = BertModel(config)
         dropout = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
@@ -164,7 +165,7 @@ class BertResidualOutput(nn.Module):
         super().__init__()
         self.dense = nn.Linear(in_features, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
 
 class BertPooler(nn.Module):

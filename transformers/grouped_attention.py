@@ -1,0 +1,186 @@
+"""Softmax-weighted means over the sequences of a layout: the one product that attention and ContraNorm share.
+
+For every sequence and every head, `attend` computes softmax(scale q k^T) v. Attention calls it with its projections,
+ContraNorm with q = k = the normalised tokens and v = the tokens (one head). Which kernel runs:
+
+- PyTorch's `scaled_dot_product_attention`, group by group, which keeps nothing of the size s x s for the backward pass;
+- on a GPU, for several groups at once, the same PyTorch function on a jagged tensor (one kernel for all lengths);
+- in training on the CPU, with dropout or up to `SHORT` tokens, a function with a backward pass of its own: PyTorch's
+  would go through some forty small operations a group with dropout, and its kernel without is made for long sequences.
+
+Shape letters: T tokens, D width, b sequences of a group, s their length, H heads, K = D / H.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .dropout import draws_own_masks, keep_mask
+from .padding import SequenceGroup, TokenLayout
+
+SHORT = 512  # tokens; longer sequences without dropout keep no matrix of probabilities
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, layout: TokenLayout, num_heads: int, scale: float, dropout: float = 0.0
+) -> Tensor:
+    """Return softmax(scale q k^T) v within each sequence and head.
+
+    Args:
+        query, key, value: (T, D), heads side by side.
+        layout: which tokens form a sequence; masked tokens are not attended to.
+        num_heads: H.
+        scale: factor of the products.
+        dropout: rate at which probabilities are dropped.
+
+    Returns:
+        (T, D), heads merged.
+    """
+    if _trains_on_cpu(query, key, value) and (
+        draws_own_masks(query, dropout) or (not dropout and layout.longest <= SHORT)
+    ):
+        return _GroupedAttention.apply(query, key, value, layout, num_heads, scale, dropout)
+    if query.device.type == "cuda" and len(layout.groups) > 1:
+        return attend_jagged(query, key, value, layout, num_heads, scale, dropout)
+    parts = (_split_heads(layout, tensor, num_heads) for tensor in (query, key, value))
+    contexts = [
+        F.scaled_dot_product_attention(q, k, v, mask_bias(group, q.dtype), dropout, scale=scale)
+        for q, k, v, group in zip(*parts, layout.groups, strict=True)
+    ]
+    return layout.join([context.transpose(1, 2).flatten(2) for context in contexts])
+
+
+def attend_jagged(
+    query: Tensor, key: Tensor, value: Tensor, layout: TokenLayout, num_heads: int, scale: float, dropout: float = 0.0
+) -> Tensor:
+    """The same for sequences of many lengths in one kernel. See `attend`.
+
+    Raises:
+        ValueError: the layout has a mask.
+    """
+    if any(group.mask is not None for group in layout.groups):
+        raise ValueError("sequences of many lengths have no mask: leave padding out, or take one group")
+    lengths = [group.length for group in layout.groups for _ in range(group.count)]
+    offsets = torch.tensor([0, *lengths]).cumsum(0).to(query.device, non_blocking=True)
+
+    def jagged(tensor: Tensor) -> Tensor:
+        """(T, D) -> (B, H, j, K), j the length of each sequence."""
+        heads = tensor.unflatten(-1, (num_heads, -1))
+        return torch.nested.nested_tensor_from_jagged(
+            heads, offsets, min_seqlen=min(lengths), max_seqlen=max(lengths)
+        ).transpose(1, 2)
+
+    context = F.scaled_dot_product_attention(jagged(query), jagged(key), jagged(value), dropout_p=dropout, scale=scale)
+    return context.transpose(1, 2).values().flatten(1)
+
+
+def mask_bias(group: SequenceGroup, dtype: torch.dtype) -> Tensor | None:
+    """Return what is added to the products, (b, 1, 1, s): 0 at real tokens; at padding the lowest finite number, never
+    -inf, so that a row without any real token stays finite. None where all tokens are real.
+    """
+    if group.mask is None:
+        return None
+    bias = torch.zeros(group.mask.shape, dtype=dtype, device=group.mask.device)
+    return bias.masked_fill(~group.mask, torch.finfo(dtype).min)[:, None, None, :]
+
+
+def _trains_on_cpu(*tensors: Tensor) -> bool:
+    """Whether a backward pass on the CPU will follow, outside of a compiled graph."""
+    return (
+        torch.is_grad_enabled()
+        and any(tensor.requires_grad for tensor in tensors)
+        and tensors[0].device.type == "cpu"
+        and not torch.compiler.is_compiling()
+    )
+
+
+def _split_heads(layout: TokenLayout, tokens: Tensor, num_heads: int) -> list[Tensor]:
+    """(T, D) -> (b, H, s, K) for each group, as views."""
+    return [block.unflatten(-1, (num_heads, -1)).transpose(1, 2) for block in layout.split(tokens)]
+
+
+class _GroupedAttention(torch.autograd.Function):
+    """softmax(scale q k^T), with dropout, times v, for training on the CPU.
+
+    In at least single precision, whatever the type of the inputs: the products are small, and half-precision kernels
+    for the CPU are made anew for each shape. With P the probabilities, M the dropout's mask times its factor, C the
+    result, and dX the gradient of X:
+
+        C = (P M) v    dP = (dC v^T) M    dS = P (dP - rowsum(dP P))    dq = scale dS k    dk = scale dS^T q
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        layout: TokenLayout,
+        num_heads: int,
+        scale: float,
+        dropout: float,
+    ) -> Tensor:
+        sizes = [group.count * num_heads * group.length**2 for group in layout.groups]
+        keep, factor = keep_mask((sum(sizes),), dropout) if dropout else (None, 1.0)
+        kept = [None] * len(sizes) if keep is None else keep.split(sizes)
+        context, saved = torch.empty_like(value), []
+        blocks = zip(*(layout.split(tensor) for tensor in (query, key, value, context)), strict=True)
+        with torch.autocast("cpu", enabled=False):
+            for group, mask, (q, k, v, c) in zip(layout.groups, kept, blocks, strict=True):
+                q, k, v = (_heads(block, num_heads) for block in (q, k, v))
+                scores = _product(q, k.transpose(1, 2), scale)
+                bias = mask_bias(group, scores.dtype)
+                if bias is not None:
+                    scores.unflatten(0, (-1, num_heads)).add_(bias)
+                probabilities = scores.softmax(-1)
+                saved.append(probabilities)
+                _set_heads(c, _product(_dropped(probabilities, mask), v, factor))
+        ctx.save_for_backward(query, key, value, keep, *saved)
+        ctx.geometry = (layout, num_heads, sizes, scale, factor)
+        return context
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, keep, *saved = ctx.saved_tensors
+        layout, num_heads, sizes, scale, factor = ctx.geometry
+        kept = [None] * len(sizes) if keep is None else keep.split(sizes)
+        gradients = [torch.empty_like(tensor) for tensor in (query, key, value)]
+        blocks = zip(*(layout.split(tensor) for tensor in (query, key, value, gradient, *gradients)), strict=True)
+        with torch.autocast("cpu", enabled=False):
+            for probabilities, mask, (q, k, v, dc, dq, dk, dv) in zip(saved, kept, blocks, strict=True):
+                q, k, v, dc = (_heads(block, num_heads) for block in (q, k, v, dc))
+                dp = _dropped(_product(dc, v.transpose(1, 2)), mask)
+                ds = torch._softmax_backward_data(dp, probabilities, -1, probabilities.dtype)
+                _set_heads(dq, _product(ds, k, scale * factor))
+                _set_heads(dk, _product(ds.transpose(1, 2), q, scale * factor))
+                _set_heads(dv, _product(_dropped(probabilities, mask).transpose(1, 2), dc, factor))
+        return *gradients, None, None, None, None
+
+
+def _dropped(probabilities: Tensor, keep: Tensor | None) -> Tensor:
+    return probabilities if keep is None else probabilities * keep.view_as(probabilities)
+
+
+def _product(left: Tensor, right: Tensor, factor: float = 1.0) -> Tensor:
+    """factor * left @ right, in one pass."""
+    return torch.baddbmm(left.new_empty(()), left, right, beta=0, alpha=factor)
+
+
+def _heads(block: Tensor, num_heads: int) -> Tensor:
+    """(b, s, D) -> (b * H, s, K), contiguous, in at least single precision."""
+    heads = block.unflatten(-1, (num_heads, -1)).transpose(1, 2).flatten(0, 1)
+    return heads.float() if heads.dtype in (torch.float16, torch.bfloat16) else heads
+
+
+def _set_heads(block: Tensor, heads: Tensor) -> None:
+    """Write (b * H, s, K) into `block` (b, s, D)."""
+    count, (_, length, head_width) = block.shape[0], heads.shape
+    block.view(count, length, -1, head_width).copy_(heads.view(count, -1, length, head_width).transpose(1, 2))
+
+
+__all__ = ["attend", "attend_jagged", "mask_bias"]
