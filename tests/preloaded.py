@@ -101,7 +101,7 @@ def meet(address: str, rank: int, processes: int) -> None:
 
 
 _IMPORTS = (
-    *("pyarrow.parquet", "scipy.stats", "sklearn.metrics", "run_glue_no_trainer"),
+    *("pyarrow.parquet", "scipy.stats", "sklearn.metrics", "evaluate", "torch._dynamo", "run_glue_no_trainer"),
     *("glue.checkpointing", "glue.demo", "glue.optimizer", "glue.setup", "glue.training_log", "glue.validation"),
     *("transformers.models.bert.modeling_bert", "transformers.models.albert.modeling_albert"),
 )

@@ -1,0 +1,48 @@
+"""The long forms: `python -m tests.campaigns [kills] [corruption] [fuzzing] [--seed N] [--scale X]`."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+
+def main() -> int:
+    """Run campaigns and print their figures as they come; the status is 1 if one found a defect."""
+    from campaigns import corruption, fuzzing, kills
+    from glue.console import say
+
+    parser = argparse.ArgumentParser(prog="python -m tests.campaigns", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="kills, corruption, fuzzing; none: all of them")
+    parser.add_argument("--seed", type=int, default=2021, help="decides what is done where (default: 2021)")
+    parser.add_argument("--scale", type=float, default=1.0, help="how much of the long form (default: 1)")
+    args = parser.parse_args()
+    say.on = False
+    wrong = False
+    for name in args.names or ["kills", "corruption", "fuzzing"]:
+        with tempfile.TemporaryDirectory() as folder:
+            if name == "kills":
+                aimed = round(20 * args.scale)
+                killed = kills.campaign(Path(folder), round(50 * args.scale), aimed, args.seed)
+                wrong = wrong or killed.survived < killed.kills
+                print(name, killed, flush=True)
+            elif name == "corruption":
+                damaged = corruption.campaign(Path(folder), round(200 * args.scale), round(10 * args.scale), args.seed)
+                wrong = wrong or bool(damaged.wrong) or damaged.resumed_equal < damaged.resumed
+                print(name, damaged, flush=True)
+            elif name == "fuzzing":
+                inputs = {target: round(what.share * 110_000 * args.scale) for target, what in fuzzing.TARGETS.items()}
+                all_found = fuzzing.fuzz(inputs, args.seed)
+                for found in all_found:
+                    wrong = wrong or bool(found.defects)
+                    print(name, found, flush=True)
+                print(name, sum(found.inputs for found in all_found), "inputs in all", flush=True)
+            else:
+                parser.error(f"{name}: expected kills, corruption or fuzzing")
+    return int(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

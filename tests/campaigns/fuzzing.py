@@ -1,0 +1,462 @@
+"""Fuzzing: every loader and reader is given damaged, foreign and random input, and has to take it or say why not.
+
+Allowed are success and our own errors, whose message is one printable line. Anything else is a defect: another
+exception, a hang, a crash of the interpreter, or memory beyond a bound. Each target runs in a process of its own, which
+notes every input before it tries it, so that what ends the process is not lost.
+"""
+
+import dataclasses
+import gzip
+import importlib
+import json
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import runs
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis import strategies as st
+
+from campaigns.mutations import json_values, mutated_bytes, mutated_json
+
+_SECONDS = 10  # for one input
+_MEMORY = 3 * 2**30  # bytes of address space beyond what the imports took
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Something to be fuzzed.
+
+    Attributes:
+        prepare: called with an empty folder; returns the strategy of the inputs and the function to call with each.
+        share: part of a campaign's inputs that goes to it.
+    """
+
+    prepare: Callable[[Path], tuple[st.SearchStrategy, Callable[[object], object]]]
+    share: float
+
+
+@dataclasses.dataclass
+class Figures:
+    """What fuzzing a target came to."""
+
+    target: str
+    inputs: int = 0
+    accepted: int = 0
+    refused: int = 0
+    defects: list[str] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+    slowest: float = 0.0
+    megabytes: int = 0
+
+
+def fuzz(inputs: dict[str, int], seed: int) -> list[Figures]:
+    """Fuzz targets.
+
+    Args:
+        inputs: how many for each target, by its key in `TARGETS`.
+        seed: decides which.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, "-m", "campaigns.fuzzing", json.dumps(inputs), str(seed), folder]
+        path = os.pathsep.join((str(runs.ROOT), str(runs.ROOT / "tests")))
+        environment = {**runs.environment(), "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+        subprocess.run(words, cwd=runs.ROOT, env=environment, check=True)
+        return [_figures(name, Path(folder, str(number))) for number, name in enumerate(inputs)]
+
+
+def _figures(name: str, folder: Path) -> Figures:
+    written = folder / "figures"
+    figures = Figures(**json.loads(written.read_text())) if written.exists() else Figures(name)
+    status = int((folder / "status").read_text())
+    if status:
+        last = (folder / "input").read_bytes()[:500] if (folder / "input").exists() else b""
+        tail = " / ".join((folder / "errors").read_text().splitlines()[-4:])
+        figures.defects.append(f"the process ended with status {status} on {last!r}: {tail}")
+    return figures
+
+
+def main(inputs: dict[str, int], seed: int, folder: Path) -> None:
+    """Fuzz each target in a process that is forked from this one, which has done the imports."""
+    for name in ("pyarrow.parquet", "torch", "glue.checkpointing", "glue.own_files", "glue.arguments"):
+        importlib.import_module(name)
+    for name in ("bert.modeling_bert", "albert.modeling_albert", "auto.tokenization_auto", "auto.modeling_auto"):
+        importlib.import_module(f"transformers.models.{name}")
+    for number, (name, count) in enumerate(inputs.items()):
+        place = folder / str(number)
+        (place / "place").mkdir(parents=True)
+        child = os.fork()
+        if child == 0:
+            os.dup2(os.open(place / "errors", os.O_WRONLY | os.O_CREAT), 2)
+            status = 1
+            try:
+                _fuzz_here(name, count, seed, place)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        (place / "status").write_text(str(status))
+
+
+def _fuzz_here(name: str, inputs: int, seed: int, folder: Path) -> None:
+    """Fuzz a target in this process and write down the figures; a defect is an exception."""
+    from glue.errors import UsageError
+    from transformers.utils.errors import CheckpointError, ConfigurationError
+
+    strategy, call = TARGETS[name].prepare(folder / "place")
+    figures, began = Figures(name), time.monotonic()
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, used + _MEMORY))
+    signal.signal(signal.SIGALRM, _hangs)
+
+    @hypothesis_seed(seed)
+    @settings(
+        max_examples=inputs,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def check(value: object) -> None:
+        figures.inputs += 1
+        (folder / "input").write_bytes(value if isinstance(value, bytes) else repr(value).encode(errors="replace"))
+        start = time.monotonic()
+        signal.alarm(_SECONDS)
+        try:
+            call(value)
+            figures.accepted += 1
+        except (UsageError, CheckpointError, ConfigurationError) as error:
+            if not str(error).isprintable():
+                raise AssertionError(f"the message is not printable: {str(error)!r}") from None
+            figures.refused += 1
+        finally:
+            signal.alarm(0)
+            figures.slowest = max(figures.slowest, round(time.monotonic() - start, 3))
+
+    try:
+        check()
+    finally:
+        figures.seconds = round(time.monotonic() - began, 1)
+        figures.megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        (folder / "figures").write_text(json.dumps(dataclasses.asdict(figures)))
+
+
+class _Hang(BaseException):
+    pass
+
+
+def _hangs(*_: object) -> None:
+    raise _Hang(f"more than {_SECONDS} seconds")
+
+
+# --- the targets
+
+
+def _positions(folder: Path):
+    from transformers.contranorm_sites import parse_positions
+
+    digits = st.text("0123456789 ,-+.none", max_size=12) | st.text(max_size=12) | json_values
+    return st.tuples(digits, st.sampled_from(["bert", "albert"])), lambda value: parse_positions(*value)
+
+
+def _command_line(folder: Path):
+    from glue.arguments import RunArguments, parse_args
+    from glue.errors import UsageError
+
+    flags = st.sampled_from(
+        [f"--{field.name}" for field in dataclasses.fields(RunArguments)] + ["--no-do_train", "--x"]
+    )
+    values = st.sampled_from(
+        ["1", "0", "-1", "nan", "1e999", "rte", "epoch", "", "demo", "7", "0x1", "9" * 30, "\x1b["]
+    )
+    words = st.lists(flags | flags | values | st.text(max_size=5), max_size=7)
+
+    def call(argv: list[str]) -> None:
+        import contextlib
+        import io
+
+        errors = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+                parse_args(argv)
+        except SystemExit as stop:
+            lines = errors.getvalue().splitlines()
+            if stop.code and not (stop.code == 2 and len(lines) == 1 and lines[0].isprintable()):
+                raise AssertionError(f"not one line: {lines}") from None
+            raise UsageError("refused") from None
+
+    return words, call
+
+
+def _config(kind: str):
+    def prepare(folder: Path):
+        from transformers import AutoConfig
+
+        checkpoint = runs.make_checkpoint(folder / "checkpoint", kind)
+        base = json.loads((checkpoint / "config.json").read_text())
+        base |= {"pruned_heads": {}, "is_decoder": False, "torch_dtype": "float32", "num_labels": 2, "center": True}
+
+        def call(content: bytes) -> None:
+            (checkpoint / "config.json").write_bytes(content)
+            config = AutoConfig.from_pretrained(checkpoint)
+            config.to_json_string()
+
+        return mutated_json(base), call
+
+    return prepare
+
+
+def _whole_checkpoint(folder: Path):
+    """Config and weights together, as a stranger's folder has them: up to a forward pass."""
+    import torch
+
+    from transformers import AutoModelForSequenceClassification
+
+    checkpoint = runs.make_checkpoint(folder / "checkpoint")
+    base = json.loads((checkpoint / "config.json").read_text())
+    weights = (checkpoint / "model.safetensors").read_bytes()
+    ids = torch.tensor([[2, 5, 6, 3]])
+
+    def call(value: tuple[bytes, bytes, bool]) -> None:
+        config, tensors, fresh = value
+        (checkpoint / "config.json").write_bytes(config)
+        (checkpoint / "model.safetensors").write_bytes(tensors)
+        net = AutoModelForSequenceClassification.from_pretrained(checkpoint, ignore_mismatched_sizes=fresh)
+        if net.config.vocab_size > 6 and net.config.max_position_embeddings > 3:
+            with torch.inference_mode():
+                net(ids)
+
+    good = st.just(json.dumps(base).encode())
+    return st.tuples(mutated_json(base) | good, st.just(weights) | mutated_bytes(weights), st.booleans()), call
+
+
+def _safetensors(folder: Path):
+    from transformers.utils.weight_files import SafetensorsFile
+
+    weights = (runs.make_checkpoint(folder / "checkpoint") / "model.safetensors").read_bytes()
+    length = int.from_bytes(weights[:8], "little")
+    header = json.loads(weights[8 : 8 + length])
+    first = dict(list(header.items())[:4])
+
+    def with_header(text: bytes) -> bytes:
+        return len(text).to_bytes(8, "little") + text + weights[8 + length :][:4096]
+
+    def call(content: bytes) -> None:
+        (folder / "x.safetensors").write_bytes(content)
+        source = SafetensorsFile(str(folder / "x.safetensors"))
+        for name in source.shapes:
+            source.read(name)
+
+    head = weights[: 8 + length + 64]
+    return mutated_bytes(weights, head, head) | mutated_json(first).map(with_header), call
+
+
+def _pickles(folder: Path):
+    import torch
+
+    from transformers.utils.weight_files import PickleFile
+
+    tensors = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2, dtype=torch.float16)}
+    torch.save(tensors, folder / "new.bin")
+    torch.save(tensors, folder / "old.bin", _use_new_zipfile_serialization=False)
+    plain = [pickle.dumps({"a": 1, "b": [2.5, "x"]}, protocol) for protocol in (0, 2, 4)]
+    bases = [(folder / "new.bin").read_bytes(), (folder / "old.bin").read_bytes(), (folder / "old.bin").read_bytes()]
+    # Of a pickle, a few operations and arguments at random are more to the point than bytes are.
+    codes = [getattr(pickle, name) for name in dir(pickle) if isinstance(getattr(pickle, name), bytes)]
+    parts = st.sampled_from([code for code in codes if len(code) == 1]) | st.binary(max_size=6)
+    parts |= st.sampled_from([b"ctorch._utils\n_rebuild_tensor_v2\n", b"cbuiltins\nbytearray\n", b"cos\nsystem\n"])
+    parts |= st.sampled_from(
+        [b"ccollections\nOrderedDict\n", b"\x8a\x08" + b"\x7f" * 8, b"X\xff\xff\xff\x7f", b"(", b"."]
+    )
+    written = st.lists(parts, max_size=20).map(lambda parts: b"\x80\x02" + b"".join(parts) + b".")
+
+    def call(content: bytes) -> None:
+        (folder / "x.bin").write_bytes(content)
+        source = PickleFile(str(folder / "x.bin"))
+        for name in source.shapes:
+            source.read(name)
+
+    return mutated_bytes(*bases, *plain) | written, call
+
+
+def _indices(folder: Path):
+    from transformers.utils.weight_files import open_weights
+
+    checkpoint = runs.make_checkpoint(folder / "checkpoint")
+    (checkpoint / "model.safetensors").rename(checkpoint / "shard.safetensors")
+    base = {"metadata": {"total_size": 1}, "weight_map": {"classifier.bias": "shard.safetensors"}}
+    names = st.sampled_from(
+        ["shard.safetensors", "./shard.safetensors", "../../etc/passwd", "config.json", "x/../y", "."]
+    )
+    maps = st.dictionaries(st.sampled_from(["classifier.bias", "a"]), names | json_values, max_size=3)
+
+    def call(content: bytes) -> None:
+        (checkpoint / "model.safetensors.index.json").write_bytes(content)
+        source = open_weights(str(checkpoint))
+        for name in source.shapes:
+            source.read(name)
+
+    return mutated_json(base) | maps.map(lambda shards: json.dumps({"weight_map": shards}).encode()), call
+
+
+def _tokenizers(folder: Path):
+    from transformers import AutoTokenizer, BertTokenizerFast
+
+    checkpoint = runs.make_checkpoint(folder / "checkpoint")
+    BertTokenizerFast.from_pretrained(checkpoint).save_pretrained(checkpoint)
+    names = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
+    good = {name: (checkpoint / name).read_bytes() for name in [*names, "vocab.txt"]}
+    good["added_tokens.json"] = b'{"[NEW]": 19}'
+    settings = {"do_lower_case": True, "model_max_length": 32, "added_tokens_decoder": {"0": {"content": "[PAD]"}}}
+    settings |= {"truncation_side": "left", "extra_special_tokens": ["[A]"], "tokenizer_class": "BertTokenizer"}
+    settings |= {"padding_side": "right", "clean_up_tokenization_spaces": True, "mask_token": {"content": "[MASK]"}}
+    damaged = {name: mutated_json(json.loads(good[name])) for name in good if name.endswith(".json")}
+    damaged["tokenizer_config.json"] |= mutated_json(json.loads(good["tokenizer_config.json"]) | settings)
+    damaged["vocab.txt"] = mutated_bytes(good["vocab.txt"])
+    kinds = st.sampled_from(list(damaged)).flatmap(lambda name: st.tuples(st.just(name), damaged[name], st.booleans()))
+
+    def call(value: tuple[str, bytes, bool]) -> None:
+        name, content, alone = value
+        for other, text in good.items():
+            (checkpoint / other).write_bytes(text)
+        if alone and name != "tokenizer.json":
+            (checkpoint / "tokenizer.json").unlink()
+        (checkpoint / name).write_bytes(content)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        tokenizer("red house", "blue \U0001f600 stone", truncation=True, max_length=8)
+
+    return kinds, call
+
+
+def _sentencepiece(folder: Path):
+    from tokenizer_files import train_sentencepiece
+
+    from transformers import AlbertTokenizerFast
+
+    path = train_sentencepiece(folder) / "spiece.model"
+    content = path.read_bytes()
+
+    def call(changed: bytes) -> None:
+        path.write_bytes(changed)
+        AlbertTokenizerFast.from_pretrained(path.parent)("red house")
+
+    return mutated_bytes(content, content[:200]), call
+
+
+_ROWS = [{"sentence": 'a "stone", é', "label": 1, "idx": 0}, {"sentence": "a\triver", "label": 0, "idx": 1}]
+
+
+def _tables(suffix: str):
+    def prepare(folder: Path):
+        from glue.own_files import read_own_files
+
+        path = folder / f"x{suffix}"
+        if suffix == ".parquet":
+            import pyarrow
+            import pyarrow.parquet
+
+            bases = []
+            for number, compression in enumerate(("none", "snappy", "zstd", "gzip")):
+                table = pyarrow.table({key: [row[key] for row in _ROWS * 20] for key in _ROWS[0]})
+                pyarrow.parquet.write_table(table, folder / str(number), compression=compression)
+                bases.append((folder / str(number)).read_bytes())
+        else:
+            lines = "".join(json.dumps(row) + "\n" for row in _ROWS)
+            texts = {
+                ".csv": 'idx,sentence,label\n0,"a ""stone"", é",1\n1,a river,0\n',
+                ".tsv": "idx\tsentence\tlabel\n0\ta stone\t1\n1\ta river\t0\n",
+                ".jsonl": lines,
+                ".json": json.dumps(_ROWS),
+            }
+            kind = suffix.removesuffix(".gz")
+            bases = [texts[kind].encode(), *([lines.encode()] if kind == ".json" else [])]
+            if suffix.endswith(".gz"):
+                bases = [gzip.compress(text) for text in bases]
+        strategy = mutated_bytes(*bases)
+        if suffix == ".jsonl":
+            strategy |= st.lists(json_values, max_size=4).map(lambda rows: "\n".join(map(json.dumps, rows)).encode())
+            strategy |= mutated_json(_ROWS[0])
+        if suffix == ".json":
+            strategy |= mutated_json({"data": _ROWS})
+        if suffix == ".csv":
+            strategy |= st.text('ab,"\n\r\t 01', max_size=60).map(str.encode)
+
+        def call(content: bytes) -> None:
+            path.write_bytes(content)
+            read_own_files({"train": path, "validation": path}, {})
+
+        return strategy, call
+
+    return prepare
+
+
+def _run_checkpoints(folder: Path):
+    """The parts of a run's own checkpoint, past its checksums."""
+    import torch
+
+    from glue.checkpointing import _read
+    from glue.checksums import damage
+    from glue.random_states import random_states
+    from glue.training_state import TrainingState
+    from transformers.utils.errors import CheckpointError
+
+    torch.save([random_states()], folder / "good.pt")
+    state = {"updates": 3, "epoch": 1, "updates_in_epoch": 0, "history": [{"epoch": 1, "updates": 3, "loss": 0.5}]}
+    state |= {"best_score": 0.5, "best_epoch": 1, "epochs_without_improvement": 0, "seconds": 1.5}
+    record = {"files": {"good.pt": {"bytes": 1, "sha256": "00"}, "x.pt": {"bytes": 2, "sha256": "11"}}}
+    kinds = {"state": mutated_json(state), "checksums": mutated_json(record)}
+    kinds["random"] = mutated_bytes((folder / "good.pt").read_bytes())
+
+    def call(value: tuple[str, bytes]) -> None:
+        kind, content = value
+        if kind == "state":
+            try:
+                state = TrainingState.from_json(json.loads(content))
+            except ValueError as error:  # what `Checkpointer.load` turns into our error
+                raise CheckpointError(str(error)) from None
+            _ = state.best_updates
+        elif kind == "checksums":
+            (folder / "checksums.json").write_bytes(content)
+            assert damage(folder, ("good.pt",)) is not None
+        else:
+            (folder / "x.pt").write_bytes(content)
+            _read(folder / "x.pt")
+
+    return st.sampled_from(list(kinds)).flatmap(lambda kind: st.tuples(st.just(kind), kinds[kind])), call
+
+
+TARGETS = {
+    "--pos": Target(_positions, 0.15),
+    "command line": Target(_command_line, 0.05),
+    "config.json of BERT": Target(_config("bert"), 0.07),
+    "config.json of ALBERT": Target(_config("albert"), 0.07),
+    "a whole checkpoint": Target(_whole_checkpoint, 0.03),
+    "model.safetensors": Target(_safetensors, 0.10),
+    "pytorch_model.bin": Target(_pickles, 0.10),
+    "shard index": Target(_indices, 0.06),
+    "tokenizer files": Target(_tokenizers, 0.06),
+    "spiece.model": Target(_sentencepiece, 0.02),
+    "checkpoint of a run": Target(_run_checkpoints, 0.04),
+    "csv": Target(_tables(".csv"), 0.06),
+    "tsv": Target(_tables(".tsv"), 0.03),
+    "json": Target(_tables(".json"), 0.05),
+    "jsonl": Target(_tables(".jsonl"), 0.05),
+    "csv.gz": Target(_tables(".csv.gz"), 0.03),
+    "parquet": Target(_tables(".parquet"), 0.05),
+}
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,64 @@
+"""The short forms of the campaigns, and that each of them can fail."""
+
+import os
+import signal
+
+import pytest
+
+from campaigns import corruption, fuzzing, kills, mutations
+from glue import checkpointing
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.timeout(240)
+def test_killed_runs_end_as_if_they_had_not_been(tmp_path):
+    found = kills.campaign(tmp_path, kills=6, aimed=3, seed=1)
+    assert found.differences == [] and found.survived == found.kills == 6 and found.aimed == 3
+    assert found.in_writing >= 1
+
+
+@pytest.mark.timeout(240)
+def test_damaged_checkpoints_are_found_out(tmp_path):
+    found = corruption.campaign(tmp_path, damages=200, resumed=2, seed=1)
+    assert found.wrong == [] and found.detected + found.harmless == found.torn + found.flipped == 200
+    assert found.detected >= 195 and found.resumed_equal == found.resumed == 2
+
+
+def test_the_corruption_campaign_can_fail(tmp_path, monkeypatch):
+    """With checksums that nobody looks at, damage is loaded."""
+    monkeypatch.setattr(checkpointing, "damage", lambda *arguments: None)
+    found = corruption.campaign(tmp_path, damages=10, resumed=0, seed=1)
+    assert found.wrong
+
+
+@pytest.mark.timeout(240)
+def test_loaders_and_readers_take_it_or_say_why_not():
+    inputs = {name: max(20, round(target.share * 3000)) for name, target in fuzzing.TARGETS.items()}
+    found = fuzzing.fuzz(inputs, seed=1)
+    assert [defect for figures in found for defect in figures.defects] == []
+    assert sum(figures.inputs for figures in found) >= 2900
+    assert all(figures.accepted and figures.refused for figures in found if figures.inputs >= 200)
+    assert max(figures.megabytes for figures in found) < 1500
+
+
+def _raise(_: object) -> None:
+    raise KeyError("no error of ours")
+
+
+BROKEN = {
+    "raises": _raise,
+    "crashes": lambda _: os.kill(os.getpid(), signal.SIGSEGV),
+    "hangs": lambda _: signal.pause(),
+    "takes memory": lambda _: bytearray(20 * 2**30),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_fuzzing_can_fail(tmp_path, monkeypatch, what):
+    target = fuzzing.Target(lambda folder: (mutations.json_values, BROKEN[what]), 1.0)
+    monkeypatch.setattr(fuzzing, "TARGETS", {what: target})
+    monkeypatch.setattr(fuzzing, "_SECONDS", 1)
+    fuzzing.main({what: 5}, 1, tmp_path)
+    [defect] = fuzzing._figures(what, tmp_path / "0").defects
+    assert "the process ended with status" in defect
