@@ -135,7 +135,9 @@ class RunArguments:
         type=_checkpointing_steps,
         metavar="N|epoch",
     )
-    save_total_limit: int | None = flag("evaluation and checkpoints", "keep only the newest N checkpoints", metavar="N")
+    save_total_limit: int | None = flag(
+        "evaluation and checkpoints", "keep the newest N checkpoints, and the best epoch's", metavar="N"
+    )
     resume_from_checkpoint: str | None = flag(
         "evaluation and checkpoints",
         "continue from this checkpoint folder; without a value from the newest one in --output_dir",

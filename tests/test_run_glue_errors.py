@@ -1,5 +1,7 @@
 """Bad input to the script: one line that says what is wrong, exit status 2, nothing written."""
 
+import gzip
+import json
 import os
 import pickle
 import shutil
@@ -17,7 +19,18 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     runs.make_checkpoint(folder / "good")
     runs.make_data(folder / "glue")
-    for name in ("no config", "broken config", "short weights", "code", "other model"):
+    names = (
+        "no config",
+        "broken config",
+        "short weights",
+        "code",
+        "other model",
+        "huge",
+        "odd config",
+        "link",
+        "shards",
+    )
+    for name in (*names, "no unknown", "odd tokenizer", "bomb"):
         shutil.copytree(folder / "good", folder / name)
     (folder / "no config" / "config.json").unlink()
     (folder / "broken config" / "config.json").write_text('{"model_type": "bert", ')
@@ -28,7 +41,25 @@ def place(tmp_path_factory):
     with (folder / "code" / "pytorch_model.bin").open("wb") as file:
         pickle.dump(_Malicious(folder / "executed"), file)
 
+    config = json.loads((folder / "good" / "config.json").read_text())
+    (folder / "huge" / "config.json").write_text(json.dumps(config | {"vocab_size": 10**12}))
+    (folder / "odd config" / "config.json").write_text(json.dumps(config | {"hidden_act": {"a": "gelu"}}))
+    (folder / "link" / "vocab.txt").unlink()
+    (folder / "link" / "vocab.txt").symlink_to("../good/vocab.txt")
+    (folder / "shards" / "model.safetensors").unlink()
+    index = {"weight_map": {"classifier.bias": "../good/model.safetensors"}}
+    (folder / "shards" / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "no unknown" / "vocab.txt").write_text("red\n")
+    (folder / "odd tokenizer" / "tokenizer_config.json").write_text('{"added_tokens_decoder": {"0": [1]}}')
+    weights = folder / "bomb" / "model.safetensors"
+    weights.write_bytes((10**12).to_bytes(8, "little") + weights.read_bytes()[8:])
+
     files = {
+        "control.jsonl": '{"sentence": "a", "label": 1}\n{"sentence": "b", "label": "\\u001b[31m"}\n',
+        "huge number.jsonl": '{"sentence": "a", "label": ' + "9" * 5000 + "}\n",
+        "deep.jsonl": "[" * 100_000 + "\n",
+        "half.jsonl": '{"sentence": "\\ud800", "label": 1}\n{"sentence": "b", "label": 0}\n',
+        "same.csv": "label,label\n1,2\n",
         "good.csv": "sentence,label\na stone,yes\na river,no\n",
         "more.csv": "sentence,label\na stone,yes\n",
         "unseen.csv": "sentence,label\na stone,yes\na river,perhaps\n",
@@ -44,6 +75,9 @@ def place(tmp_path_factory):
     }
     for name, content in files.items():
         (folder / name).write_text(content)
+    (folder / "bomb.csv.gz").write_bytes(gzip.compress(b"sentence,label\n" + bytes(2**20), 9) * 30)
+    (folder / "torn.csv.gz").write_bytes(gzip.compress(b"sentence,label\n" * 99)[:30])
+    (folder / "no.parquet").write_bytes(b"PAR1" * 9)
     (folder / "latin.csv").write_bytes("sentence,label\ncaf\xe9,yes\n".encode("latin-1"))
     return folder
 
@@ -87,6 +121,23 @@ CASES = [
     ([*TASK, "--model_name_or_path", "@short weights"], ["model.safetensors"]),
     ([*TASK, "--model_name_or_path", "@other model"], ["gpt2", "bert"]),
     ([*TASK, "--model_name_or_path", "@code"], ["pytorch_model.bin"]),
+    ([*TASK, "--model_name_or_path", "@huge"], ["vocab_size 1000000000000", "expected at most"]),
+    ([*TASK, "--model_name_or_path", "@odd config"], ["hidden_act", "gelu"]),
+    ([*TASK, "--model_name_or_path", "@link"], ["vocab.txt", "leads out"]),
+    ([*TASK, "--model_name_or_path", "@shards"], ["../good/model.safetensors", "leads out"]),
+    ([*TASK, "--model_name_or_path", "@no unknown"], ["tokenizer", "no unknown"]),
+    ([*TASK, "--model_name_or_path", "@odd tokenizer"], ["tokenizer", "odd tokenizer"]),
+    ([*TASK, "--model_name_or_path", "@bomb"], ["bomb/model.safetensors", "safetensors file"]),
+    ([*FILES, "--train_file", "@bomb.csv.gz"], ["bomb.csv.gz", "100 times"]),
+    ([*FILES, "--train_file", "@torn.csv.gz"], ["torn.csv.gz", "gzip"]),
+    ([*FILES, "--train_file", "@no.parquet"], ["no.parquet", "parquet"]),
+    ([*FILES, "--train_file", "@control.jsonl"], ["control.jsonl", "row 2", "\\x1b[31m"]),
+    ([*FILES, "--train_file", "@huge number.jsonl"], ["huge number.jsonl", "row 1"]),
+    ([*FILES, "--train_file", "@deep.jsonl"], ["deep.jsonl", "row 1"]),
+    ([*FILES, "--train_file", "@half.jsonl"], ["half.jsonl", "row 1", "U+D800"]),
+    ([*FILES, "--train_file", "@same.csv"], ["same.csv", "twice"]),
+    ([*TASK, "--task_name", "\x1b]0;owned\x07"], ["\\x1b]0;owned\\x07"]),
+    ([*TASK, "--\x1b[31m"], ["\\x1b[31m"]),
     ([*TASK, "--num_hidden_layers", "7"], ["7", "2"]),
     ([*TASK, "--max_length", "0"], ["--max_length 0"]),
     ([*TASK, "--max_length", "65"], ["--max_length 65", "64 positions"]),
@@ -113,6 +164,7 @@ def test_one_line_and_status_2(place, tmp_path, capsys, words, message):
     printed = capsys.readouterr()
     error = [line for line in printed.err.splitlines() if "error:" in line]
     assert len(error) == 1 and error[0].startswith("run_glue_no_trainer.py: error: ")
+    assert error[0].isprintable()
     assert printed.err.splitlines()[-1] == error[0] and "Traceback" not in printed.err
     for part in message:
         assert part in error[0]

@@ -342,16 +342,31 @@ def _tokenizers(folder: Path):
 
 
 def _sentencepiece(folder: Path):
-    from tokenizer_files import train_sentencepiece
+    import sentencepiece
 
     from transformers import AlbertTokenizerFast
 
-    path = train_sentencepiece(folder) / "spiece.model"
+    path = folder / "spiece.model"
+    with path.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=iter(["the red house is not a river of stone", "one green house and two rivers"] * 20),
+            model_writer=file,
+            vocab_size=50,
+            hard_vocab_limit=False,
+            pad_id=0,
+            unk_id=1,
+            bos_id=-1,
+            eos_id=-1,
+            control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+            user_defined_symbols=["(", "."],
+            num_threads=1,
+            minloglevel=2,
+        )
     content = path.read_bytes()
 
     def call(changed: bytes) -> None:
         path.write_bytes(changed)
-        AlbertTokenizerFast.from_pretrained(path.parent)("red house")
+        AlbertTokenizerFast.from_pretrained(folder)("red house")
 
     return mutated_bytes(content, content[:200]), call
 
