@@ -15,6 +15,7 @@ is never taken.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -149,6 +150,9 @@ class Checkpointer:
         except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"{checkpoint} is damaged: {reason}") from error
+        if self.accelerator.is_main_process:
+            with contextlib.suppress(OSError):
+                self._delete_old(state)  # what a run that was killed had yet to delete
         return state
 
     def _write(
@@ -223,8 +227,7 @@ class Checkpointer:
 
     def _delete_old(self, state: TrainingState) -> None:
         """Keep the newest checkpoints and the best epoch's; what lies ahead is of a run that is being repeated."""
-        assert self.folder is not None
-        if self.limit is not None:
+        if self.folder is not None and self.limit is not None:
             done = [path for path in _checkpoints(self.folder) if _updates(path) <= state.updates]
             for old in done[: -self.limit]:
                 if _updates(old) != state.best_updates:

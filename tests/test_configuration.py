@@ -71,6 +71,7 @@ def test_a_file_whose_numbers_of_labels_disagree_goes_by_the_names(tmp_path, lib
         ({"num_hidden_layers": 0}, "num_hidden_layers 0"),
         ({"vocab_size": "many"}, "vocab_size 'many'"),
         ({"hidden_dropout_prob": 1.5}, "from 0 to 1"),
+        ({"hidden_dropout_prob": None}, "hidden_dropout_prob None"),
         ({"layer_norm_eps": -1e-3}, "not negative"),
         ({"pad_token_id": 30522}, "pad_token_id 30522"),
         ({"to_dict": 1}, "name of a method"),

@@ -53,6 +53,16 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_once(flags, uninterrupted, tm
     assert essence(folder) == essence(uninterrupted) and not (folder / "diverged.json").exists()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_a_gpu_it_is_noticed_one_update_later(flags, tmp_path, monkeypatch, capsys):
+    """So that no update waits for the loss of its own; the message names the right one."""
+    poison(monkeypatch, 5, float("nan"))
+    words = [word for word in flags if word != "--cpu"]
+    assert runs.run_here(*words, "--logging_steps", "100", "--output_dir", tmp_path / "out") == 3
+    assert "the loss is nan at update 5" in capsys.readouterr().err
+    assert len(runs.log_rows(tmp_path / "out")) == 6
+
+
 def test_the_rows_in_the_message_are_those_of_the_update(flags, tmp_path, monkeypatch, capsys):
     """Read off what the model was given, through the row numbers that the dataset was asked for."""
     from glue.encoding import EncodedDataset
@@ -185,6 +195,7 @@ def test_a_final_model_that_does_not_fit_leaves_no_part_of_it(flags, tmp_path, m
     assert "the model cannot be saved in" in error and "No space left on device" in error
     left = {name for name in runs.files_in(tmp_path / "out") if "/" not in name}
     assert left == {"run.json", "train_log.jsonl", "0.1_7_2_loss.txt"}
+    assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
 LIMITED = """

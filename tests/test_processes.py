@@ -224,6 +224,21 @@ def test_a_killed_process_ends_a_launched_run(flags, tmp_path):
     assert not [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
 
 
+def test_a_signal_to_the_launcher_reaches_the_run(flags, tmp_path):
+    """What a scheduler does to `accelerate launch`, which passes it on to all processes at once."""
+    words = [*flags, "--num_train_epochs", "5000", "--logging_steps", "1", "--output_dir", tmp_path / "out"]
+    launched = subprocess.Popen(
+        runs.launch_command(2, *words), cwd=runs.ROOT, env=runs.environment(), stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    wait_for(tmp_path / "out" / "train_log.jsonl")
+    launched.send_signal(signal.SIGTERM)
+    _, errors = launched.communicate(timeout=60)
+    assert launched.returncode != 0 and errors.count("updates are saved; go on with --resume_from_checkpoint") == 1
+    newest = max((tmp_path / "out" / "checkpoints").iterdir())
+    assert len(runs.log_rows(tmp_path / "out")) == int(newest.name.removeprefix("step_"))
+
+
 def wait_for(path) -> None:
     deadline = time.monotonic() + 90
     while not (path.exists() and path.stat().st_size):

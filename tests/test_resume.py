@@ -225,6 +225,15 @@ def test_best_checkpoint_outlives_the_limit(flags, tmp_path):
     assert names == ["step_000006", "step_000024"]
 
 
+def test_what_a_killed_run_had_yet_to_delete_is_deleted(flags, uninterrupted, tmp_path):
+    """Killed between its last checkpoint and the deletion of the oldest one."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    shutil.rmtree(folder / "checkpoints" / "step_000004")
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint", "--save_total_limit", "2") == 0
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step_000012", "step_000016"]
+
+
 def test_early_stopping_is_remembered(flags, tmp_path):
     """Killed between the last checkpoint and the final files: the resumed run does not train another epoch."""
     words = [*flags, "--learning_rate", "1e-12", "--checkpointing_steps", "epoch", "--num_train_epochs", "5"]

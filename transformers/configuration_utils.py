@@ -352,14 +352,9 @@ class PretrainedConfig:
             raise ConfigurationError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
             )
-        for key in (
-            "hidden_dropout_prob",
-            "attention_probs_dropout_prob",
-            "classifier_dropout",
-            "classifier_dropout_prob",
-        ):
+        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", *_OPTIONAL_RATES):
             rate = getattr(self, key, None)
-            if rate is not None and not 0 <= check_number(key, rate) <= 1:
+            if not (rate is None and key in _OPTIONAL_RATES) and not 0 <= check_number(key, rate) <= 1:
                 raise ConfigurationError(f"{key} {rate!r}: expected a number from 0 to 1")
         for key in ("layer_norm_eps", "initializer_range"):
             if check_number(key, getattr(self, key)) < 0:
@@ -404,6 +399,8 @@ _SIZES = (
     "max_position_embeddings",
     "type_vocab_size",
 )
+
+_OPTIONAL_RATES = ("classifier_dropout", "classifier_dropout_prob")
 
 _ALWAYS_WRITTEN = (
     "pos",

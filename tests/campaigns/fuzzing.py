@@ -80,7 +80,7 @@ def _figures(name: str, folder: Path) -> Figures:
     status = int((folder / "status").read_text())
     if status:
         last = (folder / "input").read_bytes()[:500] if (folder / "input").exists() else b""
-        tail = " / ".join((folder / "errors").read_text().splitlines()[-4:])
+        tail = " / ".join(line[:300] for line in (folder / "errors").read_text().splitlines()[-4:])
         figures.defects.append(f"the process ended with status {status} on {last!r}: {tail}")
     return figures
 
