@@ -12,6 +12,7 @@ from glue.model import build_config, open_checkpoint
 from glue.optimizer import build_optimizer
 from glue.sampling import Update
 from glue.setup import set_up
+from glue.trained_rows import train_used_rows
 from transformers import AutoModelForSequenceClassification
 
 from .ours import SCALE, run_arguments
@@ -43,6 +44,7 @@ class Sites:
             with open_checkpoint(args) as checkpoint:
                 own_config, _mapping, _settings = build_config(args, checkpoint, self.setup.task)
             self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
+            train_used_rows(self.models[name], self.setup.datasets["train"])
             self.models[name].load_state_dict(weights, assign=True)
             self.models[name].train()
         self.optimizer = build_optimizer(plain, self.setup.model)

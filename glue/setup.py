@@ -21,6 +21,7 @@ from .errors import UsageError
 from .evaluation import predict
 from .labels import LabelMapping
 from .lock import FolderLock
+from .memory import keep_freed_memory
 from .model import build_config, load_model, open_checkpoint
 from .model_card import model_card
 from .prediction import write_predictions
@@ -28,6 +29,7 @@ from .run_folder import RunFolder, influential_settings
 from .signals import StopSignals
 from .tasks import Task
 from .together import raise_together
+from .trained_rows import restore_embedding, train_used_rows
 
 
 class Setup(NamedTuple):
@@ -62,6 +64,7 @@ def set_up(args: RunArguments) -> Setup:
         log_with=args.report_to,
         project_dir=None if output_dir is None else str(output_dir / "tracking"),
     )
+    keep_freed_memory()
     say.on = accelerator.is_main_process
     if not accelerator.is_main_process:
         logging.set_verbosity_error()  # one summary of a loaded checkpoint is enough
@@ -86,6 +89,8 @@ def set_up(args: RunArguments) -> Setup:
             for split, table in tables.items()
         }
         model = load_model(args, checkpoint, config)
+    if args.do_train and not args.weight_decay:
+        train_used_rows(model, datasets["train"])
     lock = FolderLock(output_dir)
     try:
         _acquire_together(lock, accelerator)
@@ -130,6 +135,7 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         Stopped: a signal came while predicting; by then the model is saved.
     """
     accelerator, folder = setup.accelerator, setup.folder
+    restore_embedding(setup.model)
     if args.do_train:
         folder.save_model(setup.model, setup.tokenizer)
     with signals.at_once(accelerator.num_processes == 1):
