@@ -1,6 +1,7 @@
 """A run that was stopped continues as if it had not been: weights, optimizer, losses and scores bit for bit."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -223,6 +224,31 @@ def test_best_checkpoint_outlives_the_limit(flags, tmp_path):
     assert runs.run_here(*words, "--num_train_epochs", "4", "--output_dir", tmp_path / "out") == 0
     names = sorted(path.name for path in (tmp_path / "out" / "checkpoints").iterdir())
     assert names == ["step_000006", "step_000024"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="the system does not tell the name of an open file")
+def test_a_checkpoint_is_on_the_disk_before_it_gets_its_name(flags, tmp_path, monkeypatch):
+    """Every file, then the folder's list of names; then the name; then the list with that name in it."""
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def syncing(descriptor):
+        events.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def renaming(source, target):
+        events.append(("name", str(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(os, "replace", renaming)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 0
+    folder = tmp_path / "out" / "checkpoints"
+    named = events.index(("name", str(folder / "step_000004")))
+    synced = {name for kind, name in events[:named] if kind == "sync"}
+    files = {str(folder / ".step_000004.tmp" / path.name) for path in (folder / "step_000004").iterdir()}
+    assert len(files) == len(FILES) and files <= synced
+    assert events[named - 1] == ("sync", str(folder / ".step_000004.tmp"))
+    assert events[named + 1] == ("sync", str(folder))
 
 
 def test_what_a_killed_run_had_yet_to_delete_is_deleted(flags, uninterrupted, tmp_path):
