@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .contranorm_sites import SITES
 from .grouped_attention import attend
+from .long_sequences import LinearMemoryContraNorm, needs_linear_memory
 from .padding import TokenLayout, padded_layout
 
 if TYPE_CHECKING:
@@ -71,14 +72,20 @@ class ContraNorm(nn.Module):
 
     def over_layout(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
         """Apply the layer to the sequences of a layout: (T, D) -> (T, D)."""
-        mean = self.weighted_mean(tokens, layout)
-        kept = tokens * (1 + self.scale) if self.identity else tokens
-        return torch.sub(kept, mean, alpha=self.scale)
+        if needs_linear_memory(tokens, layout):
+            blocks = layout.split(tokens)
+            return layout.join([LinearMemoryContraNorm.apply(x, self.scale, self.tau, self.identity) for x in blocks])
+        return self.push(tokens, self.weighted_mean(tokens, layout))
 
     def weighted_mean(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
         """Return softmax(n n^T / tau) x: for each token the mean of its sequence, weighted by similarity (T, D)."""
         directions = _normalize(tokens)
         return attend(directions, directions, tokens, layout, num_heads=1, scale=1 / self.tau)
+
+    def push(self, tokens: Tensor, mean: Tensor) -> Tensor:
+        """Push each token away from its mean: (1 + scale) x - scale mean, or x - scale mean."""
+        mean = mean.to(tokens.dtype)
+        return torch.lerp(tokens, mean, -self.scale) if self.identity else tokens.sub(mean, alpha=self.scale)
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}, tau={self.tau}, identity={self.identity}"
@@ -94,6 +101,9 @@ class ContraNormV2(ContraNorm):
 
     Source: `ContraNormV2` of the released BERT code (`--use_v2`).
     """
+
+    def over_layout(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return self.push(tokens, self.weighted_mean(tokens, layout))
 
     def weighted_mean(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
         """Return x softmax(n^T n / tau): for each feature the mean of all, weighted by similarity (T, D)."""

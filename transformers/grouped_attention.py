@@ -40,7 +40,7 @@ def attend(
     Returns:
         (T, D), heads merged.
     """
-    if _trains_on_cpu(query, key, value) and (
+    if trains_on_cpu(query, key, value) and (
         draws_own_masks(query, dropout) or (not dropout and layout.longest <= SHORT)
     ):
         return _GroupedAttention.apply(query, key, value, layout, num_heads, scale, dropout)
@@ -88,7 +88,7 @@ def mask_bias(group: SequenceGroup, dtype: torch.dtype) -> Tensor | None:
     return bias.masked_fill(~group.mask, torch.finfo(dtype).min)[:, None, None, :]
 
 
-def _trains_on_cpu(*tensors: Tensor) -> bool:
+def trains_on_cpu(*tensors: Tensor) -> bool:
     """Whether a backward pass on the CPU will follow, outside of a compiled graph."""
     return (
         torch.is_grad_enabled()
@@ -183,4 +183,4 @@ def _set_heads(block: Tensor, heads: Tensor) -> None:
     block.view(count, length, -1, head_width).copy_(heads.view(count, -1, length, head_width).transpose(1, 2))
 
 
-__all__ = ["attend", "attend_jagged", "mask_bias"]
+__all__ = ["SHORT", "attend", "attend_jagged", "mask_bias", "trains_on_cpu"]

@@ -113,9 +113,7 @@ def as_added_token(token: str | Mapping[str, Any] | AddedToken, **defaults: Any)
     return token
 
 
-def _build(
-    cls: type[T], name: str, files: Mapping[str, str], given: Mapping[str, Any], where: Mapping[str, Any]
-) -> T:
+def _build(cls: type[T], name: str, files: Mapping[str, str], given: Mapping[str, Any], where: Mapping[str, Any]) -> T:
     """Build a tokenizer from its vocabulary files, the arguments of a call, and what the other files say."""
     known = setting_names(cls)
     config = read_tokenizer_config(name, **where)

@@ -180,7 +180,9 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
                 raise ValueError(_what_is_no_text(batch)) from None
             except Exception as error:  # the library has no class of its own for its errors
                 if not str(error).startswith("Truncation error"):
-                    raise CheckpointError(f"the tokenizer of {self.name_or_path} cannot do its work: {error}") from error
+                    raise CheckpointError(
+                        f"the tokenizer of {self.name_or_path} cannot do its work: {error}"
+                    ) from error
                 raise ConfigurationError(
                     f"truncation {shape.truncation!r} cannot bring a pair down to max_length {shape.max_length}: "
                     "the text that it may cut is too short or missing; use truncation=True"
