@@ -64,14 +64,13 @@ def attend_jagged(
     """
     if any(group.mask is not None for group in layout.groups):
         raise ValueError("sequences of many lengths have no mask: leave padding out, or take one group")
-    lengths = [group.length for group in layout.groups for _ in range(group.count)]
-    offsets = torch.tensor([0, *lengths]).cumsum(0).to(query.device, non_blocking=True)
+    lengths = [group.length for group in layout.groups]
 
     def jagged(tensor: Tensor) -> Tensor:
         """(T, D) -> (B, H, j, K), j the length of each sequence."""
         heads = tensor.unflatten(-1, (num_heads, -1))
         return torch.nested.nested_tensor_from_jagged(
-            heads, offsets, min_seqlen=min(lengths), max_seqlen=max(lengths)
+            heads, layout.offsets, min_seqlen=min(lengths), max_seqlen=max(lengths)
         ).transpose(1, 2)
 
     context = F.scaled_dot_product_attention(jagged(query), jagged(key), jagged(value), dropout_p=dropout, scale=scale)

@@ -18,7 +18,8 @@ Shape letters: B batch, S padded length, T tokens kept, D width, b sequences of 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import groupby
+from functools import cached_property
+from itertools import accumulate, groupby
 
 import torch
 from torch import Tensor
@@ -67,6 +68,12 @@ class TokenLayout:
     def longest(self) -> int:
         """Tokens of the longest sequence."""
         return max(group.length for group in self.groups)
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """Where each sequence begins in the flat tensor, and where the last one ends: int64 (sequences + 1,)."""
+        lengths = [group.length for group in self.groups for _ in range(group.count)]
+        return torch.tensor([0, *accumulate(lengths)]).to(self.first_tokens.device, non_blocking=True)
 
     def flatten(self, padded: Tensor) -> Tensor:
         """Take the kept tokens out of `padded` (B, S) or (B, S, D); rows may be shared by expansion. Returns (T,) or

@@ -181,7 +181,14 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
         shape = self._shape(padding, truncation, max_length, pad_to_multiple_of, verbose)
         batch, is_batch = _as_batch(text, text_pair, is_split_into_words)
         encodings = self._encode_batch(
-            batch, shape, add_special_tokens, stride, is_split_into_words, pad_to_multiple_of, padding_side
+            batch,
+            shape,
+            add_special_tokens,
+            stride,
+            is_split_into_words,
+            pad_to_multiple_of,
+            padding_side,
+            keeps_overflow=return_overflowing_tokens,
         )
         sources = list(range(len(encodings)))
         if return_overflowing_tokens:
@@ -328,6 +335,7 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
         is_split_into_words: bool,
         pad_to_multiple_of: int | None,
         padding_side: str | None,
+        keeps_overflow: bool,
     ) -> list[Encoding]:
         raise NotImplementedError
 

@@ -15,6 +15,7 @@ from typing import Any
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from .tokenization_files import as_added_token
+from .tokenization_truncation import encode_long, is_long, pad_encodings
 from .tokenization_utils_base import PreTrainedTokenizerBase, Shape
 from .utils import logging
 from .utils.errors import CheckpointError, ConfigurationError
@@ -153,10 +154,23 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         is_split_into_words: bool,
         pad_to_multiple_of: int | None,
         padding_side: str | None,
+        keeps_overflow: bool,
     ) -> list[Encoding]:
         backend = self._tokenizer
         if shape.truncation is not None:
             self._check_room(batch, shape, add_special_tokens, stride, is_split_into_words)
+        padding = {
+            "direction": padding_side or self.padding_side,
+            "pad_id": self.pad_token_id,
+            "pad_token": self.pad_token,
+            "pad_type_id": self.pad_token_type_id,
+        }
+        width = shape.max_length if shape.padding == "max_length" else None
+        long: dict[int, tuple[Any, ...]] = {}
+        if shape.truncation is not None and not keeps_overflow:
+            assert shape.max_length is not None
+            long = _long_rows(batch, shape.max_length, is_split_into_words)
+            stride = 0  # says what the pieces that are cut off share, and there are none
         with _ONE_CALL:
             try:
                 if shape.truncation is not None:
@@ -164,18 +178,19 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
                     backend.enable_truncation(
                         shape.max_length, stride=stride, strategy=shape.truncation, direction=self.truncation_side
                     )
-                if shape.padding is not None:
-                    backend.enable_padding(
-                        length=shape.max_length if shape.padding == "max_length" else None,
-                        direction=padding_side or self.padding_side,
-                        pad_id=self.pad_token_id,
-                        pad_token=self.pad_token,
-                        pad_type_id=self.pad_token_type_id,
-                        pad_to_multiple_of=pad_to_multiple_of,
-                    )
-                return backend.encode_batch(
-                    batch, is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
+                if shape.padding is not None and not long:
+                    backend.enable_padding(length=width, pad_to_multiple_of=pad_to_multiple_of, **padding)
+                short = [item for row, item in enumerate(batch) if row not in long] if long else batch
+                encodings: list[Encoding] = backend.encode_batch(
+                    short, is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
                 )
+                if long:
+                    assert shape.max_length is not None
+                    found = encode_long(
+                        backend, [*long.values()], shape.max_length, add_special_tokens, is_split_into_words
+                    )
+                    rest, cut = iter(encodings), dict(zip(long, found, strict=True))
+                    encodings = [cut[row] if row in cut else next(rest) for row in range(len(batch))]
             except TypeError:
                 raise ValueError(_what_is_no_text(batch)) from None
             except Exception as error:  # the library has no class of its own for its errors
@@ -190,6 +205,9 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
             finally:
                 backend.no_truncation()
                 backend.no_padding()
+        if shape.padding is not None and long:
+            pad_encodings(encodings, width, pad_to_multiple_of, **padding)
+        return encodings
 
     def _check_room(
         self, batch: list[Any], shape: Shape, add_special_tokens: bool, stride: int, is_split_into_words: bool
@@ -256,6 +274,17 @@ def _is_pair(item: Any, is_split_into_words: bool) -> bool:
     if is_split_into_words:
         return len(item) > 0 and not isinstance(item[0], str)
     return not isinstance(item, str)
+
+
+def _long_rows(batch: list[Any], max_length: int, is_split_into_words: bool) -> dict[int, tuple[Any, ...]]:
+    """Return those items of a batch that are long, by their number, each as the one text or the two that it holds."""
+    long: dict[int, tuple[Any, ...]] = {}
+    for row, item in enumerate(batch):
+        if is_long(item, max_length):
+            texts = tuple(item) if _is_pair(item, is_split_into_words) else (item,)
+            if len(texts) <= 2:  # more are an error, which the library reports
+                long[row] = texts
+    return long
 
 
 def _what_is_no_text(batch: list[Any]) -> str:
