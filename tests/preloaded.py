@@ -68,14 +68,15 @@ class Preloaded:
 
     def start_together(self, processes: int, words: list, output: Path, before: str = "") -> list[int]:
         """Start several processes that make up one run."""
-        # The first process listens on a port of its own choice and writes it into a file for the others.
-        meeting = f"file://{output.with_suffix('.meeting')}"
-        output.with_suffix(".meeting").unlink(missing_ok=True)
+        from torch.distributed import TCPStore
+
+        # They meet at a port that is free, kept by this process: none of them has to write a file for it.
+        self._meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         return [
             self.start(
                 words,
                 output if rank == 0 else output.with_suffix(f".{rank}"),
-                f"import preloaded\npreloaded.meet({meeting!r}, {rank}, {processes})\n{before}",
+                f"import preloaded\npreloaded.meet({self._meeting.port}, {rank}, {processes})\n{before}",
                 RANK=rank,
                 LOCAL_RANK=rank,
                 WORLD_SIZE=processes,
@@ -93,11 +94,12 @@ class Preloaded:
         return int(self._server.stdout.readline())
 
 
-def meet(address: str, rank: int, processes: int) -> None:
-    """Let the processes of a run find each other through a file; ports of fixed numbers may be taken."""
+def meet(port: int, rank: int, processes: int) -> None:
+    """Let the processes of a run find each other through the test's store at this port."""
     from torch import distributed
 
-    distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)
+    store = distributed.TCPStore("127.0.0.1", port, is_master=False)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=processes)
 
 
 _IMPORTS = (

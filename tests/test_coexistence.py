@@ -19,6 +19,7 @@ def test_ours_wins_in_the_root_of_the_repository():
 
 def test_accelerate_prepares_casts_and_gathers():
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from accelerate.utils import is_transformers_available
 
     try:
@@ -28,6 +29,7 @@ def test_accelerate_prepares_casts_and_gathers():
     else:
         installed = True
     assert is_transformers_available() is installed  # it asks for the installed package, not for ours
+    AcceleratorState._reset_state(reset_partial_state=True)  # of a run that another test may have made in this process
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     net = accelerator.prepare(model().float().train())
     batch = ragged_batch([4, 3], 5)
