@@ -199,8 +199,7 @@ def backward(args: RunArguments, setup: Setup, model: Any, dataset: EncodedDatas
     accelerator, parts = setup.accelerator, []
     for number, rows in enumerate(update.micro_batches, start=1):
         # A process without a row takes one that does not count, for all of them have to take part in the exchange.
-        inputs = dataset.collate(rows if len(rows) else [0])
-        inputs = {name: tensor.to(accelerator.device) for name, tensor in inputs.items()}
+        inputs = dataset.collate(rows if len(rows) else [0], device=accelerator.device)
         is_last = number == len(update.micro_batches)
         with nullcontext() if is_last else accelerator.no_sync(model):
             if args.label_smoothing:

@@ -106,7 +106,7 @@ class RunArguments:
     do_predict: bool = flag("what to do", "also predict the test split, as GLUE submission files", False)
 
     per_device_train_batch_size: int = flag("training", "training batch of one process", 32, metavar="N")
-    per_device_eval_batch_size: int = flag("training", "evaluation batch of one process", 32, metavar="N")
+    per_device_eval_batch_size: int = flag("training", "evaluation batch of one process; changes no score", 128, metavar="N")
     learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, metavar="X")
     weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, metavar="X")
     adam_beta1: float = flag("training", "AdamW's first beta", 0.9, metavar="X")

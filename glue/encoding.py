@@ -76,13 +76,18 @@ class EncodedDataset:
         return row
 
     def collate(
-        self, indices: Sequence[int] | np.ndarray, pad_to_multiple_of: int | None = None
+        self,
+        indices: Sequence[int] | np.ndarray,
+        pad_to_multiple_of: int | None = None,
+        device: torch.device | None = None,
     ) -> dict[str, torch.Tensor]:
         """Build the padded batch of some rows.
 
         Args:
             indices: B row numbers.
             pad_to_multiple_of: round the padded length up to a multiple of this; None leaves it.
+            device: where the model is; None for the CPU. The mask stays on the CPU, for our models read the geometry
+                of a batch from it, and would have to wait for a GPU.
 
         Returns:
             int64 tensors (B, S) for every feature and "attention_mask", and "labels" (B,) where there are labels.
@@ -108,7 +113,10 @@ class EncodedDataset:
         batch["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
         if self.labels is not None:
             batch["labels"] = torch.from_numpy(self.labels[rows])
-        return batch
+        if device is None or device.type == "cpu":
+            return batch
+        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        return moved | {"attention_mask": batch["attention_mask"]}
 
     def _pad_row(self, values: list[int], pad_value: int) -> list[int]:
         padding = [pad_value] * (self.pad_to - len(values) if self.pad_to is not None else 0)

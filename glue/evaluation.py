@@ -60,7 +60,7 @@ def predict(
     logits, losses = [], []
     with torch.inference_mode():
         for rows in tqdm(batches, desc=title, leave=False, delay=2, disable=not accelerator.is_main_process):
-            inputs = {name: tensor.to(accelerator.device) for name, tensor in dataset.collate(rows).items()}
+            inputs = dataset.collate(rows, device=accelerator.device)
             labels = inputs.pop("labels", None)
             output = model(**inputs).logits.float()
             logits.append(output)

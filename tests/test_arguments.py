@@ -79,7 +79,7 @@ def test_defaults_are_the_documented_ones():
     recipe = {
         "max_length": 128,
         "per_device_train_batch_size": 32,
-        "per_device_eval_batch_size": 32,
+        "per_device_eval_batch_size": 128,
         "learning_rate": 2e-5,
         "weight_decay": 0.0,
         "adam_beta1": 0.9,

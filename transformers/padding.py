@@ -120,34 +120,38 @@ class TokenLayout:
         return flat[0] if len(flat) == 1 else torch.cat(flat)
 
 
-def unpadded_layout(attention_mask: Tensor) -> TokenLayout:
+def unpadded_layout(attention_mask: Tensor, device: torch.device | None = None) -> TokenLayout:
     """Lay out the real tokens of a batch, wherever in its row each of them stands.
 
     Args:
-        attention_mask: (B, S), non-zero at real tokens.
+        attention_mask: (B, S), non-zero at real tokens. The layout is computed where the mask is: one on the CPU spares a
+            GPU the wait for how many tokens there are.
+        device: where the indices go; None leaves them where the mask is.
 
     Returns:
         The layout without any padding; the padded one when every token is real (then without a mask) or none is.
     """
     batch_size, width = attention_mask.shape
+    device = attention_mask.device if device is None else device
     real = attention_mask != 0
     lengths = real.sum(dim=1)
     lengths_in_order, order = lengths.sort(stable=True)
-    sizes = lengths_in_order.tolist()  # the one transfer from the device; everything else follows from it
+    sizes = lengths_in_order.tolist()
     if not sizes or sizes[0] == width:
-        return padded_layout(batch_size, width, attention_mask.device)
+        return padded_layout(batch_size, width, device)
     if sizes[-1] == 0:
-        return padded_layout(batch_size, width, attention_mask.device, attention_mask)
+        return padded_layout(batch_size, width, device, attention_mask)
     row, column = real[order].nonzero(as_tuple=True)
     ends = lengths_in_order.cumsum(0)
     groups = [SequenceGroup(len(list(members)), length) for length, members in groupby(sizes) if length]
+    first_tokens = torch.empty_like(order).scatter_(0, order, ends - lengths_in_order)
     return TokenLayout(
         batch_size=batch_size,
         width=width,
         groups=tuple(groups),
-        first_tokens=torch.empty_like(order).scatter_(0, order, ends - lengths_in_order),
-        positions=order[row] * width + column,
-        empty=lengths == 0 if sizes[0] == 0 else None,
+        first_tokens=first_tokens.to(device, non_blocking=True),
+        positions=(order[row] * width + column).to(device, non_blocking=True),
+        empty=(lengths == 0).to(device, non_blocking=True) if sizes[0] == 0 else None,
     )
 
 
@@ -174,7 +178,7 @@ def padded_layout(
     first_tokens = torch.arange(batch_size, device=device) * width
     if attention_mask is None:
         return TokenLayout(batch_size, width, (SequenceGroup(batch_size, width),), first_tokens)
-    real = attention_mask != 0
+    real = attention_mask.to(device, non_blocking=True) != 0
     groups = (SequenceGroup(batch_size, width, real),)
     if keep_padding:
         return TokenLayout(batch_size, width, groups, first_tokens)
@@ -200,7 +204,7 @@ def layout_of_batch(
 
     Args:
         shape: (B, S) of the batch.
-        attention_mask: (B, S), non-zero at real tokens; None when all are.
+        attention_mask: (B, S), non-zero at real tokens; None when all are. Best on the CPU, see `unpadded_layout`.
         device: where the model runs.
         keep_padding: see `padded_layout`; padding is then computed with, and nothing is left out.
         unpad: leave padding out.
@@ -215,8 +219,7 @@ def layout_of_batch(
             f"attention_mask has shape {tuple(attention_mask.shape)}, but the batch is {tuple(shape)}: expected one "
             "entry a token, non-zero at real tokens (masks of two tokens at a time are not supported)"
         )
-    attention_mask = attention_mask.to(device)
     # A compiled graph wants shapes that do not depend on the data.
     if unpad and not keep_padding and not torch.compiler.is_compiling():
-        return unpadded_layout(attention_mask)
+        return unpadded_layout(attention_mask, device)
     return padded_layout(*shape, device, attention_mask, keep_padding)
