@@ -71,6 +71,12 @@ class RunArguments:
     pad_to_max_length: bool = flag("data", "pad every input to --max_length instead of to its batch's longest", False)
     max_train_samples: int | None = flag("data", "use only the first N training rows", metavar="N")
     max_eval_samples: int | None = flag("data", "use only the first N rows of each validation split", metavar="N")
+    token_cache: str | None = flag(
+        "data",
+        "folder that keeps tokenized data for the next run, or none; left out: contranorm/tokenized among the user's "
+        "caches",
+        metavar="DIR|none",
+    )
 
     model_name_or_path: str | None = flag(
         "model",
@@ -106,7 +112,9 @@ class RunArguments:
     do_predict: bool = flag("what to do", "also predict the test split, as GLUE submission files", False)
 
     per_device_train_batch_size: int = flag("training", "training batch of one process", 32, metavar="N")
-    per_device_eval_batch_size: int = flag("training", "evaluation batch of one process; changes no score", 128, metavar="N")
+    per_device_eval_batch_size: int = flag(
+        "training", "evaluation batch of one process; changes no score", 128, metavar="N"
+    )
     learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, metavar="X")
     weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, metavar="X")
     adam_beta1: float = flag("training", "AdamW's first beta", 0.9, metavar="X")

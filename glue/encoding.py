@@ -16,6 +16,7 @@ import numpy as np
 from .labels import LabelMapping
 from .table import Table
 from .tasks import Task
+from .token_cache import TokenCache
 
 if TYPE_CHECKING:
     import torch
@@ -130,6 +131,7 @@ def encode(
     max_length: int,
     pad_to_max_length: bool = False,
     mapping: LabelMapping | None = None,
+    cache: TokenCache | None = None,
 ) -> EncodedDataset:
     """Tokenize a split.
 
@@ -140,15 +142,34 @@ def encode(
         max_length: longest row in tokens, special tokens included; of a longer pair the longer text is cut first.
         pad_to_max_length: pad every row to `max_length` when it is read.
         mapping: gives the labels the model's ids; None leaves them the task's.
+        cache: where to look for the tokens first, and to keep them.
 
     Returns:
         The encoded rows, in the order of the table; without labels where a row has none, as in a test split.
     """
     texts = [table.columns[name] for name in task.text_columns]
     wanted = ["input_ids", *(["token_type_ids"] if "token_type_ids" in tokenizer.model_input_names else [])]
+    cache = cache or TokenCache(None)
+    key = cache.key(texts, tokenizer, max_length=max_length, features=wanted)
+    arrays = cache.find(key)
+    if arrays is None:
+        arrays = _tokenize(texts, tokenizer, max_length, wanted)
+        cache.keep(key, arrays)
+    return EncodedDataset(
+        features={name: arrays[name] for name in wanted},
+        offsets=np.cumsum(np.concatenate([[0], arrays["lengths"]]), dtype=np.int64),
+        labels=_label_array(table.columns["label"], task, mapping),
+        pad_values={"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id},
+        padding_side=tokenizer.padding_side,
+        pad_to=max_length if pad_to_max_length else None,
+    )
+
+
+def _tokenize(texts: list[list[str]], tokenizer: Any, max_length: int, wanted: list[str]) -> dict[str, np.ndarray]:
+    """Return the features `wanted`, int32 (T,) each, and "lengths", int32 (rows,)."""
     parts: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in wanted}
-    lengths: list[int] = [0]
-    for begin in range(0, len(table), _ROWS_AT_ONCE):
+    lengths: list[int] = []
+    for begin in range(0, len(texts[0]), _ROWS_AT_ONCE):
         encoded = tokenizer(
             *(column[begin : begin + _ROWS_AT_ONCE] for column in texts),
             padding=False,
@@ -161,14 +182,8 @@ def encode(
         lengths.extend(sizes)
         for name in wanted:
             parts[name].append(np.fromiter(chain.from_iterable(encoded[name]), dtype=np.int32, count=sum(sizes)))
-    return EncodedDataset(
-        features={name: np.concatenate(arrays) for name, arrays in parts.items()},
-        offsets=np.cumsum(lengths, dtype=np.int64),
-        labels=_label_array(table.columns["label"], task, mapping),
-        pad_values={"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id},
-        padding_side=tokenizer.padding_side,
-        pad_to=max_length if pad_to_max_length else None,
-    )
+    features = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return {**features, "lengths": np.array(lengths, dtype=np.int32)}
 
 
 def _label_array(labels: list[Any], task: Task, mapping: LabelMapping | None) -> np.ndarray | None:

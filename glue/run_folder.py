@@ -49,6 +49,7 @@ _WITHOUT_INFLUENCE = {
     "checkpointing_steps",
     "save_total_limit",
     "resume_from_checkpoint",
+    "token_cache",
     "use_slow_tokenizer",
 }
 _PACKAGES = (

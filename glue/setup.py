@@ -29,6 +29,7 @@ from .run_folder import RunFolder, influential_settings
 from .signals import StopSignals
 from .tasks import Task
 from .together import raise_together
+from .token_cache import TokenCache, default_cache_folder
 from .trained_rows import restore_embedding, train_used_rows
 
 
@@ -84,8 +85,9 @@ def set_up(args: RunArguments) -> Setup:
         resumed = None if wanted is None else checkpointer.find(wanted)
         _check_free(args, folder, resumed)
         tokenizer = checkpoint.tokenizer()
+        cache = _token_cache(args, accelerator.is_local_main_process)
         datasets = {
-            split: encode(table, task, tokenizer, args.max_length, args.pad_to_max_length, mapping)
+            split: encode(table, task, tokenizer, args.max_length, args.pad_to_max_length, mapping, cache)
             for split, table in tables.items()
         }
         model = load_model(args, checkpoint, config)
@@ -160,6 +162,13 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
             if accelerator.is_main_process:
                 target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
                 say(f"Predictions: {write_predictions(target, setup.task, split, predictions.values)}")
+
+
+def _token_cache(args: RunArguments, writes: bool) -> TokenCache:
+    """Return where tokenized splits are kept; nowhere for the demo, whose data are made on the spot."""
+    if args.uses_demo_data or args.token_cache == "none":
+        return TokenCache(None)
+    return TokenCache(default_cache_folder() if args.token_cache is None else Path(args.token_cache), writes)
 
 
 def _check_free(args: RunArguments, folder: RunFolder, resumed: Path | None) -> None:

@@ -1,0 +1,118 @@
+"""Tokenized splits kept on disk, so that the next run over the same texts need not tokenize them.
+
+A file's name is a hash of all that its content depends on: the texts, the tokenizer, the cut. So nothing in here is ever
+out of date, and what does not match its checksum is made anew. Deleting the folder costs a run its head start only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from transformers.utils.errors import CheckpointError
+from transformers.utils.files import make_folder, write_whole
+
+_FORMAT = 1  # changes with what a file holds
+_FEWEST_ROWS = 1000  # of fewer, tokenizing takes no longer than looking
+_LARGEST = 4 * 2**30  # bytes of all files together; what was not used for longest goes first
+_SUFFIX = ".safetensors"
+
+
+def default_cache_folder() -> Path:
+    """Return where tokenized splits are kept unless a run says otherwise: below the user's folder for caches."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "contranorm" / "tokenized"
+
+
+class TokenCache:
+    """A folder of tokenized splits.
+
+    Args:
+        folder: where; None keeps nothing and finds nothing.
+        writes: whether this process adds to it.
+
+    Example:
+        >>> cache = TokenCache(None)
+        >>> cache.find("any key") is None
+        True
+    """
+
+    def __init__(self, folder: Path | None, writes: bool = True) -> None:
+        self.folder = folder
+        self.writes = writes
+
+    def key(self, texts: Sequence[list[str]], tokenizer: Any, **settings: Any) -> str | None:
+        """Return what names the tokens of some texts.
+
+        Args:
+            texts: one column or two.
+            tokenizer: what tokenizes them.
+            settings: everything else that the tokens depend on.
+
+        Returns:
+            The name; None where these are not worth keeping.
+        """
+        if self.folder is None or len(texts[0]) < _FEWEST_ROWS:
+            return None
+        digest = hashlib.sha256()
+        versions = (_FORMAT, tokenizers.__version__, type(tokenizer).__name__, tokenizer.truncation_side)
+        digest.update(repr((*versions, sorted(settings.items()))).encode())
+        digest.update(tokenizer.backend_tokenizer.to_str().encode())
+        for column in texts:
+            lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
+            digest.update(lengths.tobytes())  # so that no two columns run into the same text
+            digest.update("".join(column).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def find(self, key: str | None) -> dict[str, np.ndarray] | None:
+        """Return the arrays that were kept under `key`; None where there are none, or where they are damaged."""
+        if key is None or self.folder is None:
+            return None
+        path = self.folder / f"{key}{_SUFFIX}"
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+                recorded = (file.metadata() or {}).get("sha256")
+            os.utime(path)  # used just now
+        except (OSError, SafetensorError):
+            return None
+        return arrays if recorded == _checksum(arrays) else None
+
+    def keep(self, key: str | None, arrays: dict[str, np.ndarray]) -> None:
+        """Keep arrays under `key`, and delete what has not been used for longest where the folder becomes too large.
+
+        A folder that cannot be written to is left alone: a cache is not worth an error.
+        """
+        if key is None or self.folder is None or not self.writes:
+            return
+        try:
+            make_folder(self.folder)
+            metadata = {"sha256": _checksum(arrays)}
+            write_whole(self.folder / f"{key}{_SUFFIX}", lambda path: save_file(arrays, path, metadata))
+            self._delete_oldest()
+        except (OSError, CheckpointError):
+            return
+
+    def _delete_oldest(self) -> None:
+        files = [(path.stat(), path) for path in (self.folder or Path()).glob(f"*{_SUFFIX}")]
+        files.sort(key=lambda pair: pair[0].st_mtime, reverse=True)
+        total = 0
+        for status, path in files:
+            total += status.st_size
+            if total > _LARGEST:
+                path.unlink(missing_ok=True)
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
