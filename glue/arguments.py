@@ -131,6 +131,9 @@ class RunArguments:
     max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", metavar="X")
     label_smoothing: float = flag("training", "label smoothing of the cross-entropy (0 to below 1)", 0.0, metavar="X")
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
+    torch_compile: bool = flag(
+        "training", "compile the model, padding included: minutes to start, slower on CPUs", False
+    )
     mixed_precision: str | None = flag(
         "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
     )

@@ -93,6 +93,8 @@ def set_up(args: RunArguments) -> Setup:
         model = load_model(args, checkpoint, config)
     if args.do_train and not args.weight_decay:
         train_used_rows(model, datasets["train"])
+    if args.torch_compile:
+        model.compile(dynamic=True)  # batches of any shape
     lock = FolderLock(output_dir)
     try:
         _acquire_together(lock, accelerator)

@@ -1,6 +1,6 @@
 """Tokenized splits kept on disk, so that the next run over the same texts need not tokenize them.
 
-A file's name is a hash of all that its content depends on: the texts, the tokenizer, the cut. So nothing in here is ever
+A file's name is a hash of all that its content depends on: the texts, the tokenizer, the cut. Nothing in here is ever
 out of date, and what does not match its checksum is made anew. Deleting the folder costs a run its head start only.
 """
 

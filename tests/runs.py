@@ -68,10 +68,10 @@ def _rows(task: str, columns: tuple[str, ...], split: str, size: int):
         yield {**row, "label": -1 if split.startswith("test") else label, "idx": index}
 
 
-def run(*words: str | Path, **options) -> subprocess.CompletedProcess:
-    """Run the script in a process of its own, from the repository's root."""
+def run(*words: str | Path, patience: float = 110, **options) -> subprocess.CompletedProcess:
+    """Run the script in a process of its own, from the repository's root, for at most `patience` seconds."""
     return subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=110, cwd=ROOT, env=environment(), **options
+        command(*words), capture_output=True, text=True, timeout=patience, cwd=ROOT, env=environment(), **options
     )
 
 

@@ -15,7 +15,7 @@ FETCHES = ("item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__int__", "
 @pytest.mark.parametrize("use_v2", [False, True], ids=["v1", "v2"])
 @pytest.mark.parametrize("model_type", ["bert", "albert"])
 def test_forward_and_backward_fetch_nothing_from_the_device(model_type, use_v2, pattern):
-    """On the meta device, whose tensors have no values to fetch, with the mask on the CPU, where `collate` leaves it."""
+    """On the meta device, whose tensors have no values, with the mask on the CPU, where `collate` leaves it."""
     settings = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
     model = tiny.model(model_type, pos="7", scale=0.3, use_v2=use_v2, **settings).float().to("meta").train()
     batch = tiny.ragged_batch(*tiny.LENGTH_PATTERNS[pattern])

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import pytest
 import runs
@@ -290,6 +291,26 @@ def test_every_flag_has_its_effect(flags, extra, tmp_path, capsys):
         assert max(row["grad_norm"] for row in plain) > 0.5
     if extra[0] == "--max_train_samples":
         assert "train 6 rows" in capsys.readouterr().out and len(other) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None and shutil.which("g++") is None, reason="no C++ compiler")
+@pytest.mark.timeout(300)
+def test_a_compiled_model_is_the_same_function(flags, tmp_path):
+    """Training and evaluation; without dropout, whose random numbers are others in a compiled graph."""
+    quiet = runs.make_checkpoint(tmp_path / "quiet", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    base = [*flags, "--model_name_or_path", quiet, "--task_name", "rte", "--num_train_epochs", "1"]
+    base += ["--pos", "7", "--scale", "0.3", "--num_hidden_layers", "1"]
+    assert runs.run_here(*base, "--output_dir", tmp_path / "plain") == 0
+    compiled = runs.run(*base, "--torch_compile", "--output_dir", tmp_path / "compiled", patience=280)
+    assert compiled.returncode == 0, compiled.stderr
+    for key in ("loss", "grad_norm"):
+        plain, other = ([row[key] for row in runs.log_rows(tmp_path / name)] for name in ("plain", "compiled"))
+        assert other == pytest.approx(plain, rel=1e-4)
+    plain, other = (json.loads((tmp_path / name / "all_results.json").read_text()) for name in ("plain", "compiled"))
+    assert other["eval_loss"] == pytest.approx(plain["eval_loss"], rel=1e-4)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "compiled")
+    assert loaded.config.scale == 0.3
 
 
 def test_trackers_get_losses_and_scores(flags, tmp_path):

@@ -124,8 +124,8 @@ def unpadded_layout(attention_mask: Tensor, device: torch.device | None = None) 
     """Lay out the real tokens of a batch, wherever in its row each of them stands.
 
     Args:
-        attention_mask: (B, S), non-zero at real tokens. The layout is computed where the mask is: one on the CPU spares a
-            GPU the wait for how many tokens there are.
+        attention_mask: (B, S), non-zero at real tokens. The layout is computed where the mask is: one on the CPU spares
+            a GPU the wait for how many tokens there are.
         device: where the indices go; None leaves them where the mask is.
 
     Returns:
