@@ -1,4 +1,7 @@
-"""The long forms: `python -m tests.campaigns [kills] [corruption] [fuzzing] [--seed N] [--scale X]`."""
+"""The long forms: `python -m tests.campaigns [kills] [corruption] [fuzzing] [--seed N] [--scale X]`.
+
+`python -m tests.campaigns curves --model DIR --data_dir DIR` takes two layers of a real checkpoint, and MRPC.
+"""
 
 import argparse
 import sys
@@ -11,13 +14,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 def main() -> int:
     """Run campaigns and print their figures as they come; the status is 1 if one found a defect."""
-    from campaigns import corruption, fuzzing, kills
+    from campaigns import corruption, curves, fuzzing, kills
     from glue.console import say
 
-    parser = argparse.ArgumentParser(prog="python -m tests.campaigns", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="kills, corruption, fuzzing; none: all of them")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaigns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="kills, corruption, fuzzing (none: these three), curves"
+    )
     parser.add_argument("--seed", type=int, default=2021, help="decides what is done where (default: 2021)")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of the long form (default: 1)")
+    parser.add_argument("--model", metavar="DIR", help="checkpoint with dropout, for curves")
+    parser.add_argument("--data_dir", metavar="DIR", help="folder with GLUE, for curves")
     args = parser.parse_args()
     say.on = False
     wrong = False
@@ -39,8 +48,14 @@ def main() -> int:
                     wrong = wrong or bool(found.defects)
                     print(name, found, flush=True)
                 print(name, sum(found.inputs for found in all_found), "inputs in all", flush=True)
+            elif name == "curves" and args.model and args.data_dir:
+                words = ["--task_name", "mrpc", "--data_dir", args.data_dir, "--pos", "7", "--scale", "0.005"]
+                words += ["--num_hidden_layers", "2", "--learning_rate", "1e-4"]
+                compared = curves.campaign(Path(folder), Path(args.model), words, max(2, round(5 * args.scale)), 100)
+                wrong = wrong or not compared.agree
+                print(name, compared, flush=True)
             else:
-                parser.error(f"{name}: expected kills, corruption or fuzzing")
+                parser.error(f"{name}: expected kills, corruption or fuzzing, or curves with --model and --data_dir")
     return int(wrong)
 
 

@@ -1,12 +1,13 @@
 """The short forms of the campaigns, and that each of them can fail."""
 
+import json
 import os
 import signal
 
 import pytest
 
-from campaigns import corruption, fuzzing, kills, mutations
-from glue import checkpointing
+from campaigns import corruption, curves, fuzzing, kills, mutations
+from glue import checkpointing, demo
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +41,28 @@ def test_loaders_and_readers_take_it_or_say_why_not():
     assert sum(figures.inputs for figures in found) >= 2900
     assert all(figures.accepted and figures.refused for figures in found if figures.inputs >= 200)
     assert max(figures.megabytes for figures in found) < 1500
+
+
+@pytest.fixture(scope="module")
+def demo_folder(tmp_path_factory):
+    """The demo's data, and its model with the dropout of a real one."""
+    folder = tmp_path_factory.mktemp("demo")
+    demo.write_demo_data(folder / "glue")
+    config = demo.build_demo_checkpoint(folder / "bert", "bert") / "config.json"
+    dropout = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
+    config.write_text(json.dumps(json.loads(config.read_text()) | dropout))
+    return folder
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("others", "agree"), [(None, True), ({"hidden_dropout_prob": 0.4}, False)], ids=["padding", "other dropout"]
+)
+def test_loss_curves_with_and_without_padding_agree(demo_folder, tmp_path, others, agree):
+    """And those of another dropout do not, so that this would notice."""
+    words = ["--task_name", "stsb", "--data_dir", demo_folder / "glue", "--learning_rate", "0.001", "--scale", "0.1"]
+    found = curves.campaign(tmp_path, demo_folder / "bert", words, seeds=5, steps=100, others=others)
+    assert found.agree is agree, found
 
 
 def _raise(_: object) -> None:
