@@ -20,9 +20,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaigns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="kills, corruption, fuzzing (none: these three), curves"
-    )
+    names = "kills, corruption, fuzzing (none: these three), curves"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=names)
     parser.add_argument("--seed", type=int, default=2021, help="decides what is done where (default: 2021)")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of the long form (default: 1)")
     parser.add_argument("--model", metavar="DIR", help="checkpoint with dropout, for curves")
