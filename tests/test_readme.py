@@ -62,7 +62,7 @@ def copy(tmp_path: Path) -> Path:
     """A copy of the project's code in a folder with a space in its name."""
     folder = tmp_path / "a clone"
     folder.mkdir()
-    for package in ("transformers", "glue"):
+    for package in ("transformers", "glue", "reports"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for script in (*ROOT.glob("*.sh"), *ROOT.glob("*.py")):
         shutil.copy(script, folder)

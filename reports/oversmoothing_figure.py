@@ -1,0 +1,58 @@
+"""Oversmoothing over depth: one line a model, one panel a measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .style import figure_style, line_style
+
+# Measure, title with unit, whether the axis is logarithmic.
+_PANELS = (
+    ("token_similarity", "Similarity of tokens (cosine)", False),
+    ("attention_similarity", "Similarity of attention rows (cosine)", False),
+    ("effective_rank", "Effective rank (directions)", False),
+    ("uniformity", "Uniformity (log potential, lower: more spread)", False),
+    ("variance", "Variance of tokens (per feature)", True),
+)
+
+
+def draw_oversmoothing(measured: dict[str, dict[str, Any]], title: str, path: Path) -> list[Path]:
+    """Draw the measures of several models over their layers, and the spectra of their last ones.
+
+    Args:
+        measured: for each name in the legend what `glue.oversmoothing.OversmoothingMeter.result` returned.
+        title: of the figure.
+        path: without its extension; existing files are replaced.
+
+    Returns:
+        The two files, PNG and SVG.
+    """
+    with figure_style() as pyplot:
+        figure, axes = pyplot.subplots(2, 3, figsize=(9.5, 5.6))
+        for axis, (name, label, logarithmic) in zip(axes.flat, _PANELS, strict=False):
+            for number, values in enumerate(measured.values()):
+                if name not in values:
+                    continue
+                depth = range(len(values["token_similarity"]) - len(values[name]), len(values["token_similarity"]))
+                axis.plot(depth, values[name], **line_style(number))
+            axis.set(title=label, xlabel="layer (0: embeddings)")
+            if logarithmic:
+                axis.set_yscale("log")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        spectra = axes.flat[-1]
+        for number, (name, values) in enumerate(measured.items()):
+            last = [share for share in values["spectrum"][-1] if share > 1e-7]
+            style = line_style(number) | {"marker": ""}
+            spectra.plot(range(1, len(last) + 1), last, **style)
+            axes.flat[0].plot([], [], label=name, **line_style(number))
+        spectra.set(title="Spectrum of the last layer (share of sum)", xlabel="singular value", yscale="log")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+        figure.legend(
+            *axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(measured))
+        )
+        files = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
+        for file in files:
+            figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+        pyplot.close(figure)
+    return files

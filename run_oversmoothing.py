@@ -1,0 +1,154 @@
+#!/usr/bin/env python
+"""Measure and draw how alike the tokens of a sequence become, layer by layer, in one model or several.
+
+    python run_oversmoothing.py --model_name_or_path output/rte-plain output/rte-contranorm --names plain ContraNorm \\
+        --task_name rte --output_dir output/oversmoothing
+
+Writes oversmoothing.json, .png and .svg. The measures, over real tokens only, are in `glue/oversmoothing.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from glue.arguments import RunArguments
+from glue.command_line import build_parser, flag
+from glue.console import fail, say
+from glue.errors import UsageError
+from transformers.utils.errors import CheckpointError, ConfigurationError
+
+_GROUPS = {
+    "models": "each is measured as it is, with the ContraNorm of its config",
+    "data": "as for run_glue_no_trainer.py; without any, the built-in demo's",
+    "output": "what is written",
+}
+
+
+@dataclass
+class OversmoothingArguments:
+    """The settings of the command, checked.
+
+    Raises:
+        UsageError: names and models are not as many, or a number is out of range.
+
+    Example:
+        >>> OversmoothingArguments(["out/plain", "out/contranorm"]).names
+        ['out/plain', 'out/contranorm']
+    """
+
+    model_name_or_path: list[str] = flag(  # noqa: RUF009
+        "models", "checkpoint folders or Hub ids", nargs="+", type=str, metavar="NAME"
+    )
+    names: list[str] = flag(  # noqa: RUF009
+        "models", "their names in figure and file; left out: as above", nargs="+", type=str, metavar="NAME"
+    )
+    cpu: bool = flag("models", "run on the CPU although there is a GPU", False)
+
+    task_name: str | None = flag("data", "GLUE task whose validation split is read", metavar="TASK")
+    data_dir: str | None = flag("data", "folder with GLUE on disk", metavar="DIR")
+    demo: bool = flag("data", "use the built-in miniature GLUE, as without any data", False)
+    max_length: int = flag("data", "longest input in tokens", 128, metavar="N")
+    max_samples: int | None = flag("data", "use only the first N rows", metavar="N")
+    batch_size: int = flag("data", "rows at a time; the result does not depend on it", 32, metavar="N")
+
+    output_dir: str = flag("output", "folder of the files", "output/oversmoothing", metavar="DIR")
+    attentions: bool | None = flag("output", "measure attention maps too (the default)")
+
+    def __post_init__(self) -> None:
+        if not self.model_name_or_path:
+            raise UsageError("--model_name_or_path is missing: name one checkpoint or more")
+        self.names = self.names or list(self.model_name_or_path)
+        if len(self.names) != len(self.model_name_or_path):
+            raise UsageError(f"{len(self.names)} --names for {len(self.model_name_or_path)} models: give one each")
+        if len(set(self.names)) < len(self.names):
+            raise UsageError("two models have the same name: tell them apart with --names")
+        for name in ("max_length", "max_samples", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name} {value}: expected 1 or more")
+        self.attentions = self.attentions is not False
+
+    def of_run(self, model: str) -> RunArguments:
+        """Return the settings with which `run_glue_no_trainer.py` would evaluate a model."""
+        return RunArguments(
+            model_name_or_path=model,
+            task_name=self.task_name,
+            data_dir=self.data_dir,
+            demo=self.demo or (self.task_name is None and self.data_dir is None),
+            max_length=self.max_length,
+            max_eval_samples=self.max_samples,
+            per_device_eval_batch_size=self.batch_size,
+            do_eval=True,
+            cpu=self.cpu,
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = build_parser(
+        OversmoothingArguments,
+        _GROUPS,
+        prog="run_oversmoothing.py",
+        description="Measure how alike the tokens of a sequence become, layer by layer.",
+    )
+    try:
+        args = OversmoothingArguments(**{"model_name_or_path": [], "names": [], **vars(parser.parse_args(argv))})
+        runs = [args.of_run(model) for model in args.model_name_or_path]
+        measured = {name: measure(run, bool(args.attentions)) for name, run in zip(args.names, runs, strict=True)}
+        write(args, measured, runs[0])
+    except (UsageError, CheckpointError, ConfigurationError) as error:
+        return fail(error, 2)
+    return 0
+
+
+def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
+    """Measure one model on the validation split."""
+    from accelerate import Accelerator
+    from tqdm import tqdm
+
+    from glue.data import load_splits
+    from glue.encoding import encode
+    from glue.model import build_config, load_model, open_checkpoint
+    from glue.oversmoothing import measure_oversmoothing
+    from glue.sampling import evaluation_batches
+
+    device = Accelerator(cpu=args.cpu).device
+    with open_checkpoint(args) as checkpoint:
+        task, tables = load_splits(args, config_dict=checkpoint.config_dict)
+        config, mapping, contranorm = build_config(args, checkpoint, task)
+        table = tables[task.validation_splits[0]]
+        dataset = encode(table, task, checkpoint.tokenizer(), args.max_length, mapping=mapping)
+        model = load_model(args, checkpoint, config).to(device)
+    say(f"{checkpoint.name} on {len(table)} rows from {table.source}; {contranorm.summary()}")
+    batches = evaluation_batches(dataset.lengths, args.per_device_eval_batch_size)
+    bar = tqdm(batches, desc=checkpoint.name, leave=False, delay=1)
+    return measure_oversmoothing(
+        model,
+        (dataset.collate(rows, device=device) for rows in bar),
+        lambda batch: batch["attention_mask"].sum(dim=1).tolist(),
+        attentions,
+    )
+
+
+def write(args: OversmoothingArguments, measured: dict[str, dict[str, Any]], run: RunArguments) -> None:
+    """Print the last layers' measures, and write file and figure."""
+    import json
+
+    from glue.oversmoothing import ATTENTION, MEASURES
+    from reports.oversmoothing_figure import draw_oversmoothing
+    from transformers.utils.files import make_folder, write_whole
+
+    folder = make_folder(args.output_dir)
+    for name, values in measured.items():
+        last = ", ".join(f"{key} {values[key][-1]:.4f}" for key in (*MEASURES, ATTENTION) if key in values)
+        say(f"{name}, last layer: {last}; {values['sequences']} sequences")
+    text = json.dumps({"task": run.task_name, "models": measured}, indent=1) + "\n"
+    write_whole(folder / "oversmoothing.json", lambda path: path.write_text(text, encoding="utf-8"))
+    files = draw_oversmoothing(measured, f"Tokens of one sequence, {run.task_name}", folder / "oversmoothing")
+    say(f"Written: {folder}/oversmoothing.json, {', '.join(file.name for file in files)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
