@@ -68,6 +68,12 @@ def _rows(task: str, columns: tuple[str, ...], split: str, size: int):
         yield {**row, "label": -1 if split.startswith("test") else label, "idx": index}
 
 
+def words_for(checkpoint: Path, data: Path, task: str = "rte") -> list:
+    """The beginning of a command line: what to train on what, small and on the CPU."""
+    words = ["--model_name_or_path", checkpoint, "--data_dir", data, "--task_name", task]
+    return [*words, "--max_length", "32", "--cpu"]
+
+
 def run(*words: str | Path, patience: float = 110, **options) -> subprocess.CompletedProcess:
     """Run the script in a process of its own, from the repository's root, for at most `patience` seconds."""
     return subprocess.run(

@@ -48,18 +48,8 @@ def test_losses_are_fetched_once_in_logging_steps(tmp_path, monkeypatch):
 
     for name in FETCHES:
         monkeypatch.setattr(torch.Tensor, name, counting(name))
-    words = [
-        "--model_name_or_path",
-        checkpoint,
-        "--data_dir",
-        data,
-        "--task_name",
-        "rte",
-        "--max_length",
-        "32",
-        "--cpu",
-    ]
-    words += ["--per_device_train_batch_size", "4", "--logging_steps", "4", "--no-do_eval"]
+    words = [*runs.words_for(checkpoint, data), "--per_device_train_batch_size", "4", "--logging_steps", "4"]
+    words += ["--no-do_eval"]
     assert runs.run_here(*words, "--max_train_steps", "8") == 0
     few = asked.copy()
     asked.clear()

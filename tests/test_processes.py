@@ -47,17 +47,7 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
     checkpoint = runs.make_checkpoint(folder / "quiet", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     data = runs.make_data(folder / "glue", {"validation": 277})
-    words = [
-        "--model_name_or_path",
-        checkpoint,
-        "--data_dir",
-        data,
-        "--task_name",
-        "rte",
-        "--max_length",
-        "32",
-        "--cpu",
-    ]
+    words = runs.words_for(checkpoint, data)
     return [*words, "--pos", "7", "--scale", "0.1", "--learning_rate", "0.001", "--num_train_epochs", "2"]
 
 

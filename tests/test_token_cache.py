@@ -160,18 +160,7 @@ def test_small_splits_and_the_demo_are_not_kept(tokenizer, cache, tmp_path, monk
 def test_a_run_finds_what_the_one_before_has_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     checkpoint, data = runs.make_checkpoint(tmp_path / "model"), runs.make_data(tmp_path / "glue", {"train": 1000})
-    words = [
-        "--model_name_or_path",
-        checkpoint,
-        "--data_dir",
-        data,
-        "--task_name",
-        "rte",
-        "--max_length",
-        "32",
-        "--cpu",
-    ]
-    words += ["--max_train_steps", "1", "--no-do_eval"]
+    words = [*runs.words_for(checkpoint, data), "--max_train_steps", "1", "--no-do_eval"]
     kept = tmp_path / "user" / "contranorm" / "tokenized"
     assert runs.run_here(*words, "--token_cache", "none") == 0
     assert not (tmp_path / "user").exists()
