@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from campaigns import corruption, curves, fuzzing, kills, mutations
+from campaigns import corruption, curves, fuzz_targets, fuzzing, kills, mutations
 from glue import checkpointing, demo
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_the_fuzzing_can_fail(tmp_path, monkeypatch, what):
-    target = fuzzing.Target(lambda folder: (mutations.json_values, BROKEN[what]), 1.0)
+    target = fuzz_targets.Target(lambda folder: (mutations.json_values, BROKEN[what]), 1.0)
     monkeypatch.setattr(fuzzing, "TARGETS", {what: target})
     monkeypatch.setattr(fuzzing, "_SECONDS", 1)
     fuzzing.main({what: 5}, 1, tmp_path)
