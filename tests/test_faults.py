@@ -68,9 +68,12 @@ def test_the_rows_in_the_message_are_those_of_the_update(flags, tmp_path, monkey
     from glue.encoding import EncodedDataset
 
     asked, collate = [], EncodedDataset.collate
-    monkeypatch.setattr(
-        EncodedDataset, "collate", lambda data, rows, *more: [asked.append(list(rows)), collate(data, rows, *more)][1]
-    )
+
+    def noting(data, rows, **options):
+        asked.append(list(rows))
+        return collate(data, rows, **options)
+
+    monkeypatch.setattr(EncodedDataset, "collate", noting)
     poison(monkeypatch, 3, float("nan"))
     assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 3
     expected = ", ".join(str(row) for rows in asked[-2:] for row in rows)
