@@ -225,7 +225,7 @@ def test_matrix_rate_and_memory_are_those_of_this_process():
     before = measuring.resident_memory()
     with mmap.mmap(
         -1, size := 40 * 2**20
-    ) as block:  # and not a tensor: memory that was freed may be used again for one
+    ) as block:  # a tensor may get memory that was freed
         block.write(b"x" * size)
         after = measuring.resident_memory()
     assert after["peak"] >= after["now"] >= before["now"] + size / 2
