@@ -223,9 +223,7 @@ def test_memory_is_counted_in_sizes_of_the_input(monkeypatch):
 def test_matrix_rate_and_memory_are_those_of_this_process():
     assert 1e8 < measuring.matrix_rate("fp32", seconds=0.0) < 1e15
     before = measuring.resident_memory()
-    with mmap.mmap(
-        -1, size := 40 * 2**20
-    ) as block:  # a tensor may get memory that was freed
+    with mmap.mmap(-1, size := 40 * 2**20) as block:  # a tensor may get memory that was freed
         block.write(b"x" * size)
         after = measuring.resident_memory()
     assert after["peak"] >= after["now"] >= before["now"] + size / 2
