@@ -44,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
                 setup = set_up(args)
         except (UsageError, CheckpointError, ConfigurationError) as error:
             return fail(error, 2)
+        except OSError as error:  # of nothing that was named: where the output goes, or a temporary folder
+            return fail(error, 1)
         except Stopped as stop:
             return fail(stop, stop.status, "")
         try:

@@ -7,6 +7,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -222,6 +223,8 @@ class RunArguments:
             if value is None:
                 continue
             inside = (low < value if low_is_open else low <= value) and (high is None or value < high)
+            if isinstance(value, int) and value >= _TOO_MANY:
+                raise UsageError(f"--{name} {value}: expected a number below {_TOO_MANY}")
             if not (math.isfinite(value) and inside):
                 shown = f"{value:g}" if isinstance(value, float) else value
                 lower = f"more than {low}" if low_is_open else f"{low} or more"
@@ -235,11 +238,13 @@ class RunArguments:
             raise UsageError("--warmup_ratio and --num_warmup_steps both set the warm-up: give one of them")
 
     def _check_contranorm(self) -> None:
-        from transformers.contranorm_sites import parse_positions
+        from transformers.contranorm_sites import STRONGEST_SCALE, parse_positions
         from transformers.utils.errors import ConfigurationError
 
         if self.scale is not None and not math.isfinite(self.scale):
             raise UsageError(f"--scale {self.scale}: expected a finite number, such as 0.005 (0 is the plain model)")
+        if self.scale is not None and abs(self.scale) > STRONGEST_SCALE:
+            raise UsageError(f"--scale {self.scale:g}: expected {STRONGEST_SCALE:g} at most, such as 0.005")
         # The model's type is known only once its config has been read. Both numberings run from 1 to 8, so the check is
         # exact; the name merely picks the table that the message shows.
         model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
@@ -347,9 +352,33 @@ class RunArguments:
                 raise UsageError(f"--{name} needs --output_dir to write into")
         if self.do_predict and self.output_dir is None and self.pred_dir is None:
             raise UsageError("--do_predict needs --pred_dir or --output_dir to write into")
-        if self.pred_dir is not None and not self.do_predict:
-            raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
+        if self.pred_dir is not None:
+            if not self.do_predict:
+                raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
+            check_writable("--pred_dir", Path(self.pred_dir))
+        try:
+            (self.output_dir or "").encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"--output_dir {self.output_dir}: expected a name in UTF-8") from None
 
+
+def check_writable(name: str, folder: Path) -> None:
+    """Check that `folder`, given for the flag `name`, is one that may be written to, or could be made.
+
+    Raises:
+        UsageError: it is not.
+    """
+    try:
+        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        if not existing.is_dir():
+            raise UsageError(f"{name} {folder}: {existing} is a file; give a folder")
+    except OSError as error:
+        raise UsageError(f"{name} {folder}: {error.strerror}") from None
+    if not os.access(existing, os.W_OK):
+        raise UsageError(f"{name} {folder}: no permission to write in {existing}")
+
+
+_TOO_MANY = 2**63  # of whatever is counted
 
 # Name: lowest value, first value that is too high (None: none), whether the lowest one itself is excluded.
 _BOUNDS: dict[str, tuple[float, float | None, bool]] = {
@@ -408,4 +437,6 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
             args = RunArguments(**{**DEMO_DEFAULTS, **given})
     except UsageError as error:
         parser.error(str(error))
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        parser.error(f"{error.filename}: {error.strerror}")
     return args

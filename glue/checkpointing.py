@@ -125,6 +125,8 @@ class Checkpointer:
                 found = self._find(wanted)
             except (UsageError, CheckpointError) as problem:
                 error = problem
+            except OSError as problem:  # a name that is too long, a folder that may not be entered
+                error = UsageError(f"--resume_from_checkpoint: {problem.filename}: {problem.strerror}")
         raise_together(self.accelerator, error)
         return Path(broadcast_object_list([str(found)])[0])
 

@@ -161,6 +161,6 @@ def _labels(raw: RawTable, task: Task, may_miss: bool) -> list[Any]:
 def _score(value: Any) -> float | None:
     try:
         score = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return score if math.isfinite(score) and score >= 0 else None  # the Hub writes -1 where a test row has none

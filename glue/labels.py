@@ -7,6 +7,7 @@ stays valid, and `LabelMapping` translates.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -119,7 +120,7 @@ def parse_labels(raw: RawTable, column: str) -> list[LabelValue]:
     for index, value in enumerate(values):
         if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
             raise UsageError(f"{raw.where(index)}: the label is missing{' (NaN)' if isinstance(value, float) else ''}")
-        if isinstance(value, float) and math.isinf(value):
+        if (isinstance(value, float) and math.isinf(value)) or (kinds == {int, float} and not is_finite(value)):
             raise UsageError(f"{raw.where(index)}: label {value}, expected a finite number")
         if type(value) not in _KINDS:
             raise UsageError(f"{raw.where(index)}: label {value!r}, expected text, a number, true or false")
@@ -129,6 +130,14 @@ def parse_labels(raw: RawTable, column: str) -> list[LabelValue]:
                 f"{_KINDS[type(values[0])]}; all labels have to be of one kind"
             )
     return [float(value) for value in values] if kinds == {int, float} else values
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number, which may be a whole one of any size, is a finite number as a float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def class_ids(raw: RawTable, values: Sequence[LabelValue], names: Sequence[str], origin: str) -> list[int]:
@@ -168,7 +177,8 @@ def _from_text(column: Sequence[str]) -> list[LabelValue]:
 
 def _to_number(text: str) -> int | float | None:
     if _INTEGER.fullmatch(text):
-        return int(text)
+        with contextlib.suppress(ValueError):  # thousands of digits
+            return int(text)
     return float(text) if _NUMBER.fullmatch(text) else None
 
 

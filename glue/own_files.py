@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .labels import LabelValue, checkpoint_labels, class_ids, label_text, parse_labels
+from .labels import LabelValue, checkpoint_labels, class_ids, is_finite, label_text, parse_labels
 from .readers import RawTable, read_table
 from .table import Table
 from .tasks import GLUE_TASKS, OWN_FILES, Task
@@ -126,4 +126,6 @@ def _to_labels(raw: RawTable, values: list[LabelValue], task: Task, origin: str)
     for index, value in enumerate(values):
         if isinstance(value, (str, bool)):
             raise UsageError(f"{raw.where(index)}: label {value!r}, expected a number as in {origin}")
+        if not is_finite(value):
+            raise UsageError(f"{raw.where(index)}: label {value}, expected a finite number")
     return [float(value) for value in values]

@@ -31,7 +31,7 @@ import torch
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, sync, write_whole
 
-from .arguments import RunArguments
+from .arguments import RunArguments, check_writable
 from .contranorm_settings import ContraNormSettings
 from .errors import DivergedError, UsageError
 from .lock import LOCK_FILE
@@ -113,13 +113,13 @@ class RunFolder:
         """
         if self.path is None:
             return
-        if self.path.is_dir() and {path.name for path in self.path.iterdir()} - {LOCK_FILE} and not overwrite:
+        try:
+            taken = self.path.is_dir() and {path.name for path in self.path.iterdir()} - {LOCK_FILE}
+        except OSError as error:
+            raise UsageError(f"--output_dir {self.path}: {error.strerror}") from None
+        if taken and not overwrite:
             raise UsageError(self._describe_earlier_run())
-        existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
-        if not existing.is_dir():
-            raise UsageError(f"--output_dir {self.path}: {existing} is a file; give a folder")
-        if not os.access(existing, os.W_OK):
-            raise UsageError(f"--output_dir {self.path}: no permission to write in {existing}")
+        check_writable("--output_dir", self.path)
 
     def clear(self) -> None:
         """Delete what an earlier run wrote; other files in the folder are somebody's own."""

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def place(tmp_path_factory):
         "other model",
         "huge",
         "odd config",
+        "strong",
         "link",
         "shards",
     )
@@ -44,6 +46,7 @@ def place(tmp_path_factory):
     config = json.loads((folder / "good" / "config.json").read_text())
     (folder / "huge" / "config.json").write_text(json.dumps(config | {"vocab_size": 10**12}))
     (folder / "odd config" / "config.json").write_text(json.dumps(config | {"hidden_act": {"a": "gelu"}}))
+    (folder / "strong" / "config.json").write_text(json.dumps(config | {"scale": 1e308, "pos": "7"}))
     (folder / "link" / "vocab.txt").unlink()
     (folder / "link" / "vocab.txt").symlink_to("../good/vocab.txt")
     (folder / "shards" / "model.safetensors").unlink()
@@ -60,6 +63,10 @@ def place(tmp_path_factory):
         "deep.jsonl": "[" * 100_000 + "\n",
         "half.jsonl": '{"sentence": "\\ud800", "label": 1}\n{"sentence": "b", "label": 0}\n',
         "same.csv": "label,label\n1,2\n",
+        "mixed numbers.jsonl": '{"sentence": "a", "label": 1.5}\n{"sentence": "b", "label": ' + "9" * 400 + "}\n",
+        "regression.csv": "sentence,label\na,1.5\nb,2.5\n",
+        "huge.csv": "sentence,label\na,1\nb," + "9" * 400 + "\n",
+        "digits.csv": "sentence,label\na,1\nb," + "9" * 5000 + "\n",
         "good.csv": "sentence,label\na stone,yes\na river,no\n",
         "more.csv": "sentence,label\na stone,yes\n",
         "unseen.csv": "sentence,label\na stone,yes\na river,perhaps\n",
@@ -78,6 +85,9 @@ def place(tmp_path_factory):
     (folder / "bomb.csv.gz").write_bytes(gzip.compress(b"sentence,label\n" + bytes(2**20), 9) * 30)
     (folder / "torn.csv.gz").write_bytes(gzip.compress(b"sentence,label\n" * 99)[:30])
     (folder / "no.parquet").write_bytes(b"PAR1" * 9)
+    shutil.copytree(folder / "glue", folder / "huge scores")
+    scores = folder / "huge scores" / "stsb" / "train.jsonl"
+    scores.write_text(re.sub('"label": [0-9.]+', '"label": ' + "9" * 400, scores.read_text(), count=1))
     (folder / "latin.csv").write_bytes("sentence,label\ncaf\xe9,yes\n".encode("latin-1"))
     return folder
 
@@ -93,6 +103,7 @@ class _Malicious:
 # Words of the command line (a word with @ is a path below `place`), and what the message has to say.
 TASK = ["--model_name_or_path", "@good", "--task_name", "rte", "--data_dir", "@glue", "--max_length", "32"]
 FILES = ["--model_name_or_path", "@good", "--validation_file", "@more.csv"]
+LONG = "a" * 300  # longer than a file's name may be
 CASES = [
     ([*TASK, "--pos", "foo"], ["'foo'", "7 attention_residual"]),
     ([*TASK, "--pos", "9"], ["'9'", "7 attention_residual"]),
@@ -102,6 +113,8 @@ CASES = [
     ([*TASK, "--scale", "nan"], ["nan", "finite"]),
     ([*TASK, "--scale", "inf"], ["inf", "finite"]),
     ([*TASK, "--scale", "much"], ["'much'"]),
+    ([*TASK, "--scale", "1e308"], ["--scale 1e+308", "10000"]),
+    ([*TASK, "--model_name_or_path", "@strong"], ["scale 1e+308", "10000"]),
     ([*TASK, "--tau", "0"], ["--tau 0", "more than 0"]),
     ([*TASK, "--train_file", "@good.csv"], ["--task_name", "--train_file"]),
     ([*FILES], ["--train_file", "--no-do_train"]),
@@ -136,6 +149,10 @@ CASES = [
     ([*FILES, "--train_file", "@deep.jsonl"], ["deep.jsonl", "row 1"]),
     ([*FILES, "--train_file", "@half.jsonl"], ["half.jsonl", "row 1", "U+D800"]),
     ([*FILES, "--train_file", "@same.csv"], ["same.csv", "twice"]),
+    ([*FILES, "--train_file", "@mixed numbers.jsonl"], ["mixed numbers.jsonl", "row 2", "finite"]),
+    ([*FILES, "--train_file", "@regression.csv", "--validation_file", "@huge.csv"], ["huge.csv", "row 2", "finite"]),
+    ([*FILES, "--train_file", "@digits.csv"], ["digits.csv", "row 2"]),
+    ([*TASK, "--task_name", "stsb", "--data_dir", "@huge scores"], ["train.jsonl", "row 1", "a score"]),
     ([*TASK, "--task_name", "\x1b]0;owned\x07"], ["\\x1b]0;owned\\x07"]),
     ([*TASK, "--\x1b[31m"], ["\\x1b[31m"]),
     ([*TASK, "--num_hidden_layers", "7"], ["7", "2"]),
@@ -143,6 +160,16 @@ CASES = [
     ([*TASK, "--max_length", "65"], ["--max_length 65", "64 positions"]),
     ([*TASK, "--per_device_train_batch_size", "0"], ["--per_device_train_batch_size 0"]),
     ([*TASK, "--num_train_epochs=-1"], ["--num_train_epochs -1"]),
+    ([*TASK, "--num_warmup_steps", "9" * 400], ["--num_warmup_steps", "below"]),
+    ([*TASK, "--data_dir", LONG], [LONG]),
+    ([*TASK, "--resume_from_checkpoint", LONG], [LONG]),
+    ([*TASK, "--resume_from_checkpoint", "--output_dir", LONG], [LONG]),
+    ([*FILES, "--train_file", f"{LONG}.csv"], [LONG]),
+    ([*TASK, "--output_dir", LONG], [LONG]),
+    ([*TASK, "--do_predict", "--pred_dir", LONG], [LONG]),
+    ([*TASK, "--do_predict", "--pred_dir", "@a file"], ["--pred_dir", "a file", "folder"]),
+    ([*TASK, "--do_predict", "--pred_dir", "@a file/in it"], ["--pred_dir", "a file", "folder"]),
+    ([*TASK, "--output_dir", "\udcff"], ["--output_dir \\udcff", "UTF-8"]),
     ([*TASK, "--output_dir", "@a file"], ["a file", "folder"]),
     ([*TASK, "--output_dir", "@a file/out"], ["a file"]),
     ([*TASK, "--output_dir", "@glue"], ["glue", "--overwrite_output_dir"]),
@@ -154,7 +181,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("words", "message"), CASES, ids=lambda value: " ".join(value[-2:]) if len(value) > 3 else None
+    ("words", "message"), CASES, ids=lambda value: " ".join(value[-2:])[:60] if len(value) > 3 else None
 )
 def test_one_line_and_status_2(place, tmp_path, capsys, words, message):
     before = runs.files_in(place)
@@ -169,6 +196,28 @@ def test_one_line_and_status_2(place, tmp_path, capsys, words, message):
     for part in message:
         assert part in error[0]
     assert runs.files_in(place) == before and not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="to root no folder is closed")
+@pytest.mark.parametrize("flag", ["--data_dir", "--output_dir", "--resume_from_checkpoint"])
+def test_what_may_not_be_looked_at(place, tmp_path, capsys, flag):
+    (tmp_path / "closed").mkdir(mode=0)
+    words = [str(place / word[1:]) if word.startswith("@") else word for word in TASK]
+    assert runs.run_here(*words, "--cpu", "--max_train_steps", "1", flag, tmp_path / "closed" / "inside") == 2
+    assert "Permission denied" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_output_that_nobody_reads_any_more(place, tmp_path):
+    """As under `| head`: a line on stderr, no traceback."""
+    words = [str(place / word[1:]) if word.startswith("@") else word for word in TASK]
+    words = runs.command(*words, "--cpu", "--max_train_steps", "1", "--output_dir", tmp_path / "out")
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        words, cwd=runs.ROOT, env=runs.environment(), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(writing)
+    assert ended.returncode and "error: [Errno 32] Broken pipe" in ended.stderr and "Traceback" not in ended.stderr
 
 
 def test_a_process_of_its_own_says_the_same(place):

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .contranorm_sites import parse_positions
+from .contranorm_sites import STRONGEST_SCALE, parse_positions
 from .utils import logging
 from .utils.checks import check_count, check_number, check_switch, is_whole
 from .utils.errors import ConfigurationError
@@ -130,6 +130,8 @@ class PretrainedConfig:
             parse_positions(pos, self.model_type)
         self.pos = "0" if pos is None else str(pos).strip().lower()
         self.scale = check_number("scale", scale)
+        if abs(self.scale) > STRONGEST_SCALE:
+            raise ConfigurationError(f"scale {scale!r}: expected {STRONGEST_SCALE:g} at most")
         self.tau = check_number("tau", tau)
         if self.tau <= 0:
             raise ConfigurationError(f"tau {tau!r} is not a temperature: expected a number above 0")

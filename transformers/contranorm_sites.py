@@ -57,6 +57,8 @@ SITES = (
     "layer_output",
 )
 
+STRONGEST_SCALE = 10_000.0  # a number of half precision; what anybody uses is below 1
+
 _DESCRIPTIONS = {
     "layer_input": "before self-attention; the residual also takes the result",
     "context": "attention context, heads merged, before the output dense",
