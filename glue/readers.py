@@ -12,6 +12,7 @@ import io
 import json
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from .errors import UsageError
 _TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl")
 _HIGHEST_RATIO = 100  # of unpacked to packed size; text of many repetitions comes to 50
 _HARMLESS = 16 * 2**20  # bytes that may be unpacked from however small a file
-_ROWS_AT_ONCE = 1024  # of a parquet file
+_ROWS_AT_ONCE = 16384  # of a parquet file
 
 _SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".parquet")
 
@@ -167,7 +168,7 @@ def _read_text(path: Path) -> str:
 
 def _unpack(path: Path) -> bytes:
     """Read a gzip file, but no more than text can be packed into a file of that size."""
-    most = max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
+    most = _most_unpacked(path)
     with gzip.open(path) as file:
         data = file.read(most + 1)
     if len(data) > most:
@@ -176,6 +177,17 @@ def _unpack(path: Path) -> bytes:
             "it yourself and give that file"
         )
     return data
+
+
+def _most_unpacked(path: Path) -> int:
+    """Return how many bytes, or cells, a file may turn into."""
+    return max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
+
+
+def _check_distinct(place: str, names: list[str]) -> None:
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise UsageError(f"{place}: column {min(doubled)!r} stands there twice")
 
 
 @contextmanager
@@ -190,9 +202,7 @@ def _long_fields() -> Iterator[None]:
 
 def _from_records(path: Path, records: Iterator[tuple[int, list[str]]]) -> RawTable:
     _, header = next(records)
-    doubled = {name for name in header if header.count(name) > 1}
-    if doubled:
-        raise UsageError(f"{path}, header: column {min(doubled)!r} stands there twice")
+    _check_distinct(f"{path}, header", header)
     rows, lines = [], []
     for number, (line, row) in enumerate(records, 1):
         if len(row) != len(header):
@@ -278,33 +288,68 @@ def _from_objects(path: Path, rows: Iterable[tuple[int | None, Any]]) -> RawTabl
             lines.append(line)
     if not objects:
         raise UsageError(f"{path}: no rows")
+    if len(objects) * len(names) > _most_unpacked(path):
+        raise UsageError(
+            f"{path}: {len(objects)} rows with {len(names)} different columns, far more cells than values: give every "
+            "row the same columns"
+        )
     return RawTable(path, {name: [item.get(name) for item in objects] for name in names}, is_typed=True, lines=lines)
 
 
 def _read_parquet(path: Path) -> RawTable:
+    """Read the columns that may hold texts or labels: those of lists, structures and bytes do not.
+
+    Texts stay in the file's dictionary until it is known what they come to.
+    """
     import pyarrow
     import pyarrow.parquet
 
-    most = max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
+    most = _most_unpacked(path)
     columns: dict[str, list[Any]] = {}
     num_bytes = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            doubled = {name for name in names if names.count(name) > 1}
-            if doubled:
-                raise UsageError(f"{path}: column {min(doubled)!r} stands there twice")
-            columns = {name: [] for name in names}
-            for batch in file.iter_batches(_ROWS_AT_ONCE):
-                num_bytes += max(batch.nbytes, batch.num_rows)
+        schema, metadata = pyarrow.parquet.read_schema(path), pyarrow.parquet.read_metadata(path)
+        _check_distinct(str(path), schema.names)
+        columns = {field.name: [] for field in schema if _is_plain(field.type)}
+        texts = [field.name for field in schema if field.type in (pyarrow.string(), pyarrow.large_string())]
+        with pyarrow.parquet.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)):
+                num_bytes += batch.num_rows + sum(_unpacked_bytes(column) for column in batch.columns)
                 if num_bytes > most:
                     raise UsageError(
                         f"{path}: unpacks to more than {_HIGHEST_RATIO} times its size, which no text does"
                     )
-                for name in names:
-                    columns[name] += batch.column(name).to_pylist()
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+                for name, values in columns.items():
+                    column = batch.column(name)
+                    values += (column.dictionary_decode() if _is_dictionary(column) else column).to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
         raise UsageError(f"{path}: not a readable parquet file ({' '.join(str(error).split())})") from None
     if not columns or not next(iter(columns.values())):
         raise UsageError(f"{path}: no rows")
     return RawTable(path, columns, is_typed=True)
+
+
+def _is_plain(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    return not (is_bytes or types.is_nested(kind) or types.is_binary_view(kind))
+
+
+def _is_dictionary(column: Any) -> bool:
+    import pyarrow
+
+    return isinstance(column, pyarrow.DictionaryArray)
+
+
+def _unpacked_bytes(column: Any) -> int:
+    """Return what the values of a column come to, those that it holds once for many rows counted for each."""
+    from pyarrow import compute, types
+
+    if not _is_dictionary(column):
+        return column.nbytes
+    if not (types.is_string(column.dictionary.type) or types.is_large_string(column.dictionary.type)):
+        return column.dictionary_decode().nbytes
+    return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0

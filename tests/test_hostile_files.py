@@ -19,6 +19,7 @@ from resuming import essence
 from safetensors.torch import save_file
 
 from glue import checksums, readers
+from glue.errors import UsageError
 from glue.model_card import _plain
 from transformers import (
     AutoModelForSequenceClassification,
@@ -192,20 +193,55 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-@pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.jsonl.gz", "bomb.parquet"])
+@pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.jsonl.gz", "bomb.parquet", "dictionary.parquet"])
 def test_a_bomb_is_not_unpacked(tmp_path, name):
-    """Two gigabytes in two megabytes; four hundred megabytes of the same word in a few kilobytes."""
+    """Gigabytes in two megabytes; and in a few kilobytes, as one word of many rows or one long text of few."""
     path = tmp_path / name
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(b"sentence,label\n" + bytes(2**20), 9) * 2000)
     else:
-        column = pyarrow.array(["word" * 1000] * 100_000)
-        pyarrow.parquet.write_table(pyarrow.table({"sentence": column}), path, compression="zstd")
+        text, rows = ("word" * 1000, 100_000) if name.startswith("bomb") else ("word" * 1_000_000, 500)
+        column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array([text]))
+        options = {"dictionary_pagesize_limit": 2**30, "store_schema": False, "compression": "zstd"}
+        pyarrow.parquet.write_table(pyarrow.table({"sentence": column}), path, **options)
     words = [sys.executable, "-c", MEASURED, str(path)]
     ended = subprocess.run(words, cwd=runs.ROOT, capture_output=True, text=True, timeout=100, check=True)
     message, kilobytes = ended.stdout.splitlines()
     assert f"{name}: unpacks to more than 100 times its size" in message
     assert int(kilobytes) < 700_000
+
+
+def test_rows_that_share_no_column(tmp_path):
+    """A table of them would have a cell for every row and column: a thousand million, of half a megabyte."""
+    path = tmp_path / "scattered.jsonl"
+    path.write_text("".join(f'{{"{number}": 1}}\n' for number in range(30_000)))
+    with pytest.raises(UsageError, match=r"30000 rows with 30000 different columns"):
+        readers.read_table(path)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_great_many_columns(tmp_path, kind):
+    names, path = [f"c{number}" for number in range(20_000)], tmp_path / f"wide.{kind}"
+    if kind == "csv":
+        path.write_text(",".join(names * 10) + "\n")
+        with pytest.raises(UsageError, match=r"column 'c0' stands there twice"):
+            readers.read_table(path)
+    else:
+        pyarrow.parquet.write_table(pyarrow.table({name: [1] for name in names}), path)
+        assert len(readers.read_table(path).columns) == len(names)
+
+
+def test_lists_and_bytes_of_a_parquet_file_are_left_alone(tmp_path):
+    """They hold neither texts nor labels, and a row of them can hold any number of values in no space at all."""
+    lists = pyarrow.ListArray.from_arrays(
+        pyarrow.array([0, 10**7], pyarrow.int32()), pyarrow.nulls(10**7, pyarrow.int8())
+    )
+    table = pyarrow.table(
+        {"sentence": ["a"], "label": [1], "lists": lists, "struct": [{"sentence": 3}], "bytes": [b"b"]}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "x.parquet", compression="zstd")
+    assert readers.read_table(tmp_path / "x.parquet").columns == {"sentence": ["a"], "label": [1]}
 
 
 def test_text_of_many_repetitions_is_no_bomb(tmp_path):

@@ -169,7 +169,7 @@ CASES = [
     ([*TASK, "--do_predict", "--pred_dir", LONG], [LONG]),
     ([*TASK, "--do_predict", "--pred_dir", "@a file"], ["--pred_dir", "a file", "folder"]),
     ([*TASK, "--do_predict", "--pred_dir", "@a file/in it"], ["--pred_dir", "a file", "folder"]),
-    ([*TASK, "--output_dir", "\udcff"], ["--output_dir \\udcff", "UTF-8"]),
+    ([*TASK, "--output_dir", "@\udcff"], ["\\udcff", "UTF-8"]),
     ([*TASK, "--output_dir", "@a file"], ["a file", "folder"]),
     ([*TASK, "--output_dir", "@a file/out"], ["a file"]),
     ([*TASK, "--output_dir", "@glue"], ["glue", "--overwrite_output_dir"]),
