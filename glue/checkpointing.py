@@ -34,6 +34,7 @@ from torch import Tensor
 
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, read_json, sync, write_synced
+from transformers.utils.pickle_files import load_pickle
 
 from .checksums import damage, record
 from .console import say
@@ -140,13 +141,13 @@ class Checkpointer:
             content = read_json(checkpoint / _STATE_FILE)
             state = TrainingState.from_json(content.get("state"))
             self.accelerator.unwrap_model(parts.model).load_state_dict(load_file(checkpoint / "model.safetensors"))
-            parts.optimizer.load_state_dict(_read(checkpoint / "optimizer.pt"))
-            parts.scheduler.load_state_dict(_read(checkpoint / "scheduler.pt"))
+            parts.optimizer.load_state_dict(load_pickle(checkpoint / "optimizer.pt"))
+            parts.scheduler.load_state_dict(load_pickle(checkpoint / "scheduler.pt"))
             if self.accelerator.scaler is not None:
-                self.accelerator.scaler.load_state_dict(_read(checkpoint / "scaler.pt"))
+                self.accelerator.scaler.load_state_dict(load_pickle(checkpoint / "scaler.pt"))
             best = checkpoint / "best_model.safetensors"
             parts.best_weights = load_file(best) if best.exists() else None
-            restore_random_states(_read(checkpoint / "random_states.pt")[self.accelerator.process_index])
+            restore_random_states(load_pickle(checkpoint / "random_states.pt")[self.accelerator.process_index])
         except CheckpointError:
             raise
         except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -276,12 +277,3 @@ def _remove(checkpoint: Path) -> None:
     if checkpoint.exists():
         os.replace(checkpoint, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _read(path: Path) -> Any:
-    """Read tensors and plain values; anything that would execute code is refused."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise almost anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} cannot be read: {reason}") from error

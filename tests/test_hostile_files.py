@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from transformers import (
 from transformers.utils import checks, files, hub
 from transformers.utils.hub import without_password
 from transformers.utils.text import printable
+from transformers.utils.weight_files import PickleFile
 
 
 @pytest.fixture
@@ -161,21 +163,93 @@ def test_a_text_file_of_a_size_that_none_has(checkpoint, name):
         files.read_json(checkpoint / name)
 
 
-def test_an_archive_that_unpacks_to_more_than_it_is(checkpoint):
-    """torch reads compressed archives, though it never writes them."""
+def deflate(path: Path) -> None:
+    """Write an archive of torch anew, compressed: torch reads such ones, though it never writes them."""
+    with zipfile.ZipFile(path) as plain:
+        entries = {entry.filename: plain.read(entry) for entry in plain.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in entries.items():
+            packed.writestr(name, content)
+
+
+def of_another_version(content: bytes) -> bytes:
+    """The list of entries says that version 25.5 of the format is needed to read them; torch does not look."""
+    return content.replace(b"PK\x01\x02\x14\x03\x14\x00", b"PK\x01\x02\x14\x03\xff\x00")
+
+
+def with_a_second_list(content: bytes) -> bytes:
+    """A list of harmless entries where Python looks for it, before the end; torch goes to the place the end names."""
+    entries = content[content.index(b"PK\x01\x02") : -22]
+    harmless = bytearray(entries)
+    for found in re.finditer(rb"PK\x01\x02", entries):
+        packed = slice(found.start() + 20, found.start() + 24)
+        harmless[packed.stop : packed.stop + 4] = entries[packed]
+    return content[:-22] + bytes(harmless) + content[-22:]
+
+
+DISGUISES = {
+    "none": (lambda content: content, r"promises to unpack to 4\d{6}"),
+    "version": (of_another_version, "no plain file of tensors"),
+    "list": (with_a_second_list, "no plain file of tensors"),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_an_archive_that_unpacks_to_more_than_it_is(checkpoint, disguise):
+    path, (disguised, message) = checkpoint / "pytorch_model.bin", DISGUISES[disguise]
     weights = {name: tensor.clone() for name, tensor in load(checkpoint).state_dict().items()}
-    weights["zeros"] = torch.zeros(10**6)
-    torch.save(weights, checkpoint / "plain.bin")
-    with (
-        zipfile.ZipFile(checkpoint / "plain.bin") as plain,
-        zipfile.ZipFile(checkpoint / "pytorch_model.bin", "w", zipfile.ZIP_DEFLATED) as packed,
-    ):
-        for entry in plain.infolist():
-            packed.writestr(entry.filename, plain.read(entry))
+    torch.save(weights | {"zeros": torch.zeros(10**6)}, path)
+    deflate(path)
+    path.write_bytes(disguised(path.read_bytes()))
     (checkpoint / "model.safetensors").unlink()
-    assert torch.load(checkpoint / "pytorch_model.bin", weights_only=True)["zeros"].shape == (10**6,)
-    with pytest.raises(CheckpointError, match=r"promises to unpack to 4\d{6}"):
+    assert torch.load(path, weights_only=True)["zeros"].shape == (10**6,)
+    with pytest.raises(CheckpointError, match=message):
         load(checkpoint)
+
+
+def test_archives_of_every_size_are_read(tmp_path, monkeypatch):
+    """Those with more entries or bytes than the old form of archives can count end differently."""
+    torch.save({"a": torch.ones(3)}, tmp_path / "x.bin")
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    with zipfile.ZipFile(tmp_path / "x.bin") as plain, zipfile.ZipFile(tmp_path / "y.bin", "w") as large:
+        for entry in plain.infolist():
+            large.writestr(entry.filename, plain.read(entry))
+    assert b"PK\x06\x06" in (tmp_path / "y.bin").read_bytes()
+    assert PickleFile(str(tmp_path / "y.bin")).read("a").tolist() == [1, 1, 1]
+
+
+HUNGRY = {
+    "bytes": b"cbuiltins\nbytearray\n\x8a\x05" + (3 * 2**30).to_bytes(5, "little") + b"\x85R",
+    "tensor": b"ctorch._utils\n_rebuild_device_tensor_from_cpu_tensor\n)R",
+    "unknown operation": b"\xff",
+}
+
+
+@pytest.mark.parametrize("what", HUNGRY)
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_pickle_that_only_asks_for_memory(tmp_path, monkeypatch, what, packed):
+    """What torch deems safe can take gigabytes in forty bytes: it does not get to see them."""
+    path, content = tmp_path / "x.bin", b"\x80\x02" + HUNGRY[what] + b"."
+    path.write_bytes(content)
+    if packed:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x/data.pkl", content)
+            archive.writestr("x/version", "3\n")
+    monkeypatch.setattr(torch, "load", lambda *arguments, **options: pytest.fail("it was loaded"))
+    with pytest.raises(CheckpointError, match="no plain file of tensors"):
+        PickleFile(str(path))
+
+
+def test_a_checkpoint_of_a_run_that_unpacks_to_more_than_it_is(flags, uninterrupted, tmp_path, capsys):
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    newest = folder / "checkpoints" / "step_000016"
+    torch.save([torch.zeros(10**6)], newest / "random_states.pt")
+    deflate(newest / "random_states.pt")
+    (newest / "checksums.json").unlink()
+    checksums.record(newest)
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 1
+    assert "random_states.pt has" in (error := capsys.readouterr().err.splitlines()[-1]) and "unpack to 400" in error
 
 
 MEASURED = """
@@ -277,7 +351,7 @@ def test_a_checkpoint_of_a_run_is_never_executed(flags, uninterrupted, tmp_path,
     checksums.record(newest)
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert f"{name} cannot be read" in error and not trace.exists()
+    assert f"{name} is no plain file of tensors" in error and not trace.exists()
     assert essence(folder) == essence(uninterrupted)
 
 

@@ -281,11 +281,11 @@ def _run_checkpoints(folder: Path):
     """The parts of a run's own checkpoint, past its checksums."""
     import torch
 
-    from glue.checkpointing import _read
     from glue.checksums import damage
     from glue.random_states import random_states
     from glue.training_state import TrainingState
     from transformers.utils.errors import CheckpointError
+    from transformers.utils.pickle_files import load_pickle
 
     torch.save([random_states()], folder / "good.pt")
     state = {"updates": 3, "epoch": 1, "updates_in_epoch": 0, "history": [{"epoch": 1, "updates": 3, "loss": 0.5}]}
@@ -307,7 +307,7 @@ def _run_checkpoints(folder: Path):
             assert damage(folder, ("good.pt",)) is not None
         else:
             (folder / "x.pt").write_bytes(content)
-            _read(folder / "x.pt")
+            load_pickle(folder / "x.pt")
 
     return st.sampled_from(list(kinds)).flatmap(lambda kind: st.tuples(st.just(kind), kinds[kind])), call
 

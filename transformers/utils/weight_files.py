@@ -7,17 +7,16 @@ Known are, in this order, `model.safetensors`, `model.safetensors.index.json` wi
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import safetensors
-import torch
 from torch import Tensor
 
 from .errors import CheckpointError
 from .files import read_json
 from .hub import resolve_file, resolve_files
+from .pickle_files import load_pickle
 
 SAFE_WEIGHTS_NAME = "model.safetensors"
 SAFE_WEIGHTS_INDEX_NAME = "model.safetensors.index.json"
@@ -97,13 +96,7 @@ class PickleFile:
     """A file that `torch.save` wrote, holding tensors by their names and nothing that runs."""
 
     def __init__(self, path: str) -> None:
-        _check_unpacked_size(path)
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            # Whatever bytes stand in the file decide what the unpickler stumbles over: any error means unreadable.
-            reason = _first_sentence(error)
-            raise CheckpointError(f"{path} is no plain file of tensors (nothing in it was run): {reason}") from error
+        content = load_pickle(path)
         if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
             raise CheckpointError(f"{path} holds a {type(content).__name__} that is not all tensors by name")
         self._tensors: dict[str, Tensor] = {str(name): tensor for name, tensor in content.items()}
@@ -122,21 +115,3 @@ class ShardedFiles:
 
     def read(self, name: str) -> Tensor:
         return self._holders[name].read(name)
-
-
-def _check_unpacked_size(path: str) -> None:
-    """Check that an archive does not unpack to more than it is: `torch.save` compresses nothing, a trap does."""
-    size = os.path.getsize(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except Exception:  # no archive, or a broken one, which is for torch to say
-        return
-    if unpacked > size:
-        raise CheckpointError(f"{path} has {size} bytes, but promises to unpack to {unpacked}: it is not loaded")
-
-
-def _first_sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    # torch explains at length how to load unsafely after the first full stop: no advice for this place.
-    return text.split(". ")[0][:200]
