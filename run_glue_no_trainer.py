@@ -103,6 +103,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     parts, state = TrainingParts(model, optimizer, scheduler), TrainingState()
     if setup.checkpoint is not None:
         state = setup.checkpointer.load(setup.checkpoint, parts)
+        if not state.fits(order.updates_per_epoch, total_updates):
+            raise CheckpointError(f"{setup.checkpoint} is damaged: no run of these data stands where it says")
         say(f"Continuing {setup.checkpoint} after {state.updates} of {total_updates} updates")
     folder.start_logs(state.updates, setup.checkpoint)
     say(

@@ -39,6 +39,7 @@ from transformers.utils.pickle_files import load_pickle
 from .checksums import damage, record
 from .console import say
 from .errors import DivergedError, UsageError
+from .optimizer import check_optimizer_state, check_schedule_state
 from .random_states import random_states, restore_random_states
 from .together import raise_together
 from .training_state import TrainingState
@@ -46,6 +47,10 @@ from .training_state import TrainingState
 _STATE_FILE = "training_state.json"
 _REQUIRED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "random_states.pt", _STATE_FILE)
 _NAME = re.compile(r"step_(\d{6,})")
+# What a checkpoint that holds anything can raise on its way into a run.
+_UNREADABLE = (
+    *(OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+)
 
 
 @dataclass
@@ -140,9 +145,14 @@ class Checkpointer:
         try:
             content = read_json(checkpoint / _STATE_FILE)
             state = TrainingState.from_json(content.get("state"))
+            if _NAME.fullmatch(checkpoint.name) and _updates(checkpoint) != state.updates:
+                raise ValueError(f"it is one of {state.updates} updates")
+            optimizer, schedule = load_pickle(checkpoint / "optimizer.pt"), load_pickle(checkpoint / "scheduler.pt")
+            check_optimizer_state(parts.optimizer, optimizer, state.updates)
+            check_schedule_state(parts.scheduler, schedule, state.updates)
             self.accelerator.unwrap_model(parts.model).load_state_dict(load_file(checkpoint / "model.safetensors"))
-            parts.optimizer.load_state_dict(load_pickle(checkpoint / "optimizer.pt"))
-            parts.scheduler.load_state_dict(load_pickle(checkpoint / "scheduler.pt"))
+            parts.optimizer.load_state_dict(optimizer)
+            parts.scheduler.load_state_dict(schedule)
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(load_pickle(checkpoint / "scaler.pt"))
             best = checkpoint / "best_model.safetensors"
@@ -150,7 +160,7 @@ class Checkpointer:
             restore_random_states(load_pickle(checkpoint / "random_states.pt")[self.accelerator.process_index])
         except CheckpointError:
             raise
-        except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except _UNREADABLE as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"{checkpoint} is damaged: {reason}") from error
         if self.accelerator.is_main_process:

@@ -407,6 +407,20 @@ def test_a_malicious_config(checkpoint, changes):
         {"state": {"updates": -1}},
         {"state": {"history": [3]}},
         {"state": {"unknown": 1}},
+        {"state": {"updates": 10**9}},
+        {"state": {"updates": 16, "epoch": 10**30}},
+        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 1}},
+        {"state": {"updates": 8, "updates_in_epoch": 2, "epoch": 1}},
+        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 2, "seconds": float("inf")}},
+        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 2, "best_score": float("nan")}},
+        {
+            "state": {
+                "updates": 16,
+                "updates_in_epoch": 4,
+                "epoch": 2,
+                "history": [{"epoch": 1, "updates": 6, "x": "y"}],
+            }
+        },
         {"settings": None},
         {"settings": [1]},
     ],
@@ -423,6 +437,66 @@ def test_a_training_state_of_nonsense(flags, uninterrupted, tmp_path, capsys, co
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") in (1, 2)
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("run_glue_no_trainer.py: error: ") and "step_000016" in error
+
+
+def of_optimizer(change):
+    """A change to the optimizer's state of the first parameter, or to the first group."""
+
+    def changing(state):
+        change(state["state"][0], state["param_groups"][0])
+
+    return "optimizer.pt", changing
+
+
+def of_schedule(**changes):
+    return "scheduler.pt", lambda state: state.update(changes)
+
+
+def of_random_states(**changes):
+    return "random_states.pt", lambda states: states[0].update(changes)
+
+
+NONSENSE = {
+    "moments of another shape": of_optimizer(lambda state, group: state.update(exp_avg=torch.zeros(3, 5))),
+    "moments of one number": of_optimizer(lambda state, group: state.update(exp_avg_sq=torch.zeros(1).expand(10**12))),
+    "moments of whole numbers": of_optimizer(
+        lambda state, group: state.update(exp_avg=torch.zeros_like(state["exp_avg"], dtype=torch.int64))
+    ),
+    "no moments": of_optimizer(lambda state, group: state.clear()),
+    "moments of more parameters": ("optimizer.pt", lambda state: state["state"].update({10**6: state["state"][0]})),
+    "step below 0": of_optimizer(lambda state, group: state.update(step=torch.tensor(-1.0))),
+    "step beyond": of_optimizer(lambda state, group: state.update(step=torch.tensor(17.0))),
+    "steps": of_optimizer(lambda state, group: state.update(step=torch.zeros(3))),
+    "learning rate of text": of_optimizer(lambda state, group: group.update(lr="x")),
+    "learning rate of nan": of_optimizer(lambda state, group: group.update(lr=float("nan"))),
+    "other betas": of_optimizer(lambda state, group: group.update(betas=(0.5, 0.5))),
+    "other setting": of_optimizer(lambda state, group: group.update(maximize=True)),
+    "fewer groups": ("optimizer.pt", lambda state: state["param_groups"].pop()),
+    "method of the schedule": of_schedule(get_last_lr=1),
+    "steps of text": of_schedule(last_epoch="x"),
+    "other number of steps": of_schedule(last_epoch=3),
+    "rates of text": of_schedule(_last_lr=["x", "x"]),
+    "rate of nan": of_schedule(_last_lr=[float("nan")] * 2),
+    "other rates": of_schedule(base_lrs=[1.0, 1.0]),
+    "generator of large numbers": of_random_states(python=(3, [10**30] * 625, None)),
+    "generator of floats": of_random_states(torch=torch.zeros(5056)),
+    "no processes": ("random_states.pt", lambda states: states.clear()),
+}
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_a_checkpoint_of_nonsense(flags, uninterrupted, tmp_path, capsys, what):
+    """Its checksums are right. A fused optimizer writes where a state of another shape ends: out of its memory."""
+    folder, (name, change) = tmp_path / "out", NONSENSE[what]
+    shutil.copytree(uninterrupted, folder)
+    newest = folder / "checkpoints" / "step_000016"
+    content = torch.load(newest / name, weights_only=True)
+    change(content)
+    torch.save(content, newest / name)
+    (newest / "checksums.json").unlink()
+    checksums.record(newest)
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 1
+    assert "step_000016 is damaged: " in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", ["../../../secret", "/etc/passwd", "sub/optimizer.pt"])
