@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             with signals.at_once():
                 from glue.setup import finish, set_up, start
-                from glue.together import is_lost_peer
+                from glue.together import is_lost_peer, leave
 
                 setup = set_up(args)
         except (UsageError, CheckpointError, ConfigurationError) as error:
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
                 raise
             return fail(f"another process of this run has ended: {error}", 1)
         finally:
-            setup.accelerator.end_training()
+            leave(setup.accelerator)
             setup.lock.release()
     return 0
 

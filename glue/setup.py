@@ -28,7 +28,7 @@ from .prediction import write_predictions
 from .run_folder import RunFolder, influential_settings
 from .signals import StopSignals
 from .tasks import Task
-from .together import raise_together
+from .together import join, raise_together
 from .token_cache import TokenCache, default_cache_folder
 from .trained_rows import restore_embedding, train_used_rows
 
@@ -59,7 +59,7 @@ def set_up(args: RunArguments) -> Setup:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
-    accelerator = Accelerator(
+    accelerator = join(
         cpu=args.cpu,
         mixed_precision=args.mixed_precision,
         log_with=args.report_to,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from functools import cache
 from typing import Any
 
@@ -13,6 +15,26 @@ from torch import distributed
 from transformers.utils.errors import CheckpointError
 
 from .errors import UsageError
+
+
+def join(**settings: Any) -> Accelerator:
+    """Return the accelerator of a run whose other processes, if it has any, do the same."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # Keeps the group that it finds when it is imported for good; DDP would import it when there is one.
+        importlib.import_module("torch.distributed.nn")
+    return Accelerator(**settings)
+
+
+def leave(accelerator: Accelerator) -> None:
+    """End the trackers, and what the processes have in common.
+
+    Nothing may refer to the wrapped model any more. The threads of gloo end with the last reference to their group; one
+    that still frees a tensor while the interpreter goes down takes the process with it, finished as it is.
+    """
+    if accelerator.num_processes > 1:
+        accelerator.free_memory()
+        _cpu_group.cache_clear()
+    accelerator.end_training()
 
 
 def agree(accelerator: Accelerator, *values: int) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -34,6 +35,21 @@ if os.environ["RANK"] != "0":
     sys.addaudithook(watch)
 """
 
+# A run that tells how many threads of gloo there are on its way and after it.
+THREADS = """
+import pathlib, sys
+from accelerate import Accelerator
+import run_glue_no_trainer as script
+def threads():
+    return sum("gloo" in name.read_text() for name in pathlib.Path("/proc/self/task").glob("*/comm"))
+def prepare(*parts, prepare=Accelerator.prepare):
+    print("threads", threads(), flush=True)
+    return prepare(*parts)
+Accelerator.prepare = prepare
+assert script.main(sys.argv[1:]) == 0
+print("threads", threads(), flush=True)
+"""
+
 
 @pytest.fixture(scope="module")
 def preloaded():
@@ -57,6 +73,26 @@ def two(preloaded, flags, tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     assert preloaded.run_together(2, [*flags, "--output_dir", folder / "out"], folder / "log") == [0, 0]
     return folder / "out"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have names in /proc on Linux")
+def test_nothing_of_gloo_outlives_the_run(inputs, tmp_path):
+    """A thread of it that still holds a tensor when the interpreter goes down aborts the process, once in a while."""
+    script = tmp_path / "counting.py"
+    script.write_text(THREADS)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--log-dir"]
+    launch += [tmp_path / "logs", "--redirects", "1", script, *inputs, "--cpu", "--max_train_steps", "2"]
+    environment = {**runs.environment(), "PYTHONPATH": str(runs.ROOT), "OMP_NUM_THREADS": "1"}
+    words = [*map(str, launch), "--output_dir", str(tmp_path / "out")]
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stderr
+    logs = list((tmp_path / "logs").rglob("stdout.log"))
+    assert len(logs) == 2
+    for log in logs:
+        before, after = (int(line.split()[1]) for line in log.read_text().splitlines() if line.startswith("threads"))
+        if before == 0:
+            pytest.skip("this system does not tell the names of threads")
+        assert after == 0
 
 
 def test_one_two_and_three_have_the_same_gradients(preloaded, inputs, tmp_path):
