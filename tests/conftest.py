@@ -2,12 +2,17 @@
 
 import logging
 import os
+import signal
 
 import pytest
 
 # Before anything imports huggingface_hub, which reads it once: a test that asks a real server is a mistake. Tests of
 # downloads start a server of their own and a sub-process that may use it.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would the runs that they start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
