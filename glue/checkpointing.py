@@ -49,7 +49,14 @@ _REQUIRED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "random_states
 _NAME = re.compile(r"step_(\d{6,})")
 # What a checkpoint that holds anything can raise on its way into a run.
 _UNREADABLE = (
-    *(OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    OSError,
+    SafetensorError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
 )
 
 

@@ -120,7 +120,7 @@ def parse_labels(raw: RawTable, column: str) -> list[LabelValue]:
     for index, value in enumerate(values):
         if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
             raise UsageError(f"{raw.where(index)}: the label is missing{' (NaN)' if isinstance(value, float) else ''}")
-        if (isinstance(value, float) and math.isinf(value)) or (kinds == {int, float} and not is_finite(value)):
+        if (isinstance(value, float) or kinds == {int, float}) and not is_finite(value):
             raise UsageError(f"{raw.where(index)}: label {value}, expected a finite number")
         if type(value) not in _KINDS:
             raise UsageError(f"{raw.where(index)}: label {value!r}, expected text, a number, true or false")
