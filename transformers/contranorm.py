@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from .contranorm_sites import SITES
+from .contranorm_training import has_gradient_formula, train_contranorm
 from .grouped_attention import attend
-from .long_sequences import LinearMemoryContraNorm, needs_linear_memory
 from .padding import TokenLayout, padded_layout
 
 if TYPE_CHECKING:
@@ -72,9 +72,8 @@ class ContraNorm(nn.Module):
 
     def over_layout(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
         """Apply the layer to the sequences of a layout: (T, D) -> (T, D)."""
-        if needs_linear_memory(tokens, layout):
-            blocks = layout.split(tokens)
-            return layout.join([LinearMemoryContraNorm.apply(x, self.scale, self.tau, self.identity) for x in blocks])
+        if has_gradient_formula(tokens, layout):
+            return train_contranorm(tokens, layout, self.scale, self.tau, self.identity)
         return self.push(tokens, self.weighted_mean(tokens, layout))
 
     def weighted_mean(self, tokens: Tensor, layout: TokenLayout) -> Tensor:

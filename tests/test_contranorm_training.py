@@ -1,0 +1,109 @@
+"""ContraNorm in training: the formula's result and gradient, and memory that grows linearly over long sequences."""
+
+import pytest
+import torch
+
+from transformers import ContraNorm, contranorm_training
+from transformers.contranorm_training import LinearMemoryContraNorm, ShortContraNorm
+from transformers.padding import padded_layout, unpadded_layout
+
+LENGTHS = (13, 4, 1, 4, 9)
+
+
+def direct_mean(tokens, tau):
+    lengths = tokens.norm(dim=-1, keepdim=True)
+    n = (tokens / lengths.clamp_min(1e-12)).masked_fill(lengths < 1e-12, 0.0)
+    return (n @ n.transpose(-2, -1) / tau).softmax(-1) @ tokens
+
+
+def direct(tokens, mask, scale, tau, identity):
+    """The real tokens of every sequence by the formula, at their places in (B, S, D)."""
+    result = torch.zeros_like(tokens)
+    for row, real in enumerate(mask):
+        x = tokens[row, real]
+        result[row, real] = (1 + scale * identity) * x - scale * direct_mean(x, tau)
+    return result
+
+
+def batch():
+    torch.manual_seed(0)
+    tokens = torch.randn(len(LENGTHS), max(LENGTHS), 6, dtype=torch.float64)
+    tokens[1, 2] = 0.0
+    return tokens, torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
+
+
+def result_and_gradient(function, tokens, mask):
+    x = tokens.clone().requires_grad_()
+    y = function(x).masked_fill(~mask[:, :, None], 0.0)
+    (gradient,) = torch.autograd.grad(y, x, torch.cos(y.detach()))
+    return y, gradient
+
+
+@pytest.mark.parametrize("kernel", ["short", "masked", "rows one by one", "rows in blocks", "all rows"])
+@pytest.mark.parametrize("tau", [1.0, 0.2])
+@pytest.mark.parametrize("identity", [True, False])
+def test_result_and_gradient_are_those_of_the_formula(identity, tau, kernel, monkeypatch):
+    tokens, mask = batch()
+    if kernel.endswith(("rows", "one by one", "blocks")):
+        monkeypatch.setattr(contranorm_training, "SHORT", 0)
+        at_once = {"rows one by one": 1, "rows in blocks": 40, "all rows": 1 << 18}[kernel]
+        monkeypatch.setattr(contranorm_training, "_AT_ONCE", at_once)
+    layout = padded_layout(*mask.shape, tokens.device, mask) if kernel == "masked" else unpadded_layout(mask)
+    layer = ContraNorm(0.4, tau, identity)
+
+    ours = result_and_gradient(lambda x: layout.restore(layer.over_layout(layout.flatten(x), layout)), tokens, mask)
+    expected = result_and_gradient(lambda x: direct(x, mask, 0.4, tau, identity), tokens, mask)
+    for result, formula in zip(ours, expected, strict=True):
+        torch.testing.assert_close(result, formula, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("short", "masked", "grad", "kernel"),
+    [
+        (20, False, True, ShortContraNorm),
+        (20, True, True, ShortContraNorm),
+        (10, False, True, LinearMemoryContraNorm),
+        (10, True, True, None),
+        (20, False, False, None),
+    ],
+)
+def test_which_kernel_runs(short, masked, grad, kernel, monkeypatch):
+    monkeypatch.setattr(contranorm_training, "SHORT", short)
+    tokens, mask = batch()
+    called = []
+    for function in (ShortContraNorm, LinearMemoryContraNorm):
+        original = function.apply
+        monkeypatch.setattr(
+            function,
+            "apply",
+            lambda *words, function=function, original=original: called.append(function) or original(*words),
+        )
+    y = ContraNorm(0.3)(tokens.requires_grad_(grad), mask if masked else None)
+    assert called == ([kernel] if kernel else [])
+    mask = mask if masked else torch.ones_like(mask)
+    torch.testing.assert_close(y[mask], direct(tokens, mask, 0.3, 1.0, True)[mask], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("short", [0, 512])
+def test_half_precision_works_in_single(short, monkeypatch):
+    monkeypatch.setattr(contranorm_training, "SHORT", short)
+    torch.manual_seed(1)
+    x = torch.randn(1, 30, 8).bfloat16().requires_grad_()
+    y = ContraNorm(0.5)(x)
+    y.float().sum().backward()
+    assert y.dtype == x.grad.dtype == torch.bfloat16
+    exact = x.detach().double()
+    torch.testing.assert_close(y.double(), 1.5 * exact - 0.5 * direct_mean(exact, 1.0), rtol=2**-8, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_at_4096_tokens_peak_memory_is_at_most_four_times_the_tokens():
+    x = torch.randn(1, 4096, 384, requires_grad=True)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        ContraNorm(0.005)(x).sum().backward()
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    assert 2 * x.nbytes <= peak <= 4 * x.nbytes, peak / x.nbytes

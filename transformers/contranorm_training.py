@@ -1,0 +1,170 @@
+"""ContraNorm in training on the CPU: the layer's gradient as one formula instead of one operation after the other.
+
+With tokens x of a sequence, R the diagonal matrix of 1 / ||x||, cosines N = R x x^T R, P = softmax(N / tau),
+c = 1 + scale with the identity, else 1, and * for products element by element,
+
+    y = c x - scale P x
+
+and with G the gradient of y, the gradient of x is
+
+    dx = c G - scale (P^T G + R (E - diag(rowsum(E * N))) R x / tau)
+    E = dS + dS^T
+    dS = P * (G x^T - rowsum(P * G x^T))
+
+Queries, keys and values are one tensor, which spares one matrix product of four and nearly all sweeps over the tokens.
+Up to `SHORT` tokens N and P are kept for the backward pass. Beyond, nothing of the size s x s exists
+at any time: its rows are made a few at a time, and made again for the backward pass, for which the tokens alone are
+kept. That idea is FlashAttention's (Dao et al., NeurIPS 2022); as E is symmetric, one sweep over its rows gives the
+whole gradient of a row, and no second buffer has to collect what other rows add to it.
+
+Everything is computed in at least single precision. A token shorter than 1e-12 has N = 0 and no gradient through it.
+
+Shape letters: T tokens, D width, b sequences of a group, s their length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .grouped_attention import SHORT, mask_bias, trains_on_cpu
+from .padding import TokenLayout
+
+_AT_ONCE = 1 << 17  # similarities: half a mebibyte in single precision
+
+
+def has_gradient_formula(tokens: Tensor, layout: TokenLayout) -> bool:
+    """Whether `train_contranorm` takes these: on the CPU, to be trained, and not both long and masked."""
+    return trains_on_cpu(tokens) and (layout.longest <= SHORT or all(group.mask is None for group in layout.groups))
+
+
+def train_contranorm(tokens: Tensor, layout: TokenLayout, scale: float, tau: float, identity: bool) -> Tensor:
+    """ContraNorm of the sequences of a layout: (T, D) -> (T, D). See `ContraNorm` for scale, tau and identity."""
+    kernel = ShortContraNorm if layout.longest <= SHORT else LinearMemoryContraNorm
+    return kernel.apply(tokens, layout, scale, tau, 1 + scale if identity else 1.0)
+
+
+class ShortContraNorm(torch.autograd.Function):
+    """c x - scale P x for tokens (T, D), group by group; N and P (b, s, s) are kept for the backward pass.
+
+    The tokens go into matrix products alone; what is done element by element is done to matrices (b, s, s).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
+        x = _in_working_type(tokens)
+        inverse = _inverse_lengths(x)
+        result, saved = torch.empty_like(x), []
+        blocks = zip(*(layout.split(tensor) for tensor in (x, inverse, result)), strict=True)
+        with torch.autocast("cpu", enabled=False):
+            for group, (x_group, r, y) in zip(layout.groups, blocks, strict=True):
+                cosines = (x_group @ x_group.mT).mul_(r).mul_(r.mT)
+                scores, bias = cosines / tau, mask_bias(group, cosines.dtype)
+                probabilities = (scores if bias is None else scores.add_(bias[:, 0])).softmax(-1)
+                torch.baddbmm(y, probabilities, x_group, beta=0, alpha=-scale, out=y)
+                saved += [cosines, probabilities]
+        ctx.save_for_backward(tokens, inverse, *saved)
+        ctx.settings = layout, scale, tau, c
+        return result.add_(x, alpha=c).to(tokens.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        tokens, inverse, *saved = ctx.saved_tensors
+        layout, scale, tau, c = ctx.settings
+        x, g = _in_working_type(tokens), _in_working_type(gradient)
+        result = torch.empty_like(x)
+        blocks = zip(*(layout.split(tensor) for tensor in (x, inverse, g, result)), strict=True)
+        with torch.autocast("cpu", enabled=False):
+            for cosines, probabilities, (x_group, r, g_group, dx) in zip(saved[::2], saved[1::2], blocks, strict=True):
+                ds = torch._softmax_backward_data(g_group @ x_group.mT, probabilities, -1, probabilities.dtype)
+                e = ds + ds.mT
+                e.diagonal(dim1=-2, dim2=-1).sub_((e * cosines).sum(-1))
+                e.mul_(r / tau).mul_(r.mT)
+                torch.baddbmm(dx, probabilities.mT, g_group, beta=0, alpha=-scale, out=dx)
+                dx.baddbmm_(e, x_group, alpha=-scale)
+        return result.add_(g, alpha=c).to(gradient.dtype), None, None, None, None
+
+
+class LinearMemoryContraNorm(torch.autograd.Function):
+    """c x - scale P x for tokens (T, D) that all count, a sequence and some rows of P at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
+        ctx.save_for_backward(tokens)
+        ctx.settings = layout, scale, tau, c
+        result = torch.empty_like(tokens)
+        with torch.autocast("cpu", enabled=False):
+            for sequence, y in zip(_sequences(layout, tokens), _sequences(layout, result), strict=True):
+                x = _in_working_type(sequence)
+                n = x * _inverse_lengths(x)
+                for rows in _row_blocks(len(x)):
+                    mean = ((n[rows] @ n.T) / tau).softmax(-1) @ x
+                    y[rows] = c * x[rows] - scale * mean
+        return result
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (tokens,) = ctx.saved_tensors
+        layout, *settings = ctx.settings
+        result = torch.empty_like(tokens)
+        sequences = (_sequences(layout, tensor) for tensor in (tokens, gradient, result))
+        with torch.autocast("cpu", enabled=False):
+            for x, g, dx in zip(*sequences, strict=True):
+                _backward_of_sequence(_in_working_type(x), _in_working_type(g), dx, *settings)
+        return result, None, None, None, None
+
+
+def _backward_of_sequence(x: Tensor, g: Tensor, dx: Tensor, scale: float, tau: float, c: float) -> None:
+    """Write the gradient of one sequence (s, D) into `dx`.
+
+    With n = R x the directions, l the logarithms of the softmax's denominators and P_ij = exp(n_i n_j / tau - l_i).
+    """
+    inverse = _inverse_lengths(x)
+    n = x * inverse
+    logs, dots = x.new_empty(len(x)), x.new_empty(len(x))
+    for rows in _row_blocks(len(x)):
+        scores = (n[rows] @ n.T).div_(tau)
+        logs[rows] = scores.logsumexp(-1)
+        dots[rows] = scores.sub_(logs[rows, None]).exp_().mul_(g[rows] @ x.T).sum(-1)
+    for rows in _row_blocks(len(x)):
+        scores = (n[rows] @ n.T).div_(tau)
+        to_row = (scores - logs).exp_()  # P_ij for the rows j of the block and all i
+        of_row = scores.sub_(logs[rows, None]).exp_()  # P_ji
+        through_values = to_row @ g
+        of_row.mul_((g[rows] @ x.T).sub_(dots[rows, None]))  # dS_ji
+        of_row.add_(to_row.mul_((x[rows] @ g.T).sub_(dots)))  # and dS_ij
+        dn = (of_row @ n).div_(tau)
+        dx[rows] = c * g[rows] - scale * (through_values + _through_directions(dn, n[rows], inverse[rows]))
+
+
+def _through_directions(dn: Tensor, n: Tensor, inverse: Tensor) -> Tensor:
+    """Turn the gradient of the directions into the tokens', in the place of `dn`."""
+    return dn.addcmul_(n, (n * dn).sum(-1, keepdim=True), value=-1).mul_(inverse)
+
+
+def _inverse_lengths(tokens: Tensor) -> Tensor:
+    """1 / ||x|| of each token, 0 for those shorter than 1e-12: (..., D) -> (..., 1)."""
+    lengths = tokens.norm(dim=-1, keepdim=True)
+    return lengths.reciprocal().masked_fill_(lengths < 1e-12, 0.0)
+
+
+def _in_working_type(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _sequences(layout: TokenLayout, tokens: Tensor) -> Iterator[Tensor]:
+    """The sequences (s, D) of `tokens` (T, D), one after the other, as views."""
+    return (sequence for block in layout.split(tokens) for sequence in block)
+
+
+def _row_blocks(length: int) -> Iterator[slice]:
+    step = max(1, _AT_ONCE // length)
+    return (slice(begin, begin + step) for begin in range(0, length, step))
+
+
+__all__ = ["LinearMemoryContraNorm", "ShortContraNorm", "has_gradient_formula", "train_contranorm"]
