@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+from torch import Tensor, nn
 
 import run_glue_no_trainer as script
 from glue.model import build_config, open_checkpoint
@@ -13,17 +14,25 @@ from glue.optimizer import build_optimizer
 from glue.sampling import Update
 from glue.setup import set_up
 from glue.trained_rows import train_used_rows
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, ContraNorm
+from transformers.contranorm import ContraNormSites
+from transformers.padding import TokenLayout
 
 from .ours import SCALE, run_arguments
 
 PLAIN = "scale 0"
+WITHOUT_LAYER = "pos 7, layer left out"
 
 
 def variants(model_type: str) -> dict[str, dict[str, Any]]:
-    """Return the settings to compare by their names: the plain model, every position, and V2 where there is one."""
+    """Return the settings to compare by their names: the plain model, every position, and V2 where there is one.
+
+    In `WITHOUT_LAYER` the model hands tokens on in place of ContraNorm. What remains of the cost at pos 7 is that the
+    last layer computes all tokens up to there, not the first ones alone.
+    """
     settings: dict[str, dict[str, Any]] = {PLAIN: {"pos": "7", "scale": 0.0}}
     settings |= {f"pos {digit}": {"pos": digit, "scale": SCALE} for digit in "12345678"}
+    settings[WITHOUT_LAYER] = settings["pos 7"]
     if model_type == "bert":
         settings["pos 7, V2"] = {"pos": "7", "scale": SCALE, "use_v2": True}
     return settings
@@ -44,6 +53,8 @@ class Sites:
             with open_checkpoint(args) as checkpoint:
                 own_config, _mapping, _settings = build_config(args, checkpoint, self.setup.task)
             self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
+            if name == WITHOUT_LAYER:
+                _leave_layer_out(self.models[name])
             train_used_rows(self.models[name], self.setup.datasets["train"])
             self.models[name].load_state_dict(weights, assign=True)
             self.models[name].train()
@@ -71,3 +82,19 @@ class Sites:
     def close(self) -> None:
         """Forget the models and the data."""
         del self.setup, self.models, self.optimizer
+
+
+class _PassOn(nn.Module):
+    """The tokens themselves."""
+
+    def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        return tokens
+
+
+def _leave_layer_out(model: nn.Module) -> None:
+    """Put `_PassOn` in the place of every ContraNorm, without the model knowing that there is none."""
+    for sites in model.modules():
+        if isinstance(sites, ContraNormSites):
+            for name, slot in sites.named_children():
+                if any(isinstance(part, ContraNorm) for part in slot.modules()):
+                    setattr(sites, name, _PassOn())
