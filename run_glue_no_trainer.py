@@ -106,7 +106,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
         if not state.fits(order.updates_per_epoch, total_updates):
             raise CheckpointError(f"{setup.checkpoint} is damaged: no run of these data stands where it says")
         say(f"Continuing {setup.checkpoint} after {state.updates} of {total_updates} updates")
-    folder.start_logs(state.updates, setup.checkpoint)
+    folder.start_logs(state.updates, len(state.history), setup.checkpoint)
     say(
         f"Training on {len(dataset)} examples: {total_updates} updates of {order.update_size} examples in {num_epochs} "
         f"epochs, on {accelerator.num_processes} process(es) and {accelerator.device.type}, precision "
@@ -169,6 +169,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                 except Stopped:
                     stop(signals.received)  # before the evaluation, which is repeated when the run goes on
                 state.history.append({"epoch": state.epoch + 1, "updates": state.updates, **scores})
+                folder.append_scores(state.history[-1])
                 accelerator.log({f"eval_{name}": score for name, score in scores.items()}, step=state.updates)
                 is_best = state.note_score(args.metric_for_best_model or setup.task.main_metric)
                 if is_best and args.load_best_model_at_end:

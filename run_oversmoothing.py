@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         measured = {name: measure(run, bool(args.attentions)) for name, run in zip(args.names, runs, strict=True)}
         write(args, measured, runs[0])
     except (UsageError, CheckpointError, ConfigurationError) as error:
-        return fail(error, 2)
+        return fail(error, 2, program="run_oversmoothing.py")
     return 0
 
 

@@ -30,7 +30,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def build_parser(arguments: type, groups: dict[str, str], **options: Any) -> OneLineParser:
-    """Return the parser for a dataclass whose fields were made by `flag`; its namespace holds only the given flags.
+    """Return the parser for the fields of a dataclass made by `flag`; its namespace holds only the given flags.
 
     A `bool` field is a switch, a `bool | None` field one with a `--no-` twin, any other one takes a value of its type.
 
@@ -51,6 +51,8 @@ def build_parser(arguments: type, groups: dict[str, str], **options: Any) -> One
     sections = {title: parser.add_argument_group(title, note) for title, note in groups.items()}
     hints = get_type_hints(arguments)
     for item in fields(arguments):
+        if "group" not in item.metadata:
+            continue
         settings: dict[str, Any] = dict(item.metadata["options"])
         kinds = get_args(hints[item.name]) or (hints[item.name],)
         if bool in kinds:

@@ -27,7 +27,13 @@ class _Say:
 say = _Say()
 
 
-def fail(problem: object, status: int, word: str = "error: ", shared: bool = False) -> int:
+def fail(
+    problem: object,
+    status: int,
+    word: str = "error: ",
+    shared: bool = False,
+    program: str = "run_glue_no_trainer.py",
+) -> int:
     """Print a problem as one line on stderr and return `status`.
 
     Args:
@@ -35,7 +41,8 @@ def fail(problem: object, status: int, word: str = "error: ", shared: bool = Fal
         status: exit status.
         word: what stands before it.
         shared: every process of the run has this problem, so that the main one says it for all.
+        program: the name of the script.
     """
     if say.on or not shared:
-        print(f"run_glue_no_trainer.py: {word}{printable(' '.join(str(problem).split()))}", file=sys.stderr)
+        print(f"{program}: {word}{printable(' '.join(str(problem).split()))}", file=sys.stderr)
     return status

@@ -5,6 +5,7 @@ all_results.json                                    scores of every epoch, best 
 diverged.json                                       in their place, where the loss was no longer finite
 run.json                                            settings, versions, git revision, hardware
 train_log.jsonl                                     a row an update: loss, learning rate, gradient norm, examples/s
+eval_log.jsonl                                      a row an epoch: its scores
 <scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
 README.md                                           a model card
 predictions/  checkpoints/
@@ -66,7 +67,7 @@ _PACKAGES = (
 _OWN_FILES = (
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("vocab.txt", "spiece.model", "all_results.json", "eval_results.json", "run.json", "train_log.jsonl", "README.md"),
-    "diverged.json",
+    *("eval_log.jsonl", "diverged.json"),
     *("predictions", "checkpoints", "tracking"),
 )
 
@@ -136,11 +137,12 @@ class RunFolder:
             for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp"), self.path / "diverged.json"]:
                 _delete(path)
 
-    def start_logs(self, updates: int, checkpoint: Path | None) -> None:
-        """Keep the first `updates` rows of the logs (all that a resumed run has done), and drop what follows.
+    def start_logs(self, updates: int, evaluations: int, checkpoint: Path | None) -> None:
+        """Keep the first rows of the logs (all that a resumed run has done), and drop what follows.
 
         Args:
-            updates: rows to keep.
+            updates: rows of updates to keep.
+            evaluations: rows of scores to keep.
             checkpoint: what the run continues; if it is another run's, the rows are copied from there.
 
         Raises:
@@ -148,10 +150,14 @@ class RunFolder:
         """
         if self.writes and self.path is not None:
             source = self.path if checkpoint is None else checkpoint.resolve().parent.parent
-            for name in ("train_log.jsonl", self.loss_file):
+            for name, rows in (
+                ("train_log.jsonl", updates),
+                (self.loss_file, updates),
+                ("eval_log.jsonl", evaluations),
+            ):
                 log = source / name
                 try:
-                    kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:updates] if log.exists() else []
+                    kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:rows] if log.exists() else []
                 except (OSError, UnicodeDecodeError) as error:
                     raise CheckpointError(f"{log} cannot be read: {error}") from error
                 self.write_text(name, "".join(kept))
@@ -165,6 +171,15 @@ class RunFolder:
         if self.writes and self.path is not None:
             _append(self.path / "train_log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
             _append(self.path / self.loss_file, "".join(f"{row['loss']}\n" for row in rows))
+
+    def append_scores(self, scores: dict[str, Any]) -> None:
+        """Add the row of an evaluation; it is on the disk when this returns.
+
+        Raises:
+            CheckpointError: the log cannot be written.
+        """
+        if self.writes and self.path is not None:
+            _append(self.path / "eval_log.jsonl", json.dumps(scores) + "\n")
 
     def write_run(self, args: RunArguments, contranorm: ContraNormSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""

@@ -1,0 +1,242 @@
+"""The command line of `run_sweep.py`: its own flags, and those of a run with any number of values each."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from glue.arguments import RunArguments, check_writable
+from glue.command_line import OneLineParser, build_parser, flag
+from glue.errors import UsageError
+
+from .presets import PRESETS
+
+SAMPLERS = ("grid", "random", "tpe")
+
+_GROUPS = {
+    "the grid": "the flags of run_glue_no_trainer.py, at the end of this list, with one value or several each",
+    "search": "instead of every combination",
+    "who works": "the same command started again, or elsewhere with the same --storage, shares the work",
+    "output": "what is kept",
+}
+
+# Flags of a run that the sweep sets itself.
+_OWN = (
+    *("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "pred_dir", "cpu", "do_train", "do_eval"),
+    *("checkpointing_steps", "save_total_limit"),
+)
+
+
+_OWN_SWITCHES = ("prune", "keep_models", "dry_run")
+
+
+class Range(NamedTuple):
+    """Numbers between two, both included; drawn uniformly in the logarithm where both are above 0."""
+
+    low: float
+    high: float
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether it is the order of magnitude that is drawn."""
+        return self.low > 0
+
+
+@dataclass
+class SweepArguments:
+    """All settings of a sweep, checked.
+
+    Attributes:
+        choices: the values of each flag of a run, or a `Range` alone.
+
+    Raises:
+        UsageError: a value is out of range, or two settings exclude each other.
+    """
+
+    preset: str | None = flag(
+        "the grid", f"the paper's: {' or '.join(PRESETS)}; flags given besides replace its own", choices=tuple(PRESETS)
+    )
+    config_file: str | None = flag(
+        "the grid", "YAML or TOML file with flags of this list, where a list means several values", metavar="FILE"
+    )
+
+    sampler: str = flag("search", "grid: every combination; random, tpe: --n_trials of them", "grid", choices=SAMPLERS)
+    n_trials: int | None = flag("search", "how many of them; each is run with every --seed", metavar="N")
+    prune: bool = flag(
+        "search", "stop a run whose score after an epoch is below the median of the others after that epoch", False
+    )
+
+    device: list[str] = flag(  # noqa: RUF009
+        "who works",
+        "a worker for each: index of a GPU, cpu, or auto (the default: one worker, which takes a GPU if there is one)",
+        nargs="+",
+        type=str,
+        metavar="DEVICE",
+    )
+    storage: str | None = flag(
+        "who works",
+        "URL of a database that several machines reach, such as postgresql+psycopg://user@host/name; left out: an "
+        "SQLite file in --output_dir",
+        metavar="URL",
+    )
+    study_name: str | None = flag("who works", "name in the database; left out: that of --output_dir", metavar="NAME")
+    retries: int = flag("who works", "how often a run that failed is tried again", 1, metavar="N")
+    checkpointing_steps: str = flag(
+        "who works", "how often a run saves what it can go on from: every N updates, or 'epoch'", "epoch", metavar="N"
+    )
+
+    output_dir: str = flag("output", "folder of the runs, results.jsonl and the report", "output/sweep", metavar="DIR")
+    log_dir: str = flag("output", "folder of what the runs print", "outlog", metavar="DIR")
+    keep_models: bool | None = flag("output", "keep the weights of finished runs (the default)")
+    dry_run: bool = flag("output", "only list the points and estimate the time", False)
+
+    choices: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.retries < 0:
+            raise UsageError(f"--retries {self.retries}: expected 0 or more")
+        if self.checkpointing_steps != "epoch" and not (
+            self.checkpointing_steps.isdecimal() and int(self.checkpointing_steps) > 0
+        ):
+            raise UsageError(f"--checkpointing_steps {self.checkpointing_steps}: expected 1 or more, or epoch")
+        self.device = self.device or ["auto"]
+        for device in self.device:
+            if device not in ("cpu", "auto") and not device.isdecimal():
+                raise UsageError(f"--device {device}: expected the index of a GPU, cpu or auto")
+        for name in ("output_dir", "log_dir"):
+            check_writable(f"--{name}", Path(getattr(self, name)))
+        self.study_name = self.study_name or Path(os.path.abspath(self.output_dir)).name
+        self.keep_models = self.keep_models is not False
+        self._check_search()
+
+    def _check_search(self) -> None:
+        searches = self.sampler != "grid"
+        if searches and self.n_trials is None:
+            raise UsageError(f"--sampler {self.sampler} needs --n_trials")
+        if self.n_trials is not None and not (searches and self.n_trials > 0):
+            raise UsageError(f"--n_trials {self.n_trials}: expected 1 or more, with --sampler random or tpe")
+        if searches and len(self.choices.get("task_name", ())) > 1:
+            raise UsageError(f"--sampler {self.sampler} compares scores: give it one task")
+        for name, values in self.choices.items():
+            if isinstance(values, Range):
+                if not searches:
+                    raise UsageError(f"--{name} {values.low:g}:{values.high:g}: a range needs --sampler random or tpe")
+            elif len(set(values)) < len(values):
+                raise UsageError(f"--{name}: a value is given twice")
+
+
+def parse_args(argv: list[str] | None = None) -> SweepArguments:
+    """Read the command line, the file that it names, and the preset that either names; the first one that says it wins.
+
+    Raises:
+        SystemExit: status 2 and one line on stderr for a wrong command line, status 0 after `--help`.
+    """
+    parser = _build_parser()
+    given = vars(parser.parse_args(argv))
+    try:
+        if "config_file" in given:
+            words = _words(_read(Path(given["config_file"])), given["config_file"])
+            given = {**vars(parser.parse_args(words)), **given}
+        if "preset" in given:
+            given = {**vars(parser.parse_args(_words(PRESETS[given["preset"]], "the preset"))), **given}
+        own = {item.name for item in fields(SweepArguments)}
+        choices = {name: _one_range(name, values) for name, values in given.items() if name not in own}
+        return SweepArguments(
+            **{"device": [], **{name: value for name, value in given.items() if name in own}}, choices=choices
+        )
+    except UsageError as error:
+        parser.error(str(error))
+
+
+def _build_parser() -> OneLineParser:
+    parser = build_parser(
+        SweepArguments,
+        _GROUPS,
+        prog="run_sweep.py",
+        usage="%(prog)s [--preset NAME] [--task_name TASK ...] [--scale X ...] [--pos POS ...] [--seed N ...] ...",
+        description="Fine-tune on a grid of tasks, scales, positions, seeds or any other flag, and report on it.",
+        epilog="Start the same command again after a stop: what is finished stays, what is not goes on.",
+    )
+    section = parser.add_argument_group("flags of a run", "several values each make up the grid")
+    hints = get_type_hints(RunArguments)
+    for item in fields(RunArguments):
+        if item.name not in _OWN:
+            kinds = get_args(hints[item.name]) or (hints[item.name],)
+            options = item.metadata["options"]
+            settings: dict[str, Any] = {"nargs": "+", "metavar": options.get("metavar", "VALUE"), "type": kinds[0]}
+            if bool in kinds:
+                settings = {"nargs": "*", "metavar": "true|false", "type": _truth}
+            elif kinds[0] in (int, float):
+                settings["type"] = _number_or_range(kinds[0])
+            elif "choices" in options:
+                settings["choices"] = options["choices"]
+            help = item.metadata["help"].replace("%", "%%")
+            section.add_argument(f"--{item.name}", help=help, **settings)
+    return parser
+
+
+def _truth(text: str) -> bool:
+    try:
+        return {"true": True, "false": False}[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"invalid value '{text}': expected true or false") from None
+
+
+def _number_or_range(kind: type) -> Any:
+    def read(text: str) -> Any:
+        low, colon, high = text.partition(":")
+        if not colon:
+            return kind(text)
+        found = Range(float(low), float(high))
+        if kind is int or not (math.isfinite(found.low) and found.low < found.high < math.inf):
+            raise ValueError
+        return found
+
+    read.__name__ = kind.__name__  # argparse puts it into its message
+    return read
+
+
+def _one_range(name: str, values: list[Any]) -> Any:
+    if not any(isinstance(value, Range) for value in values):
+        return values or [True]  # a switch by itself
+    if len(values) > 1:
+        raise UsageError(f"--{name}: give one range, or values")
+    return values[0]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        if path.suffix == ".toml":
+            try:
+                import tomllib
+            except ImportError:
+                raise UsageError(f"--config_file {path}: TOML takes Python 3.11; write it as YAML") from None
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config_file {path}: {error.strerror}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"--config_file {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"--config_file {path}: expected flags and their values, as in 'scale: [0, 0.005]'")
+    return content
+
+
+def _words(flags: dict[str, Any], origin: str) -> list[str]:
+    """The command line that says the same."""
+    words: list[str] = []
+    for name, value in flags.items():
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, (str, int, float)) for item in values):
+            raise UsageError(f"{origin}: {name}: expected a value, or a list of values")
+        if values != [False] or name not in _OWN_SWITCHES:
+            words += [f"--{name}"] if values == [True] else [f"--{name}", *map(str, values)]
+        elif name == "keep_models":
+            words += [f"--no-{name}"]
+    return words

@@ -1,0 +1,193 @@
+"""results.jsonl: a row for every run that ended with a result, or will have none; enough to rebuild every table.
+
+A row holds
+
+    id                   the sweep's name for it; a row with the same id is the same row
+    point, title         key of its point, and what people call it
+    status, problem      finished, pruned, diverged or failed, and the last words of one that did not finish
+    flags                its command line
+    task, model, seed, pos, scale, tau, use_v2, contranorm_padding
+                         what it was; of the plain model scale is 0 and pos is none
+    main_metric, score, best_score, best_epoch, last_score
+                         score is that of the saved model: of the last epoch, or of the best one where that was asked
+                         for; MNLI's is the mean of matched and mismatched, as GLUE takes it
+    history              scores of every epoch
+    losses               [update, mean training loss since the entry before]
+    degenerate           every prediction of the validation split was the same class
+    train_examples, train_seconds, examples_per_second, seconds
+                         train_seconds include the evaluations; seconds are those of the last attempt, start included
+    versions, git_revision, hardware, finished, folder, attempt
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from glue.metrics import MISMATCHED_SUFFIX
+from glue.tasks import GLUE_TASKS
+from transformers.utils.errors import CheckpointError
+from transformers.utils.files import make_folder
+
+from .points import Point
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks; one worker at a time
+    fcntl = None  # type: ignore[assignment]
+
+RESULTS = "results.jsonl"
+_MOST_LOSSES = 200
+
+
+def read_results(path: Path) -> list[dict[str, Any]]:
+    """Return the newest row of every point; a line that was cut off is left out.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    try:
+        lines = path.read_bytes().splitlines() if path.exists() else []
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    rows = [row for row in map(_parse, lines) if row is not None]
+    return list({row["point"]: row for row in rows}.values())
+
+
+def append_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Add the rows that are not there yet; several processes may do so at once.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    make_folder(path.parent)
+    try:
+        with _locked(path) as file:
+            file.seek(0)
+            content = file.read()
+            known = {row["id"] for row in map(_parse, content.splitlines()) if row is not None}
+            new = [json.dumps(row).encode() + b"\n" for row in rows if row["id"] not in known]
+            if new and content and not content.endswith(b"\n"):
+                new.insert(0, b"\n")  # after a line that was cut off
+            file.write(b"".join(new))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def result_row(
+    identity: str, point: Point, folder: Path, status: str, problem: str, seconds: float, attempt: int
+) -> dict[str, Any]:
+    """Return the row of a run that has ended.
+
+    Args:
+        identity: its id.
+        point: what was run.
+        folder: its output folder.
+        status: how it ended.
+        problem: its last words, empty where it finished.
+        seconds: how long it took.
+        attempt: 1, and 1 more for every attempt that failed.
+    """
+    run, results = _read(folder / "run.json"), _read(folder / "all_results.json")
+    settings, contranorm = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
+    task = GLUE_TASKS.get(point.task)
+    log = _rows(folder / "train_log.jsonl")
+    history = results.get("history") or _rows(folder / "eval_log.jsonl")
+    metric = task.main_metric if task else settings.get("metric_for_best_model") or _first_metric(history)
+    is_plain = contranorm.get("scale", point["scale"]) == 0
+    return {
+        "id": identity,
+        "point": point.key,
+        "title": point.title,
+        "status": status,
+        "problem": problem,
+        "flags": dict(point.flags),
+        "task": point.task,
+        "model": point["model_name_or_path"] or settings.get("model_name_or_path"),
+        "seed": point["seed"],
+        "scale": 0.0 if is_plain else contranorm.get("scale", point["scale"]),
+        "pos": "none" if is_plain else contranorm.get("pos", point["pos"]),
+        **{name: contranorm.get(name, point[name]) for name in ("tau", "use_v2", "contranorm_padding")},
+        "main_metric": metric,
+        "score": _score({name.removeprefix("eval_"): score for name, score in results.items()}, metric),
+        "best_score": max((score for row in history if (score := _score(row, metric)) is not None), default=None),
+        "best_epoch": results.get("best_epoch"),
+        "last_score": _score(history[-1], metric) if history else None,
+        "history": history,
+        "losses": _losses(log),
+        "degenerate": results.get("eval_predicted_classes") == 1,
+        "train_examples": results.get("train_examples"),
+        "train_seconds": results.get("train_seconds"),
+        "examples_per_second": median(row["examples_per_second"] for row in log) if log else None,
+        "seconds": round(seconds, 1),
+        "versions": run.get("versions"),
+        "git_revision": run.get("git_revision"),
+        "hardware": run.get("hardware"),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "folder": folder.name,
+        "attempt": attempt,
+    }
+
+
+def scores_so_far(folder: Path, metric: str) -> list[float]:
+    """Return the main score of each epoch that a run has done."""
+    return [row[metric] for row in _rows(folder / "eval_log.jsonl") if metric in row]
+
+
+def _losses(log: list[dict[str, Any]]) -> list[list[float]]:
+    """Means over stretches of updates of one length, so that no run takes more than `_MOST_LOSSES` numbers."""
+    length = -(-len(log) // _MOST_LOSSES) or 1
+    parts = [log[start : start + length] for start in range(0, len(log), length)]
+    return [[part[-1]["step"], float(f"{mean(row['loss'] for row in part):.6g}")] for part in parts]
+
+
+def _score(scores: dict[str, Any], metric: str | None) -> float | None:
+    values = [scores[name] for name in (str(metric), f"{metric}{MISMATCHED_SUFFIX}") if name in scores]
+    return mean(values) if values else None
+
+
+def _first_metric(history: list[dict[str, Any]]) -> str | None:
+    named = [name for row in history[:1] for name in row if name not in ("epoch", "updates", "loss")]
+    return next(iter(named), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a run's file, empty where there is none: it ended before."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    return [row for row in map(_parse, lines) if row is not None]
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[Any]:
+    with path.open("ab+") as file:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield file

@@ -1,0 +1,197 @@
+"""Sweeps that really run: killed, stopped, failing, shared between commands, and searching."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import runs
+from postgres import Postgres
+
+from sweep.points import Point
+from sweep.results import read_results
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The flags that all points share: a run of 18 updates in 3 epochs."""
+    folder = tmp_path_factory.mktemp("inputs")
+    checkpoint, data = runs.make_checkpoint(folder / "checkpoint"), runs.make_data(folder / "glue")
+    flags = ["--model_name_or_path", checkpoint, "--data_dir", data, "--max_length", 32]
+    return [*flags, "--per_device_train_batch_size", 4, "--learning_rate", 0.01]
+
+
+class Sweep:
+    """A sweep in a folder, as a command that can be started again and killed."""
+
+    def __init__(self, folder, *words):
+        self.folder = folder
+        self.words = [*map(str, words), "--output_dir", str(folder / "sweep"), "--log_dir", str(folder / "outlog")]
+
+    def start(self):
+        output = (self.folder / "output").open("ab")
+        command = [sys.executable, "run_sweep.py", *self.words]
+        self.process = subprocess.Popen(
+            command, cwd=runs.ROOT, env=runs.environment(), stdout=output, stderr=subprocess.STDOUT
+        )
+        return self
+
+    def wait(self):
+        return self.process.wait(timeout=800)
+
+    @property
+    def rows(self):
+        return read_results(self.folder / "sweep" / "results.jsonl")
+
+    @property
+    def output(self):
+        return (self.folder / "output").read_text()
+
+    def children(self):
+        """All processes that the command has started, workers first."""
+        try:
+            mother = psutil.Process(self.process.pid)
+            workers = mother.children()
+            return [*workers, *(child for worker in workers for child in worker.children(recursive=True))]
+        except psutil.NoSuchProcess:
+            return []
+
+    def wait_until(self, happened):
+        deadline = time.monotonic() + 300
+        while not happened():
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.05)
+
+
+def result_of(row):
+    """What a run's row says about its training, clocks aside."""
+    return {name: row[name] for name in ("status", "score", "best_score", "best_epoch", "history", "losses", "degenerate")}
+
+
+def test_a_grid_that_is_killed_again_and_again_ends_as_one_that_is_not(inputs, tmp_path):
+    """24 points, two workers: a worker is killed, then all processes, then both once more."""
+    grid = ["--task_name", "rte", "cola", "--scale", 0, 0.05, 0.2, "--pos", 7, "--seed", 1, 2, 3, 4]
+    sweep = Sweep(tmp_path, *inputs, *grid, "--device", "cpu", "cpu")
+    for _ in range(2):
+        sweep.start()
+        done = len(sweep.rows)
+        sweep.wait_until(lambda done=done: len(sweep.rows) >= done + 2 and len(sweep.children()) >= 4)
+        victim = sweep.children()[0]
+        victim.kill()
+        sweep.wait_until(lambda victim=victim: victim not in sweep.children()[:2] and len(sweep.children()) >= 4)
+        done = len(sweep.rows)
+        sweep.wait_until(lambda done=done: len(sweep.rows) >= done + 2 and len(sweep.children()) >= 4)
+        everyone = [psutil.Process(sweep.process.pid), *sweep.children()]
+        for process in everyone:
+            if process.is_running():
+                process.kill()
+        sweep.process.wait(30)
+        psutil.wait_procs(everyone, timeout=30)
+    sweep.start()
+    assert sweep.wait() == 0, sweep.output
+    assert "died with status -9: started again" in sweep.output
+    lines = (tmp_path / "sweep" / "results.jsonl").read_text().splitlines()
+    points = [json.loads(line)["point"] for line in lines]
+    assert len(points) == len(set(points)) == 24
+    assert "24 finished, 0 failed, 0 missing" in sweep.output
+    # A grid that nobody disturbs, in this process.
+    for row in sweep.rows:
+        folder = tmp_path / "undisturbed" / row["folder"]
+        point = Point(tuple((name, value) for name, value in row["flags"].items()))
+        assert runs.run_here(*point.words, "--output_dir", folder, "--cpu") == 0
+        results = json.loads((folder / "all_results.json").read_text())
+        assert row["history"] == results["history"] and row["score"] == results[f"eval_{row['main_metric']}"]
+        assert [entry[1] for entry in row["losses"]] == pytest.approx(
+            [entry["loss"] for entry in runs.log_rows(folder)], rel=1e-5
+        )
+        mine = tmp_path / "sweep" / row["folder"]
+        assert (mine / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+        assert not (mine / "checkpoints").exists()
+    assert (tmp_path / "sweep" / "report.html").exists()
+    # Once more: nothing is left to do.
+    before = (tmp_path / "sweep" / "results.jsonl").read_bytes()
+    assert sweep.start().wait() == 0
+    assert (tmp_path / "sweep" / "results.jsonl").read_bytes() == before
+    assert "24 runs, 24 of them done before, 0 new" in sweep.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_sweep_goes_on_in_the_middle_of_a_run(inputs, tmp_path, number):
+    sweep = Sweep(tmp_path, *inputs, "--task_name", "rte", "--scale", 0, 0.1, "--num_train_epochs", 40, "--device", "cpu")
+    sweep.start()
+    sweep.wait_until(lambda: any((tmp_path / "sweep").glob("*/eval_log.jsonl")))
+    os.kill(sweep.process.pid, number)
+    assert sweep.wait() == 128 + number, sweep.output
+    assert "interrupted: start the same command again to go on" in sweep.output
+    assert not sweep.rows and list((tmp_path / "sweep").glob("*/checkpoints/step_*"))
+    assert sweep.start().wait() == 0, sweep.output
+    assert len(sweep.rows) == 2 and all(len(row["history"]) == 40 for row in sweep.rows)
+    assert "Continuing" in "".join(log.read_text() for log in (tmp_path / "outlog").iterdir())
+
+
+def test_diverged_and_failed_points_are_reported(inputs, tmp_path):
+    """One diverges, one fails twice, one is well; a later command tries only the failed one again."""
+    words = [*inputs, "--task_name", "rte", "--device", "cpu", "--num_train_epochs", 1, "--retries", 1]
+    words[words.index("--learning_rate") : words.index("--learning_rate") + 2] = ["--learning_rate", 0.01, "1e30"]
+    words += ["--num_hidden_layers", 1, 2]
+    sweep = Sweep(tmp_path, *words, "--scale", 0)
+    sweep.start()
+    assert sweep.wait() == 0, sweep.output
+    assert sorted(row["status"] for row in sweep.rows) == ["diverged", "diverged", "finished", "finished"]
+    assert all("the loss is" in row["problem"] or "no finite" in row["problem"] or row["problem"] for row in sweep.rows
+               if row["status"] == "diverged")
+    failing = Sweep(tmp_path, *inputs, "--task_name", "rte", "--num_hidden_layers", 3, "--scale", 0, "--device", "cpu")
+    assert failing.start().wait() == 1
+    failed = [row for row in failing.rows if row["status"] == "failed"]
+    assert len(failed) == 1 and failed[0]["attempt"] == 2 and "layers" in failed[0]["problem"]
+    assert "1 failed" in failing.output and "failed: rte scale 0.0 seed 2021" in failing.output
+    report = (tmp_path / "sweep" / "report.md").read_text()
+    assert "2 diverged, 1 failed" in report
+
+
+def test_a_search_with_pruning(inputs, tmp_path):
+    """Scales are drawn from a range; every trial runs both seeds."""
+    words = [*inputs, "--task_name", "rte", "--scale", "0.001:0.5", "--seed", 1, 2, "--sampler", "tpe", "--n_trials", 4]
+    sweep = Sweep(tmp_path, *words, "--device", "cpu", "--no-keep_models")
+    assert sweep.start().wait() == 0, sweep.output
+    scales = {row["flags"]["scale"] for row in sweep.rows}
+    assert len(sweep.rows) == 8 and len(scales) == 4 and all(0.001 <= scale <= 0.5 for scale in scales)
+    assert not list((tmp_path / "sweep").glob("*/model.safetensors"))
+    assert sweep.start().wait() == 0
+    assert len(sweep.rows) == 8
+
+
+def test_commands_share_a_grid_in_postgresql(inputs, tmp_path):
+    """Two commands with nothing in common but the database: each point is run once, and both know all results."""
+    with Postgres() as server:
+        grid = [*inputs, "--task_name", "rte", "--scale", 0, 0.05, 0.2, "--seed", 1, 2, "--num_train_epochs", 1]
+        shared = ["--storage", server.url, "--study_name", "shared", "--device", "cpu"]
+        folders = [tmp_path / name for name in ("one", "two")]
+        for folder in folders:
+            folder.mkdir()
+        sweeps = [Sweep(folder, *grid, *shared).start() for folder in folders]
+        for sweep in sweeps:
+            assert sweep.wait() == 0, sweep.output
+        keys = [{row["point"] for row in sweep.rows} for sweep in sweeps]
+        assert keys[0] == keys[1] and len(keys[0]) == 6
+        ran = [sum(1 for _ in (folder / "sweep").glob("*/all_results.json")) for folder in folders]
+        assert sum(ran) == 6
+        ids = [{row["id"] for row in sweep.rows} for sweep in sweeps]
+        assert ids[0] == ids[1] and all(len(sweep.rows) == 6 for sweep in sweeps)
+        # A third one is killed with its worker; the fourth one ends what it had begun.
+        more = [word if word != 0.2 else 0.3 for word in grid]
+        third = Sweep(folders[0], *more, *shared).start()
+        third.wait_until(lambda: len(third.children()) >= 2)
+        for process in [psutil.Process(third.process.pid), *third.children()]:
+            process.kill()
+        third.process.wait(30)
+        fourth = Sweep(folders[1], *more, *shared)
+        assert fourth.start().wait() == 0, fourth.output
+        assert len(fourth.rows) == 8
