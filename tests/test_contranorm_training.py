@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from transformers import ContraNorm, contranorm_training
-from transformers.contranorm_training import LinearMemoryContraNorm, ShortContraNorm
+from transformers import ContraNorm, ContraNormV2, contranorm_training
+from transformers.contranorm_training import FeatureContraNorm, LinearMemoryContraNorm, ShortContraNorm
 from transformers.padding import padded_layout, unpadded_layout
 
 LENGTHS = (13, 4, 1, 4, 9)
@@ -37,6 +37,32 @@ def result_and_gradient(function, tokens, mask):
     y = function(x).masked_fill(~mask[:, :, None], 0.0)
     (gradient,) = torch.autograd.grad(y, x, torch.cos(y.detach()))
     return y, gradient
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("tau", [1.0, 0.2])
+def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monkeypatch):
+    tokens, mask = batch()
+    layout = padded_layout(*mask.shape, tokens.device, mask) if masked else unpadded_layout(mask)
+    layer, called = ContraNormV2(0.4, tau), []
+    original = FeatureContraNorm.apply
+    monkeypatch.setattr(FeatureContraNorm, "apply", lambda *words: called.append(1) or original(*words))
+
+    def dual_mean(x):
+        lengths = x.norm(dim=-1, keepdim=True)
+        n = (x / lengths.clamp_min(1e-12)).masked_fill(lengths < 1e-12, 0.0)
+        return x @ (n.T @ n / tau).softmax(-1)
+
+    def direct(tokens):
+        result = torch.zeros_like(tokens)
+        for row, real in enumerate(mask):
+            result[row, real] = 1.4 * tokens[row, real] - 0.4 * dual_mean(tokens[row, real])
+        return result
+
+    ours = result_and_gradient(lambda x: layout.restore(layer.over_layout(layout.flatten(x), layout)), tokens, mask)
+    assert called
+    for result, formula in zip(ours, result_and_gradient(direct, tokens, mask), strict=True):
+        torch.testing.assert_close(result, formula, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("kernel", ["short", "masked", "rows one by one", "rows in blocks", "all rows"])

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from .contranorm_sites import SITES
-from .contranorm_training import has_gradient_formula, train_contranorm
-from .grouped_attention import attend
+from .contranorm_training import has_gradient_formula, train_contranorm, train_contranorm_v2
+from .grouped_attention import attend, trains_on_cpu
 from .padding import TokenLayout, padded_layout
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class ContraNormV2(ContraNorm):
     """
 
     def over_layout(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
+        if trains_on_cpu(tokens):
+            return train_contranorm_v2(tokens, layout, self.scale, self.tau, self.identity)
         return self.push(tokens, self.weighted_mean(tokens, layout))
 
     def weighted_mean(self, tokens: Tensor, layout: TokenLayout) -> Tensor:

@@ -47,6 +47,11 @@ def train_contranorm(tokens: Tensor, layout: TokenLayout, scale: float, tau: flo
     return kernel.apply(tokens, layout, scale, tau, 1 + scale if identity else 1.0)
 
 
+def train_contranorm_v2(tokens: Tensor, layout: TokenLayout, scale: float, tau: float, identity: bool) -> Tensor:
+    """ContraNormV2 of the same, where `trains_on_cpu` holds."""
+    return FeatureContraNorm.apply(tokens, layout, scale, tau, 1 + scale if identity else 1.0)
+
+
 class ShortContraNorm(torch.autograd.Function):
     """c x - scale P x for tokens (T, D), group by group; N and P (b, s, s) are kept for the backward pass.
 
@@ -119,6 +124,47 @@ class LinearMemoryContraNorm(torch.autograd.Function):
         return result, None, None, None, None
 
 
+class FeatureContraNorm(torch.autograd.Function):
+    """ContraNormV2: c x - scale x P for tokens (T, D), with P = softmax(n^T n / tau) (D, D) for each sequence.
+
+    One sequence at a time, so that its matrices stay in the processor's cache; P is made again for the backward pass.
+    With E as above, but for features, the gradient is c G - scale (G P^T + N(n E / tau)), N that of the directions n.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
+        x = _in_working_type(tokens)
+        inverse = _inverse_lengths(x)
+        for group, block in zip(layout.groups, layout.split(inverse), strict=True):
+            if group.mask is not None:
+                block.masked_fill_(~group.mask[:, :, None], 0.0)  # as good as of length zero: no influence
+        result = torch.empty_like(x)
+        sequences = (_sequences(layout, tensor) for tensor in (x, x * inverse, result))
+        with torch.autocast("cpu", enabled=False):
+            for x_sequence, n, y in zip(*sequences, strict=True):
+                weights = torch.mm(n.T, n).div_(tau).softmax(-1)
+                torch.addmm(x_sequence, x_sequence, weights, beta=c, alpha=-scale, out=y)
+        ctx.save_for_backward(tokens, inverse)
+        ctx.settings = layout, scale, tau, c
+        return result.to(tokens.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        tokens, inverse = ctx.saved_tensors
+        layout, scale, tau, c = ctx.settings
+        x, g = _in_working_type(tokens), _in_working_type(gradient)
+        n, dn, result = x * inverse, torch.empty_like(x), torch.empty_like(x)
+        sequences = (_sequences(layout, tensor) for tensor in (x, n, g, dn, result))
+        with torch.autocast("cpu", enabled=False):
+            for x_sequence, n_sequence, g_sequence, dn_sequence, dx in zip(*sequences, strict=True):
+                weights = torch.mm(n_sequence.T, n_sequence).div_(tau).softmax(-1)
+                ds = torch._softmax_backward_data(torch.mm(x_sequence.T, g_sequence), weights, -1, weights.dtype)
+                torch.mm(n_sequence, (ds + ds.T).div_(tau), out=dn_sequence)
+                torch.addmm(g_sequence, g_sequence, weights.T, beta=c, alpha=-scale, out=dx)
+        return result.sub_(_through_directions(dn, n, inverse), alpha=scale).to(gradient.dtype), None, None, None, None
+
+
 def _backward_of_sequence(x: Tensor, g: Tensor, dx: Tensor, scale: float, tau: float, c: float) -> None:
     """Write the gradient of one sequence (s, D) into `dx`.
 
@@ -167,4 +213,11 @@ def _row_blocks(length: int) -> Iterator[slice]:
     return (slice(begin, begin + step) for begin in range(0, length, step))
 
 
-__all__ = ["LinearMemoryContraNorm", "ShortContraNorm", "has_gradient_formula", "train_contranorm"]
+__all__ = [
+    "FeatureContraNorm",
+    "LinearMemoryContraNorm",
+    "ShortContraNorm",
+    "has_gradient_formula",
+    "train_contranorm",
+    "train_contranorm_v2",
+]
