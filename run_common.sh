@@ -5,8 +5,9 @@
 #   MODEL       Hub id or folder of the checkpoint; `demo` is the built-in miniature, which needs no download
 #   DATA_DIR    folder with GLUE on disk; without it GLUE_DATA_DIR, then the Hub
 #   EPOCHS      passes over the training data (5)
-#   SEED        seed of everything random (2021)
-#   EXTRA_ARGS  further flags of run_glue_no_trainer.py, split at blanks; they win over the recipe
+#   SEED        seed of everything random (2021); grids take several in SEEDS
+#   EXTRA_ARGS  further flags of run_glue_no_trainer.py, or of run_sweep.py for a grid, split at blanks; they win over
+#               the recipe
 #   PYTHON      interpreter (.venv/bin/python where `make demo` has made it, else python3)
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -41,6 +42,19 @@ check_device() {
     esac
 }
 
+# is_demo: the demo brings its own recipe, as a small random model learns nothing at a fine-tuning learning rate.
+is_demo() {
+    case $MODEL${DATA_DIR:-} in
+        demo | demo-albert) ;;
+        *) return 1 ;;
+    esac
+}
+
+# split_words NAME TEXT: the words of a text into the array of that name.
+split_words() {
+    IFS=$' \t\n' read -r -d '' -a "$1" <<<"$2" || true # read reports the end of its input as a failure
+}
+
 # The last two parts of the model's name, fit for a file name: google/bert_small -> google-bert_small.
 model_label() {
     local path=${MODEL%/} parent
@@ -64,22 +78,20 @@ fine_tune() {
     shift 4
     flags=(--model_name_or_path "$MODEL" --task_name "$task" --pos "$pos" --scale "$scale" --seed "$SEED")
     if [ -n "${DATA_DIR:-}" ]; then flags+=(--data_dir "$DATA_DIR"); fi
-    case $MODEL${DATA_DIR:-} in
-        # The demo brings its own recipe: a small random model learns nothing at a fine-tuning learning rate.
-        demo | demo-albert) if [ -n "${EPOCHS:-}" ]; then flags+=(--num_train_epochs "$EPOCHS"); fi ;;
-        *)
-            flags+=(
-                --per_device_train_batch_size 32 --num_train_epochs "${EPOCHS:-5}" --learning_rate 2e-5
-                --lr_scheduler_type linear --num_warmup_steps 0 --weight_decay 0 --max_length 128
-            )
-            ;;
-    esac
+    if ! is_demo; then
+        flags+=(
+            --per_device_train_batch_size 32 --num_train_epochs "${EPOCHS:-5}" --learning_rate 2e-5
+            --lr_scheduler_type linear --num_warmup_steps 0 --weight_decay 0 --max_length 128
+        )
+    elif [ -n "${EPOCHS:-}" ]; then
+        flags+=(--num_train_epochs "$EPOCHS")
+    fi
     if [ "$device" = cpu ]; then
         flags+=(--cpu)
     elif [ -n "$device" ]; then
         export CUDA_VISIBLE_DEVICES=$device
     fi
-    IFS=$' \t\n' read -r -d '' -a extra <<<"${EXTRA_ARGS:-}" || true # read reports the end of its input as a failure
+    split_words extra "${EXTRA_ARGS:-}"
     exec "$PYTHON" "$ROOT/run_glue_no_trainer.py" "${flags[@]}" --output_dir "$(output_folder "$task" "$scale" "$pos")" \
         "$@" ${extra[@]+"${extra[@]}"}
 }
@@ -92,100 +104,26 @@ run_one() {
     fine_tune "$1" "$2" "$3" "${4:-}"
 }
 
-# run_grid [DEVICE]: every combination of TASKS, POSITIONS and SCALES, one after the other. A finished run is skipped, and
-# so is one that diverged: it would do so again. A failing one is listed at the end and makes the status 1. Ctrl-C, SIGTERM
-# and SIGUSR1 are passed on to the run, which saves a checkpoint; then the grid ends with 128 + the signal's number.
+# run_grid PRESET [DEVICE...]: every combination of TASKS, POSITIONS, SCALES and SEEDS as a sweep, with a worker for each
+# device, in place of this shell. PRESET names the recipe.
 run_grid() {
-    if [ $# -gt 1 ]; then fail_usage "at most 1 argument expected, $# given"; fi
-    check_device "${1:-}"
-    local task pos scale
-    for task in $TASKS; do for pos in $POSITIONS; do for scale in $SCALES; do
-        check_run "$task" "$scale" "$pos"
-    done; done; done
-
-    local logs failed='' diverged='' done_count=0 skipped_count=0 diverged_count=0 failed_count=0
-    local run_pid='' stopped=''
-    logs=outlog/$(model_label)
-    mkdir -p "$logs"
-    trap 'pass_on INT 130' INT
-    trap 'pass_on TERM 143' TERM
-    trap 'pass_on USR1 138' USR1
-    trap 'pass_on TERM 129' HUP
-    for task in $TASKS; do for pos in $POSITIONS; do for scale in $SCALES; do
-        run_of_grid "$task" "$scale" "$pos" "${1:-}"
-    done; done; done
-
-    echo "$done_count done, $skipped_count skipped, $failed_count failed"
-    if [ "$diverged_count" -gt 0 ]; then printf '%s diverged:\n%s' "$diverged_count" "$diverged" >&2; fi
-    if [ "$failed_count" -gt 0 ]; then
-        printf 'failed:\n%s' "$failed" >&2
-        return 1
-    fi
-}
-
-# run_of_grid TASK SCALE POS DEVICE: one run, or the line that says why there is none; updates run_grid's counts.
-run_of_grid() {
-    local title="$1 scale $2 pos $3" log="$logs/$1_$2_$3_seed$SEED.log" status=0 start=$SECONDS folder
-    folder=$(output_folder "$1" "$2" "$3")
-    if [ -f "$folder/all_results.json" ]; then
-        echo "$title: finished before, skipped"
-        skipped_count=$((skipped_count + 1))
-        return
-    fi
-    if [ -f "$folder/diverged.json" ]; then
-        echo "$title: diverged before, skipped"
-        note_diverged "$title" "$log"
-        return
-    fi
-    if [ -n "$(find "$folder/checkpoints" -maxdepth 1 -name 'step_*' 2>/dev/null)" ]; then
-        set -- "$@" --resume_from_checkpoint
-    elif [ -d "$folder" ]; then
-        set -- "$@" --overwrite_output_dir # it failed or was killed without a checkpoint: from the beginning
-    fi
-    echo "$title: started, see $log"
-    # In a process group of its own, so that a Ctrl-C reaches the run once: passed on by this shell, which waits for it.
-    set -m
-    (fine_tune "$@") </dev/null >"$log" 2>&1 &
-    run_pid=$!
-    set +m
-    while :; do # a signal interrupts the waiting
-        status=0
-        wait "$run_pid" || status=$?
-        kill -0 "$run_pid" 2>/dev/null || break
-    done
-    run_pid=''
-    case ${stopped:-$status} in
-        129 | 130 | 138 | 143) stop_grid "$title: $(tail -n 1 "$log")" "${stopped:-$status}" ;; # or the run alone got it
-        0)
-            echo "$title: done in $((SECONDS - start)) s"
-            done_count=$((done_count + 1))
-            ;;
-        3)
-            echo "$title: DIVERGED: $(tail -n 1 "$log")"
-            note_diverged "$title" "$log"
-            ;;
-        *)
-            echo "$title: FAILED with status $status: $(tail -n 1 "$log")"
-            failed="$failed  $title: $log"$'\n'
-            failed_count=$((failed_count + 1))
-            ;;
-    esac
-}
-
-# note_diverged TITLE LOG
-note_diverged() {
-    diverged="$diverged  $1: $2"$'\n'
-    diverged_count=$((diverged_count + 1))
-}
-
-# pass_on SIGNAL STATUS: give the run a signal that this shell got, and remember what to exit with.
-pass_on() {
-    stopped=$2
-    if [ -n "$run_pid" ]; then kill -s "$1" "$run_pid" 2>/dev/null || true; fi
-}
-
-# stop_grid LAST_WORDS STATUS
-stop_grid() {
-    printf '%s\ninterrupted: start the script again to go on with the runs that are not finished\n' "$1" >&2
-    exit "$2"
+    local preset=$1 device flags extra label
+    local -a task_words scale_words position_words seed_words
+    shift
+    for device in "$@"; do check_device "$device"; done
+    split_words task_words "$TASKS"
+    split_words scale_words "$SCALES"
+    split_words position_words "$POSITIONS"
+    split_words seed_words "${SEEDS:-$SEED}"
+    split_words extra "${EXTRA_ARGS:-}"
+    label=$(model_label)
+    flags=(
+        --model_name_or_path "$MODEL" --task_name "${task_words[@]}" --pos "${position_words[@]}" --scale "${scale_words[@]}"
+        --seed "${seed_words[@]}" --output_dir "output/$label" --log_dir "outlog/$label"
+    )
+    if [ -n "${DATA_DIR:-}" ]; then flags+=(--data_dir "$DATA_DIR"); fi
+    if ! is_demo; then flags+=(--preset "$preset"); fi
+    if [ -n "${EPOCHS:-}" ]; then flags+=(--num_train_epochs "$EPOCHS"); fi
+    if [ -n "$*" ]; then flags+=(--device "$@"); fi
+    exec "$PYTHON" "$ROOT/run_sweep.py" "${flags[@]}" ${extra[@]+"${extra[@]}"}
 }

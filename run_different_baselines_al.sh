@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fine-tune ALBERT with ContraNorm on a grid of tasks, positions and scales, one run after the other:
+# Fine-tune ALBERT with ContraNorm on a grid of tasks, positions and scales, as a sweep:
 #
-#   bash run_different_baselines_al.sh 0          GPU (cpu, or left out: chosen by itself)
+#   bash run_different_baselines_al.sh 0          a worker for each GPU named (or cpu; left out: chosen by itself)
 #
-# Logs go to outlog/<model>/, results to output/. Start it again after a stop: finished runs are skipped.
+# Logs go to outlog/<model>/, runs and report to output/<model>/. Start it again after a stop to go on (run_sweep.py).
 set -euo pipefail
 
 # The grid: edit it here, or name another one in the environment. Scale 0 is the plain model.
@@ -11,9 +11,10 @@ TASKS=${TASKS:-rte cola mrpc stsb sst2}
 SCALES=${SCALES:-0.0001 0.005 0.01 0.05 0.1 0.2}
 POSITIONS=${POSITIONS:-1 2 3 4 5 6 7}
 
-USAGE="[TASKS=... SCALES=... POSITIONS=... MODEL=... DATA_DIR=... EPOCHS=...] bash run_different_baselines_al.sh [DEVICE]"
+USAGE="[TASKS=... SCALES=... POSITIONS=... SEEDS=... MODEL=... DATA_DIR=... EPOCHS=...]
+       bash run_different_baselines_al.sh [DEVICE...]"
 MODEL=${MODEL:-albert-base-v2}
 if [ "$MODEL" = demo ]; then MODEL=demo-albert; fi
 . "$(dirname "${BASH_SOURCE[0]}")/run_common.sh"
 
-run_grid "$@"
+run_grid paper-albert "$@"

@@ -84,7 +84,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     from glue.together import agree
     from glue.training_log import TrainingLog
     from glue.training_state import TrainingState
-    from glue.validation import evaluate_all, with_warnings
+    from glue.validation import evaluate_all, watch_tokens, with_warnings
 
     accelerator, dataset, folder = setup.accelerator, setup.datasets["train"], setup.folder
     order = TrainingOrder(
@@ -169,7 +169,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                 except Stopped:
                     stop(signals.received)  # before the evaluation, which is repeated when the run goes on
                 state.history.append({"epoch": state.epoch + 1, "updates": state.updates, **scores})
-                folder.append_scores(state.history[-1])
+                tokens = {"oversmoothing": watch_tokens(setup, model, state.updates)} if args.log_oversmoothing else {}
+                folder.append_scores({**state.history[-1], **tokens})
                 accelerator.log({f"eval_{name}": score for name, score in scores.items()}, step=state.updates)
                 is_best = state.note_score(args.metric_for_best_model or setup.task.main_metric)
                 if is_best and args.load_best_model_at_end:

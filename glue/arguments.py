@@ -177,6 +177,9 @@ class RunArguments:
         "output", "folder of the predictions; left out: predictions/ in --output_dir", metavar="DIR"
     )
     logging_steps: int = flag("output", "print the training loss every N updates", 50, metavar="N")
+    log_oversmoothing: bool = flag(
+        "output", "after every epoch measure on validation rows how alike their tokens become, layer by layer", False
+    )
     with_tracking: bool = flag("output", "send losses and scores to an experiment tracker", False)
     report_to: str | None = flag(
         "output",
@@ -321,7 +324,7 @@ class RunArguments:
                 raise UsageError(f"--resume_from_checkpoint {self.resume_from_checkpoint}: no such folder")
             if self.overwrite_output_dir:
                 raise UsageError("--resume_from_checkpoint and --overwrite_output_dir exclude each other")
-        for name in ("load_best_model_at_end", "early_stopping_patience"):
+        for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
             if getattr(self, name) and not (self.do_train and self.do_eval):
                 raise UsageError(f"--{name} needs training and evaluation on validation data")
         if self.metric_for_best_model is not None:
@@ -347,7 +350,7 @@ class RunArguments:
             self.with_tracking = True
         elif self.with_tracking:
             self.report_to = "all"
-        for name in ("checkpointing_steps", "save_total_limit", "with_tracking"):
+        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
             if getattr(self, name) and self.output_dir is None:
                 raise UsageError(f"--{name} needs --output_dir to write into")
         if self.do_predict and self.output_dir is None and self.pred_dir is None:

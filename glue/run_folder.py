@@ -5,7 +5,7 @@ all_results.json                                    scores of every epoch, best 
 diverged.json                                       in their place, where the loss was no longer finite
 run.json                                            settings, versions, git revision, hardware
 train_log.jsonl                                     a row an update: loss, learning rate, gradient norm, examples/s
-eval_log.jsonl                                      a row an epoch: its scores
+eval_log.jsonl                                      a row an epoch: scores, and what --log_oversmoothing measured
 <scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
 README.md                                           a model card
 predictions/  checkpoints/
@@ -45,6 +45,7 @@ _WITHOUT_INFLUENCE = {
     "do_predict",
     "test_file",
     "logging_steps",
+    "log_oversmoothing",
     "with_tracking",
     "report_to",
     "checkpointing_steps",

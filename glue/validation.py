@@ -12,9 +12,11 @@ from .console import say
 from .errors import DivergedError
 from .evaluation import predict, reference_labels
 from .metrics import MISMATCHED_SUFFIX, load_metric, majority_baseline
+from .oversmoothing import measure_oversmoothing
 from .setup import Setup
 
 _CLASSES = "predicted_classes"
+_WATCHED_ROWS = 256
 
 
 def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, float]:
@@ -44,6 +46,45 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
             scores[_CLASSES] = len(np.unique(found.values))
         results |= {name + MISMATCHED_SUFFIX * number: score for name, score in scores.items()}
     return results
+
+
+def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
+    """Measure how alike the tokens of up to 256 validation rows have become, and tell the trackers.
+
+    The main process does it, and the others go on to where they wait for it; no random number is drawn.
+
+    Args:
+        setup: the run.
+        model: as accelerate wrapped it; it is left in evaluation mode.
+        updates: how many have been made.
+
+    Returns:
+        See `OversmoothingMeter.result`; without the spectra, which are long.
+    """
+    if not setup.accelerator.is_main_process:
+        return {}
+    dataset = setup.datasets[setup.task.validation_splits[0]]
+    rows = np.unique(np.linspace(0, len(dataset) - 1, _WATCHED_ROWS).round().astype(int))
+    measured = measure_oversmoothing(
+        setup.accelerator.unwrap_model(model),
+        (
+            dataset.collate(batch, device=setup.accelerator.device)
+            for batch in np.array_split(rows, -(-len(rows) // 32))
+        ),
+        lambda batch: batch["attention_mask"].sum(dim=1).tolist(),
+    )
+    del measured["spectrum"]
+    layers = {name: values for name, values in measured.items() if isinstance(values, list)}
+    depth = max(map(len, layers.values()))
+    setup.accelerator.log(
+        {
+            f"oversmoothing/{name}/layer_{depth - len(values) + number}": value
+            for name, values in layers.items()
+            for number, value in enumerate(values)
+        },
+        step=updates,
+    )
+    return measured
 
 
 def with_warnings(results: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ INTERRUPTED, DIED, SURPLUS = "interrupted", "died", "surplus"
 ENDS = (FINISHED, PRUNED, DIVERGED, FAILED)  # with a row
 
 HEARTBEAT, GRACE = 20, 90  # seconds: how often a worker shows that it lives, and after how long it does not
+_MOST_OPENINGS = 5
 _MOST_DEATHS = 10  # of workers that a point may survive
 
 
@@ -56,26 +58,32 @@ def open_study(args: SweepArguments) -> optuna.Study:
         of_kind = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
         sampler = of_kind[args.sampler]()
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3) if args.prune else optuna.pruners.NopPruner()
-    try:
-        with _without_notes():
-            storage = optuna.storages.RDBStorage(
-                url,
-                engine_kwargs=options,
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
-                heartbeat_stale_trial_callback=try_again_after_death,
-            )
-            return optuna.create_study(
-                storage=storage,
-                study_name=args.study_name,
-                sampler=sampler,
-                pruner=pruner,
-                direction="maximize",
-                load_if_exists=True,
-            )
-    except Exception as error:  # whatever the driver of a database raises
-        first = str(error).strip().partition("\n")[0]
-        raise UsageError(f"--storage {_without_password(url)}: {first or type(error).__name__}") from error
+    attempt = 1
+    while True:
+        try:
+            with _without_notes():
+                storage = optuna.storages.RDBStorage(
+                    url,
+                    engine_kwargs=options,
+                    heartbeat_interval=HEARTBEAT,
+                    grace_period=GRACE,
+                    heartbeat_stale_trial_callback=try_again_after_death,
+                )
+                return optuna.create_study(
+                    storage=storage,
+                    study_name=args.study_name,
+                    sampler=sampler,
+                    pruner=pruner,
+                    direction="maximize",
+                    load_if_exists=True,
+                )
+        except Exception as error:  # whatever the driver of a database raises
+            # Commands that start at once get into each other's way where they create the tables.
+            if attempt == _MOST_OPENINGS:
+                first = str(error).strip().partition("\n")[0]
+                raise UsageError(f"--storage {_without_password(url)}: {first or type(error).__name__}") from error
+            time.sleep(0.2 * attempt)
+            attempt += 1
 
 
 def enqueue(study: optuna.Study, points: Iterable[Point]) -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+_PROGRAMS = ("initdb", "pg_ctl", "createdb")
+
 
 class Postgres:
     """The server, as long as the `with` block lasts; skips the test where none is installed.
@@ -19,8 +21,9 @@ class Postgres:
 
     def __enter__(self):
         pytest.importorskip("psycopg", reason="no driver for PostgreSQL")
-        places = [Path(path).parent for path in (shutil.which("initdb"),) if path]
+        places = [Path(path).resolve().parent for path in (shutil.which("initdb"),) if path]
         places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+        places = [place for place in places if all((place / name).exists() for name in _PROGRAMS)]
         if not places:
             pytest.skip("no PostgreSQL server is installed")
         # Not pytest's folder: that one is closed to others, and the server must not be root's.
@@ -52,6 +55,12 @@ class Postgres:
         # Its server would keep a pipe open for as long as it lives.
         with (self._folder / "output").open("ab") as output:
             done = subprocess.run(
-                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=100, **self._owner
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=100,
+                **self._owner,
             )
         assert done.returncode == 0, (self._folder / "output").read_text()

@@ -8,6 +8,7 @@ import runs
 FLAGS = [
     *("--task_name", "rte", "--max_length", "32", "--cpu", "--pos", "7", "--scale", "0.1", "--learning_rate", "0.01"),
     *("--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "2", "--num_train_epochs", "3"),
+    "--log_oversmoothing",
     *(
         "--checkpointing_steps",
         "4",
@@ -29,5 +30,6 @@ def essence(folder) -> dict:
         "last checkpoint": (folder / "checkpoints" / "step_000016" / "model.safetensors").read_bytes(),
         "rows": rows,
         "losses": (folder / "0.1_7_2_loss.txt").read_text(),
+        "scores": (folder / "eval_log.jsonl").read_text(),
         "results": {name: value for name, value in results.items() if name != "train_seconds"},
     }

@@ -30,7 +30,9 @@ def row(task="rte", scale=0.0, pos="7", seed=1, score=0.6, **changes):
         "best_score": score,
         "best_epoch": 3,
         "last_score": score,
-        "history": [{"epoch": epoch, "updates": 100 * epoch, metric: (score or 0.5) - 0.1 / epoch} for epoch in (1, 2, 3)],
+        "history": [
+            {"epoch": epoch, "updates": 100 * epoch, metric: (score or 0.5) - 0.1 / epoch} for epoch in (1, 2, 3)
+        ],
         "losses": [[step, 0.7 - 0.001 * step] for step in range(10, 301, 10)],
         "degenerate": False,
         "train_examples": 2490,

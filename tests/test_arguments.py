@@ -23,7 +23,7 @@ ADDED_FLAGS = """
     test_file data_dir ignore_mismatched_sizes with_tracking report_to checkpointing_steps resume_from_checkpoint
     mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
     load_best_model_at_end metric_for_best_model early_stopping_patience save_total_limit contranorm_padding do_train
-    do_eval demo overwrite_output_dir adam_beta1 adam_beta2 adam_epsilon logging_steps cpu revision
+    do_eval demo overwrite_output_dir adam_beta1 adam_beta2 adam_epsilon log_oversmoothing logging_steps cpu revision
     token_cache torch_compile
 """
 
@@ -184,6 +184,8 @@ REFUSED = [
     (["--checkpointing_steps", "5"], "--checkpointing_steps needs --output_dir"),
     (["--save_total_limit", "2"], "--save_total_limit needs --output_dir"),
     (["--with_tracking"], "--with_tracking needs --output_dir"),
+    (["--log_oversmoothing"], "--log_oversmoothing needs --output_dir"),
+    (["--log_oversmoothing", "--no-do_eval"], "--log_oversmoothing needs training and evaluation"),
     (["--resume_from_checkpoint"], "needs --output_dir"),
     (["--resume_from_checkpoint", "nowhere"], "--resume_from_checkpoint nowhere: no such folder"),
     (["--resume_from_checkpoint", "checkpoint", "--do_eval"], "training is switched off"),

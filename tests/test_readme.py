@@ -18,10 +18,12 @@ import pytest
 
 from glue.arguments import RunArguments
 from glue.command_line import build_parser
+from sweep.arguments import SweepArguments, parse_args
+from sweep.points import grid
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NEEDS = ("a network", "a GPU", "an installation")
+NEEDS = ("a network", "a GPU", "a cluster", "an installation")
 # Flags in the text that are not the script's: those of pip, venv, make and accelerate.
 FLAGS_OF_OTHERS = {"--multi_gpu", "--num_processes", "--nproc_per_node"}
 
@@ -50,11 +52,11 @@ BLOCKS = find_blocks(README)
 SECTIONS = list(dict.fromkeys(block.section for block in BLOCKS if not block.needs))
 
 
-def commands_of(block: Block) -> list[list[str]]:
-    """Return the words of each run of the script in a bash block."""
+def commands_of(block: Block, script: str) -> list[list[str]]:
+    """Return the words of each run of a script in a bash block."""
     lines = block.code.replace("\\\n", " ").splitlines()
-    found = [shlex.split(line, comments=True) for line in lines if "run_glue_no_trainer.py" in line]
-    return [words[words.index("run_glue_no_trainer.py") + 1 :] for words in found]
+    found = [shlex.split(line, comments=True) for line in lines if script in line]
+    return [words[words.index(script) + 1 :] for words in found]
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def copy(tmp_path: Path) -> Path:
     """A copy of the project's code in a folder with a space in its name."""
     folder = tmp_path / "a clone"
     folder.mkdir()
-    for package in ("transformers", "glue", "reports"):
+    for package in ("transformers", "glue", "reports", "sweep"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for script in (*ROOT.glob("*.sh"), *ROOT.glob("*.py")):
         shutil.copy(script, folder)
@@ -73,7 +75,18 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("section", SECTIONS)
 def test_the_blocks_of_a_section_run(section: str, copy: Path) -> None:
-    unset = ("GLUE_DATA_DIR", "MODEL", "DATA_DIR", "EPOCHS", "SEED", "EXTRA_ARGS", "TASKS", "SCALES", "POSITIONS")
+    unset = (
+        "GLUE_DATA_DIR",
+        "MODEL",
+        "DATA_DIR",
+        "EPOCHS",
+        "SEED",
+        "EXTRA_ARGS",
+        "TASKS",
+        "SCALES",
+        "POSITIONS",
+        "SEEDS",
+    )
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -90,11 +103,19 @@ def test_the_blocks_of_a_section_run(section: str, copy: Path) -> None:
             assert result.returncode == 0, f"{block.code}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if commands_of(block)], ids=lambda block: block.section)
-def test_the_flags_of_a_block_are_known(block: Block) -> None:
-    parser = build_parser(RunArguments, {flag.metadata["group"]: "" for flag in fields(RunArguments)})
-    for words in commands_of(block):
-        parser.parse_args(words)
+RUNS = [words for block in BLOCKS for words in commands_of(block, "run_glue_no_trainer.py")]
+SWEEPS = [words for block in BLOCKS for words in commands_of(block, "run_sweep.py")]
+
+
+@pytest.mark.parametrize("words", RUNS, ids=" ".join)
+def test_the_flags_of_a_run_are_known(words: list[str]) -> None:
+    build_parser(RunArguments, {flag.metadata["group"]: "" for flag in fields(RunArguments)}).parse_args(words)
+
+
+@pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
+def test_the_flags_of_a_sweep_are_known(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert grid(parse_args(words).choices)
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.needs], ids=lambda block: block.section)
@@ -110,10 +131,11 @@ def test_a_block_that_cannot_run_here_says_why_and_names_what_exists(block: Bloc
 
 def test_every_flag_of_the_script_is_described_and_no_other() -> None:
     of_the_script = {f"--{flag.name}" for flag in fields(RunArguments)}
+    of_sweeps = {f"--{flag.name}" for flag in fields(SweepArguments)}
     outside_blocks = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     described = set(re.findall(r"`(--\w+)", outside_blocks))
     assert of_the_script - described == set()
-    assert described - of_the_script - FLAGS_OF_OTHERS == set()
+    assert described - of_the_script - of_sweeps - FLAGS_OF_OTHERS == set()
 
 
 def test_links_lead_to_files() -> None:

@@ -64,7 +64,7 @@ def test_files_of_a_run(finished):
     tokenizer = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
     assert runs.files_in(finished) == {
         *("config.json", "model.safetensors", "README.md", "run.json", "all_results.json", "train_log.jsonl"),
-        *("0.05_17_2_loss.txt", "predictions/RTE.tsv"),
+        *("0.05_17_2_loss.txt", "eval_log.jsonl", "predictions/RTE.tsv"),
         *tokenizer,
         *(f"checkpoints/step_{step:06d}/{name}" for step in (6, 12, 18) for name in inner),
     }
@@ -83,6 +83,7 @@ def test_log_has_a_row_an_update(finished):
 def test_results_are_those_of_the_saved_model(finished, data, capsys):
     results = json.loads((finished / "all_results.json").read_text())
     assert [row["epoch"] for row in results["history"]] == [1, 2, 3] and results["updates"] == 18
+    assert list(map(json.loads, (finished / "eval_log.jsonl").read_text().splitlines())) == results["history"]
     assert results["eval_accuracy"] == results["history"][-1]["accuracy"]
     status = runs.run_here(
         *("--model_name_or_path", finished, "--data_dir", data, "--task_name", "rte", "--max_length", "32", "--cpu"),
@@ -322,6 +323,34 @@ def test_trackers_get_losses_and_scores(flags, tmp_path):
     events = EventAccumulator(str(tmp_path / "out" / "tracking" / "glue_no_trainer"))
     events.Reload()
     assert len(events.Scalars("train_loss")) == 12 and len(events.Scalars("eval_accuracy")) == 2
+
+
+def test_oversmoothing_of_every_epoch_is_logged(flags, data, tmp_path):
+    """In the log and the tracker; the last epoch's is what the command for it finds in the saved model."""
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (requirements-dev.txt has it)")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    import run_oversmoothing
+
+    watched, plain = tmp_path / "watched", tmp_path / "plain"
+    words = [*flags, "--task_name", "rte", "--pos", "7", "--scale", "0.2"]
+    assert runs.run_here(*words, "--log_oversmoothing", "--report_to", "tensorboard", "--output_dir", watched) == 0
+    assert runs.run_here(*words, "--output_dir", plain) == 0
+    assert (watched / "model.safetensors").read_bytes() == (plain / "model.safetensors").read_bytes()
+    first, last = (json.loads(line) for line in (watched / "eval_log.jsonl").read_text().splitlines())
+    assert first["oversmoothing"] != last["oversmoothing"] and last["oversmoothing"]["sequences"] == 13
+    model = ["--model_name_or_path", str(watched), "--task_name", "rte", "--data_dir", str(data), "--max_length", "32"]
+    assert run_oversmoothing.main([*model, "--cpu", "--output_dir", str(tmp_path / "out")]) == 0
+    (again,) = json.loads((tmp_path / "out" / "oversmoothing.json").read_text())["models"].values()
+    assert set(again) == {*last["oversmoothing"], "spectrum"}
+    for name, values in last["oversmoothing"].items():
+        assert again[name] == pytest.approx(values, rel=1e-4), name
+    events = EventAccumulator(str(watched / "tracking" / "glue_no_trainer"))
+    events.Reload()
+    for name, layer in (("effective_rank", 0), ("effective_rank", 2), ("attention_similarity", 1)):
+        shown = [event.value for event in events.Scalars(f"oversmoothing/{name}/layer_{layer}")]
+        values = [row["oversmoothing"][name][layer - (name == "attention_similarity")] for row in (first, last)]
+        assert shown == pytest.approx(values, rel=1e-5)
 
 
 def test_without_output_folder_nothing_is_written(flags, tmp_path, monkeypatch, capsys):

@@ -1,7 +1,7 @@
-"""The four shell scripts: what they start, in which folder, and what they do about mistakes, failures and Ctrl-C.
+"""The four shell scripts: what they start, in which folder, and what they do about mistakes and signals.
 
-A stub takes the interpreter's place: it notes its arguments and the visible GPU, and plays a run that works, fails or
-is interrupted. The last test runs the real thing on the built-in demo.
+A stub takes the interpreter's place and notes its arguments and the visible GPU. `test_readme.py` runs the real thing
+on the built-in demo.
 """
 
 import json
@@ -33,38 +33,21 @@ FROM_OUTSIDE = (
     "TASKS",
     "SCALES",
     "POSITIONS",
+    "SEEDS",
 )
 
 STUB = """#!{python} -IS
-import json, os, pathlib, signal, sys, time
-flags = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+import json, os, pathlib, signal, sys
 with open("calls.jsonl", "a") as file:
     row = {{"argv": sys.argv[1:], "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "pid": os.getpid()}}
     file.write(json.dumps(row) + "\\n")
-print("a line of the log", flush=True)
-behaviour = os.environ.get("STUB_" + flags["--task_name"], "works")
-folder = pathlib.Path(sys.argv[sys.argv.index("--output_dir") + 1])
-if folder.exists() and not {{"--overwrite_output_dir", "--resume_from_checkpoint"}} & set(sys.argv):
-    sys.exit("not empty")
-folder.mkdir(parents=True, exist_ok=True)
-if behaviour == "saves":
+if "STUB_WAITS" in os.environ:
     numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    (folder / "started").touch()
+    pathlib.Path("started").touch()
     number = signal.sigtimedwait(numbers, 60).si_signo
-    (folder / "checkpoints" / "step_000001").mkdir(parents=True)
     print("saved on", number)
     sys.exit(128 + number)
-if behaviour == "dies":
-    (folder / "started").touch()
-    signal.sigtimedwait([signal.SIGHUP], 60)
-if behaviour == "fails":
-    sys.exit("run_glue_no_trainer.py: error: no such thing")
-if behaviour == "diverges":
-    (folder / "diverged.json").touch()
-    print("run_glue_no_trainer.py: error: the loss is nan", file=sys.stderr)
-    sys.exit(3)
-(folder / "all_results.json").write_text("{{}}")
 """
 
 
@@ -224,130 +207,139 @@ def test_a_wrong_argument_starts_nothing(workplace: Workplace, script: str, argu
     assert not workplace.calls
 
 
+GRIDS = [
+    (SCRIPTS[2], "bert-base-uncased", "paper-bert", "cola sst2 mrpc stsb qqp mnli qnli rte wnli", "7"),
+    (SCRIPTS[3], "albert-base-v2", "paper-albert", "rte cola mrpc stsb sst2", "1 2 3 4 5 6 7"),
+]
+
+
+def sweep_of(workplace: Workplace):
+    """The one sweep that was started, as `run_sweep.py` reads it."""
+    from sweep.arguments import parse_args
+
+    (call,) = workplace.calls
+    script, *flags = call["argv"]
+    assert script == str(ROOT / "run_sweep.py")
+    return parse_args(flags)
+
+
+@pytest.mark.parametrize(("script", "model", "preset", "tasks", "positions"), GRIDS)
+def test_a_grid_is_a_sweep_of_the_paper(
+    workplace: Workplace, script: str, model: str, preset: str, tasks: str, positions: str
+) -> None:
+    result = workplace.run(script, "0", "2")
+    assert result.returncode == 0, result.stderr
+    args = sweep_of(workplace)
+    assert (args.preset, args.device, args.output_dir) == (preset, ["0", "2"], f"output/{model}")
+    assert args.log_dir == f"outlog/{model}"
+    assert args.choices == {
+        "model_name_or_path": [model],
+        "task_name": tasks.split(),
+        "pos": positions.split(),
+        "scale": [0.0001, 0.005, 0.01, 0.05, 0.1, 0.2],
+        "seed": [2021],
+        "per_device_train_batch_size": [32],
+        "num_train_epochs": [5],
+        "learning_rate": [2e-5],
+        "lr_scheduler_type": ["linear"],
+        "num_warmup_steps": [0],
+        "weight_decay": [0.0],
+        "max_length": [128],
+    }
+
+
+def test_one_run_and_a_grid_have_the_same_recipe(workplace: Workplace) -> None:
+    from glue.arguments import parse_args
+    from sweep.presets import PRESETS
+
+    workplace.run("run_glue_baselines.sh", "cola", "0.01", "7")
+    args = parse_args(workplace.calls[0]["argv"][1:])
+    for preset in PRESETS.values():
+        for name, value in preset.items():
+            if name not in ("model_name_or_path", "task_name", "scale", "pos"):
+                assert getattr(args, name) == value, name
+
+
+def test_the_environment_changes_a_grid(workplace: Workplace) -> None:
+    workplace.run(
+        *("run_different_baselines.sh", "cpu"),
+        TASKS="rte  cola",
+        SCALES="0 0.1",
+        POSITIONS="1 47",
+        SEEDS="1 2 3",
+        MODEL="checkpoints/small bert",
+        DATA_DIR="my glue",
+        EPOCHS="2",
+        EXTRA_ARGS="--tau 0.5 1 --retries 3 --learning_rate 1e-4",
+    )
+    args = sweep_of(workplace)
+    assert (args.device, args.retries, args.output_dir) == (["cpu"], 3, "output/checkpoints-small bert")
+    changed = {
+        "model_name_or_path": ["checkpoints/small bert"],
+        "data_dir": ["my glue"],
+        "task_name": ["rte", "cola"],
+        "scale": [0.0, 0.1],
+        "pos": ["1", "47"],
+        "seed": [1, 2, 3],
+        "num_train_epochs": [2],
+        "tau": [0.5, 1.0],
+        "learning_rate": [1e-4],
+    }
+    assert {name: args.choices[name] for name in changed} == changed
+
+
+@pytest.mark.parametrize("script", SCRIPTS[2:])
+def test_a_grid_of_the_demo_has_its_own_recipe(workplace: Workplace, script: str) -> None:
+    workplace.run(script, MODEL="demo", TASKS="rte", SEED="5")
+    args = sweep_of(workplace)
+    assert args.preset is None and args.device == ["auto"]
+    assert args.choices["seed"] == [5] and not {"learning_rate", "num_train_epochs"} & set(args.choices)
+    assert args.choices["model_name_or_path"] == ["demo-albert" if script.endswith("_al.sh") else "demo"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [
-        (("0", "1"), {}, "at most 1 argument expected"),
         (("tpu",), {}, "device 'tpu'"),
-        ((), {"TASKS": "cola snli"}, "task 'snli'"),
-        ((), {"SCALES": "0.1 big"}, "scale 'big'"),
-        ((), {"POSITIONS": "7 9"}, "position '9'"),
+        (("0", "-1"), {}, "device '-1'"),
+        ((), {"TASKS": "cola snli"}, "'snli'"),
+        ((), {"SCALES": "0.1 big"}, "'big'"),
+        ((), {"POSITIONS": "7 9"}, "'9'"),
     ],
 )
 @pytest.mark.parametrize("script", SCRIPTS[2:])
 def test_a_wrong_grid_starts_nothing(
     workplace: Workplace, script: str, arguments: tuple, variables: dict, message: str
 ) -> None:
-    result = workplace.run(script, *arguments, **variables)
+    result = workplace.run(script, *arguments, PYTHON=sys.executable, **variables)
     assert result.returncode == 2
-    assert message in result.stderr
-    assert f"bash {script} [DEVICE]" in result.stderr
-    assert not workplace.calls
-    assert not (workplace.folder / "outlog").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("script", "tasks", "positions"),
-    [
-        (SCRIPTS[2], "cola sst2 mrpc stsb qqp mnli qnli rte wnli", "7"),
-        (SCRIPTS[3], "rte cola mrpc stsb sst2", "1 2 3 4 5 6 7"),
-    ],
-)
-def test_the_whole_grid_runs_in_order(workplace: Workplace, script: str, tasks: str, positions: str) -> None:
-    result = workplace.run(script, "0")
-    assert result.returncode == 0, result.stderr
-    scales = ("0.0001", "0.005", "0.01", "0.05", "0.1", "0.2")
-    expected = [(task, pos, scale) for task in tasks.split() for pos in positions.split() for scale in scales]
-    assert workplace.settings() == expected
-    assert {call["gpu"] for call in workplace.calls} == {"0"}
-    assert f"{len(expected)} done, 0 skipped, 0 failed" in result.stdout
-
-
-def test_a_failing_run_does_not_stop_the_grid_and_finished_ones_are_skipped(workplace: Workplace) -> None:
-    grid = {"TASKS": "cola rte mrpc", "SCALES": "0 0.1", "MODEL": "org/tiny"}
-    first = workplace.run("run_different_baselines.sh", STUB_rte="fails", **grid)
-    assert first.returncode == 1
-    assert len(workplace.calls) == 6
-    assert "rte scale 0 pos 7: FAILED with status 1: run_glue_no_trainer.py: error: no such thing" in first.stdout
-    assert "4 done, 0 skipped, 2 failed" in first.stdout
-    assert first.stderr.splitlines() == [
-        "failed:",
-        "  rte scale 0 pos 7: outlog/org-tiny/rte_0_7_seed2021.log",
-        "  rte scale 0.1 pos 7: outlog/org-tiny/rte_0.1_7_seed2021.log",
-    ]
-    log = workplace.folder / "outlog/org-tiny/rte_0_7_seed2021.log"
-    assert log.read_text() == "a line of the log\nrun_glue_no_trainer.py: error: no such thing\n"
-
-    second = workplace.run("run_different_baselines.sh", **grid)
-    assert second.returncode == 0, second.stderr
-    assert workplace.settings()[6:] == [("rte", "7", "0"), ("rte", "7", "0.1")]
-    assert "2 done, 4 skipped, 0 failed" in second.stdout
-
-
-def start(workplace: Workplace, script: str, *arguments: str, **variables: str) -> subprocess.Popen:
-    """Start a script whose run waits for a signal, and return once it does."""
-    process = subprocess.Popen(
-        ["bash", str(ROOT / script), *arguments],
-        cwd=workplace.folder,
-        env=workplace.environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 30
-    while not list(workplace.folder.glob("output/*/started")):
-        assert process.poll() is None and time.monotonic() < deadline
-    return process
+    assert message in result.stderr and "Traceback" not in result.stderr
+    assert not list(workplace.folder.glob("output*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-@pytest.mark.parametrize("to", ["script", "group", "run"])
-def test_a_grid_passes_signals_on_and_goes_on_later(workplace: Workplace, number: signal.Signals, to: str) -> None:
-    """To the script alone, as a scheduler does; to its group, as Ctrl-C does; to the run alone, as kill does."""
-    grid = {"TASKS": "cola rte", "SCALES": "0.1"}
-    process = start(workplace, "run_different_baselines.sh", "cpu", STUB_cola="saves", **grid)
-    send = {"script": process.send_signal, "group": lambda n: os.killpg(process.pid, n)}
-    send.get(to, lambda n: os.kill(workplace.calls[0]["pid"], n))(number)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 128 + number
-    assert f"saved on {int(number)}" in errors and "start the script again to go on" in errors
-    assert len(workplace.calls) == 1
-    again = workplace.run("run_different_baselines.sh", "cpu", **grid)
-    assert again.returncode == 0 and "2 done, 0 skipped, 0 failed" in again.stdout
-    first, second, third = (call["argv"] for call in workplace.calls)
-    assert second == [*first, "--resume_from_checkpoint"] and "--resume_from_checkpoint" not in third
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_single_run_gets_the_signals_of_its_script(workplace: Workplace, number: signal.Signals) -> None:
-    process = start(workplace, "run_glue_baselines.sh", "cola", "0.1", "7", "cpu", STUB_cola="saves")
-    assert workplace.calls[0]["pid"] == process.pid  # the run has taken the place of the script
+@pytest.mark.parametrize(
+    "command", [("run_glue_baselines.sh", "cola", "0.1", "7", "cpu"), ("run_different_baselines.sh", "cpu")]
+)
+def test_what_runs_gets_the_signals_of_its_script(
+    workplace: Workplace, command: tuple[str, ...], number: signal.Signals
+) -> None:
+    script, *arguments = command
+    process = subprocess.Popen(
+        ["bash", str(ROOT / script), *arguments],
+        cwd=workplace.folder,
+        env=workplace.environment(STUB_WAITS="yes"),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 30
+    while not (workplace.folder / "started").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+    assert workplace.calls[0]["pid"] == process.pid  # it has taken the place of the script
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 128 + number and "saved on" in output
-
-
-def test_a_run_that_is_killed_is_a_failure_and_the_grid_goes_on(workplace: Workplace) -> None:
-    grid = {"TASKS": "cola rte", "SCALES": "0.1"}
-    process = start(workplace, "run_different_baselines.sh", "cpu", STUB_cola="dies", **grid)
-    os.kill(workplace.calls[0]["pid"], signal.SIGKILL)
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 1 and "FAILED with status 137" in output and "1 done, 0 skipped, 1 failed" in output
-    again = workplace.run("run_different_baselines.sh", "cpu", **grid)
-    assert again.returncode == 0 and "--overwrite_output_dir" in workplace.calls[-1]["argv"]  # it left no checkpoint
-
-
-def test_a_diverged_run_is_recorded_and_the_grid_goes_on(workplace: Workplace) -> None:
-    grid = {"TASKS": "cola rte", "SCALES": "0.1"}
-    first = workplace.run("run_different_baselines.sh", "cpu", STUB_cola="diverges", **grid)
-    assert first.returncode == 0 and "1 done, 0 skipped, 0 failed" in first.stdout
-    assert "cola scale 0.1 pos 7: DIVERGED: run_glue_no_trainer.py: error: the loss is nan" in first.stdout
-    assert first.stderr.splitlines()[0] == "1 diverged:" and "cola_0.1_7" in first.stderr
-    second = workplace.run("run_different_baselines.sh", "cpu", **grid)
-    assert "cola scale 0.1 pos 7: diverged before, skipped" in second.stdout and len(workplace.calls) == 2
 
 
 def test_shellcheck_has_nothing_to_say() -> None:

@@ -70,7 +70,8 @@ def test_a_grid_from_a_file(tmp_path, kind):
     """The command line replaces what the file says."""
     text = {
         "yaml": "task_name: [rte, cola]\nscale: [0, 0.5]\nseed: 3\ndemo: true\nretries: 4\nkeep_models: false\n",
-        "toml": 'task_name = ["rte", "cola"]\nscale = [0, 0.5]\nseed = 3\ndemo = true\nretries = 4\nkeep_models = false\n',
+        "toml": 'task_name = ["rte", "cola"]\nscale = [0, 0.5]\nseed = 3\ndemo = true\nretries = 4\n'
+        "keep_models = false\n",
     }
     if kind == "toml" and sys.version_info < (3, 11):
         pytest.skip("Python 3.11 reads TOML")
@@ -219,14 +220,15 @@ def test_a_worker_elsewhere_is_given_time(study):
 
 
 def test_a_point_does_not_kill_workers_for_ever(study):
-    trial = study.ask()
-    for deaths in range(20):
+    trial, deaths = study.ask(), 0
+    while True:
         frozen = study.trials[trial.number]
         states.try_again_after_death(study, frozen)
         waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
         mine = [other for other in waiting if other.user_attrs["flags"] == frozen.user_attrs["flags"]]
         if not mine:
             break
+        deaths += 1
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         while (trial := study.ask()).user_attrs.get("flags") != frozen.user_attrs["flags"]:
             pass

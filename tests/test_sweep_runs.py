@@ -72,7 +72,9 @@ class Sweep:
 
 def result_of(row):
     """What a run's row says about its training, clocks aside."""
-    return {name: row[name] for name in ("status", "score", "best_score", "best_epoch", "history", "losses", "degenerate")}
+    return {
+        name: row[name] for name in ("status", "score", "best_score", "best_epoch", "history", "losses", "degenerate")
+    }
 
 
 def test_a_grid_that_is_killed_again_and_again_ends_as_one_that_is_not(inputs, tmp_path):
@@ -124,7 +126,9 @@ def test_a_grid_that_is_killed_again_and_again_ends_as_one_that_is_not(inputs, t
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_goes_on_in_the_middle_of_a_run(inputs, tmp_path, number):
-    sweep = Sweep(tmp_path, *inputs, "--task_name", "rte", "--scale", 0, 0.1, "--num_train_epochs", 40, "--device", "cpu")
+    sweep = Sweep(
+        tmp_path, *inputs, "--task_name", "rte", "--scale", 0, 0.1, "--num_train_epochs", 40, "--device", "cpu"
+    )
     sweep.start()
     sweep.wait_until(lambda: any((tmp_path / "sweep").glob("*/eval_log.jsonl")))
     os.kill(sweep.process.pid, number)
@@ -145,8 +149,11 @@ def test_diverged_and_failed_points_are_reported(inputs, tmp_path):
     sweep.start()
     assert sweep.wait() == 0, sweep.output
     assert sorted(row["status"] for row in sweep.rows) == ["diverged", "diverged", "finished", "finished"]
-    assert all("the loss is" in row["problem"] or "no finite" in row["problem"] or row["problem"] for row in sweep.rows
-               if row["status"] == "diverged")
+    assert all(
+        "the loss is" in row["problem"] or "no finite" in row["problem"] or row["problem"]
+        for row in sweep.rows
+        if row["status"] == "diverged"
+    )
     failing = Sweep(tmp_path, *inputs, "--task_name", "rte", "--num_hidden_layers", 3, "--scale", 0, "--device", "cpu")
     assert failing.start().wait() == 1
     failed = [row for row in failing.rows if row["status"] == "failed"]
