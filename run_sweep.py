@@ -94,7 +94,8 @@ def watch(args: SweepArguments, results: Path, total: int, signals: StopSignals)
                         starts = dict.fromkeys(starts, 1)
                         say(describe(row))
                         bar.update()
-            bar.refresh()
+            if sys.stderr.isatty():
+                bar.refresh()  # the clock goes on
             if signals.received and not passed_on:
                 passed_on = signals.received
                 for worker in workers.values():

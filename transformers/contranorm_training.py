@@ -128,7 +128,7 @@ class FeatureContraNorm(torch.autograd.Function):
     """ContraNormV2: c x - scale x P for tokens (T, D), with P = softmax(n^T n / tau) (D, D) for each sequence.
 
     One sequence at a time, so that its matrices stay in the processor's cache; P is made again for the backward pass.
-    With E as above, but for features, the gradient is c G - scale (G P^T + N(n E / tau)), N that of the directions n.
+    The gradient is c G - scale (G P^T + N(n (dS + dS^T) / tau)), where N is that of the directions n.
     """
 
     @staticmethod
