@@ -85,7 +85,9 @@ class RunArguments:
         metavar="NAME",
     )
     revision: str | None = flag("model", "branch, tag or commit of a Hub id", metavar="REV")
-    num_hidden_layers: int | None = flag("model", "keep only the first N layers of the checkpoint", metavar="N")
+    num_hidden_layers: int | None = flag(
+        "model", "keep only the first N layers of the checkpoint; the demo's models get as many as you say", metavar="N"
+    )
     ignore_mismatched_sizes: bool = flag("model", "load although a weight (the classifier) has another shape", False)
     use_slow_tokenizer: bool = flag(
         "model", "accepted for old command lines; there is one tokenizer, and it gives the slow one's ids", False

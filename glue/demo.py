@@ -103,12 +103,13 @@ def write_demo_data(folder: Path) -> None:
                     file.write(json.dumps(row) + "\n")
 
 
-def build_demo_checkpoint(folder: Path, model_type: str) -> Path:
+def build_demo_checkpoint(folder: Path, model_type: str, num_hidden_layers: int | None = None) -> Path:
     """Write a tiny model with random weights, and its tokenizer, in the layout of any other checkpoint.
 
     Args:
         folder: where to; made if it does not exist.
         model_type: `bert` or `albert`.
+        num_hidden_layers: of the model; None for the demo's usual number.
 
     Returns:
         `folder`.
@@ -130,6 +131,8 @@ def build_demo_checkpoint(folder: Path, model_type: str) -> Path:
         scores |= dict.fromkeys(("▁", *letters), -20.0) | {word: -1.0 for word in words if not word[0].isalnum()}
         tokenizer = AlbertTokenizerFast(vocab=list(scores.items()), model_max_length=128)
         sizes = _SIZES | {"embedding_size": 64, "classifier_dropout_prob": 0.0}
+    if num_hidden_layers is not None:
+        sizes = sizes | {"num_hidden_layers": num_hidden_layers}
     config = AutoConfig.for_model(model_type, vocab_size=len(tokenizer), pad_token_id=0, **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -54,7 +54,7 @@ def open_checkpoint(args: RunArguments) -> Iterator[Checkpoint]:
 
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contranorm-demo-")))
             model_type = "albert" if name == "demo-albert" else "bert"
-            path, options = str(build_demo_checkpoint(folder, model_type)), {}
+            path, options = str(build_demo_checkpoint(folder, model_type, args.num_hidden_layers)), {}
         config_dict, _ = PretrainedConfig.get_config_dict(path, **options)
         yield Checkpoint(name, path, config_dict, options)
 

@@ -152,3 +152,9 @@ def test_every_task_of_the_demo_runs_and_predicts(name, tmp_path):
     assert result.returncode == 0, result.stderr
     files = sorted(path.name for path in (tmp_path / "run" / "predictions").iterdir())
     assert len(files) == len(GLUE_TASKS[name].test_splits)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "albert"])
+def test_a_demo_model_has_as_many_layers_as_are_asked_for(model_type, tmp_path):
+    model = AutoModel.from_pretrained(build_demo_checkpoint(tmp_path, model_type, num_hidden_layers=5))
+    assert model.config.num_hidden_layers == 5

@@ -23,7 +23,7 @@ from sweep.points import grid
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NEEDS = ("a network", "a GPU", "a cluster", "an installation")
+NEEDS = ("a network", "a GPU", "a cluster", "an installation", "some minutes")
 # Flags in the text that are not the script's: those of pip, venv, make and accelerate.
 FLAGS_OF_OTHERS = {"--multi_gpu", "--num_processes", "--nproc_per_node"}
 
@@ -54,7 +54,7 @@ SECTIONS = list(dict.fromkeys(block.section for block in BLOCKS if not block.nee
 
 def commands_of(block: Block, script: str) -> list[list[str]]:
     """Return the words of each run of a script in a bash block."""
-    lines = block.code.replace("\\\n", " ").splitlines()
+    lines = re.sub(r"\$\w+", "0", block.code.replace("\\\n", " ")).splitlines()
     found = [shlex.split(line, comments=True) for line in lines if script in line]
     return [words[words.index(script) + 1 :] for words in found]
 
