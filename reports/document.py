@@ -16,11 +16,13 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; m
        padding: 1rem 1.2rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .4rem; }
 p { max-width: 44rem; } .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; margin: .6rem 0; }
+table { border-collapse: separate; border-spacing: 0; font-size: .86rem; font-variant-numeric: tabular-nums;
+        margin: .6rem 0; }
 th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e2e2e2; }
-th { border-bottom: 2px solid #1a1a1a; } th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
-     background: #fff; }
+th { border-bottom: 2px solid #1a1a1a; white-space: normal; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 td.text { text-align: left; white-space: normal; min-width: 16rem; }
+@media (max-width: 40rem) { th, td { padding: .3rem .4rem; } td:first-child { white-space: normal; min-width: 7rem; } }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; } figcaption { font-size: .86rem; color: #444; }
 """
 

@@ -13,6 +13,7 @@ from .style import figure_style, line_style
 
 _COLUMNS = 3
 _ASIDE = 0.07  # of the distance between scales: bars of several lines stand side by side
+_MOST_LOSSES = 30  # points of a curve
 _MOST_LINES = 6  # in a panel of curves: the plain model, and the best others
 
 
@@ -35,7 +36,11 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
             "dashed line is the plain model, its band one standard deviation.",
         ),
         ("heat_maps", _heat_maps, "Mean score by scale and position, in points above the plain model."),
-        ("losses", _losses, "Training loss over updates: means over seeds, bands of one standard deviation."),
+        (
+            "losses",
+            _losses,
+            "Training loss over updates: means of some updates and over seeds, bands of one standard deviation.",
+        ),
         ("scores", _scores, "Validation score over updates: means over seeds, bands of one standard deviation."),
     ):
         path = _panels(scores, folder / name, draw)
@@ -46,7 +51,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
 
 def _panels(scores: Scores, path: Path, draw: Callable[..., bool]) -> Path | None:
     """Let `draw` fill a panel for each task; None where it had nothing to draw in any."""
-    columns = min(_COLUMNS, len(scores.tasks))
+    columns = 2 if len(scores.tasks) == 4 else min(_COLUMNS, len(scores.tasks))
     lines = -(-len(scores.tasks) // columns) if columns else 0
     if not lines:
         return None
@@ -137,9 +142,15 @@ def _heat_maps(scores: Scores, task: str, axis: Any) -> bool:
 
 
 def _losses(scores: Scores, task: str, axis: Any) -> bool:
-    drawn = _curves(scores, task, axis, lambda row: row["losses"])
+    drawn = _curves(scores, task, axis, lambda row: _smooth(row["losses"]))
     axis.set(xlabel="update", ylabel="training loss")
     return drawn
+
+
+def _smooth(losses: list[list[float]]) -> list[tuple[float, float]]:
+    """Means over stretches of updates, `_MOST_LOSSES` of them: single batches would hide the curve."""
+    parts = np.array_split(np.array(losses), min(len(losses), _MOST_LOSSES)) if losses else []
+    return [(float(part[-1, 0]), float(part[:, 1].mean())) for part in parts]
 
 
 def _scores(scores: Scores, task: str, axis: Any) -> bool:

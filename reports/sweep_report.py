@@ -49,7 +49,8 @@ def _overview(scores: Scores) -> list[Paragraph]:
     degenerate = sum(bool(row["degenerate"]) for row in scores.rows)
     models = ", ".join(sorted({str(row["model"]) for row in scores.rows}))
     text = (
-        f"{len(scores.rows)} runs of {models}: {counts['finished']} finished, {counts['diverged']} diverged, "
+        f"{len(scores.rows)} run{'s' * (len(scores.rows) > 1)} of {models}: "
+        f"{counts['finished']} finished, {counts['diverged']} diverged, "
         f"{counts['failed']} failed, {counts['pruned']} pruned; {len(scores.missing)} missing from the full grid of "
         f"{len(scores.tasks)} tasks, {len(scores.variants)} settings and {len(scores.seeds)} seeds."
     )
@@ -78,7 +79,7 @@ def _table(scores: Scores) -> list[Heading | Paragraph | Table]:
             of_best = [Summary.of(_of(scores, task, best[task]).values()) for task in scores.tasks]
             lines.append(_line(f"best for each task{mark}", of_best, scores))
             left_out = [Summary.of(scores.left_out(task, plain).values()) for task in scores.tasks]
-            if len(scores.seeds) > 1:
+            if any(cell.n for cell in left_out):
                 lines.append(_line(f"chosen without the seed it is scored on{mark}", left_out, scores))
     return [
         Heading("Scores"),

@@ -113,7 +113,7 @@ def test_the_bootstrap_covers_the_mean_about_as_often_as_it_says():
 def test_one_run_is_a_report(tmp_path):
     files = write_report([row()], tmp_path, "one")
     text = files[0].read_text()
-    assert "1 runs of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "60.00", "1"]
+    assert "1 run of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "60.00", "1"]
 
 
 def test_what_is_missing_or_broken_is_said_and_not_averaged(tmp_path):
