@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
-from glue.console import fail, say
+from glue.console import fail, progress_bar, say
 from glue.errors import DivergedError, UsageError
 from glue.signals import Stopped, StopSignals
 from transformers.utils.errors import CheckpointError, ConfigurationError
@@ -76,7 +76,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
-    from tqdm import tqdm
 
     from glue.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.optimizer import build_optimizer, build_schedule
@@ -129,7 +128,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
             number, f"{state.updates} of {total_updates} updates are saved; go on with --resume_from_checkpoint"
         )
 
-    bar = tqdm(total=total_updates, initial=state.updates, desc="training", disable=not accelerator.is_main_process)
+    hidden = not accelerator.is_main_process
+    bar = progress_bar(total=total_updates, initial=state.updates, desc="training", disable=hidden)
     with bar:
         while state.epoch < num_epochs and state.epochs_without_improvement < patience:
             for update in order.epoch(state.epoch, start=state.updates_in_epoch):

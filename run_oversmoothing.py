@@ -15,7 +15,7 @@ from typing import Any
 
 from glue.arguments import RunArguments
 from glue.command_line import build_parser, flag
-from glue.console import fail, say
+from glue.console import fail, progress_bar, say
 from glue.errors import UsageError
 from transformers.utils.errors import CheckpointError, ConfigurationError
 
@@ -106,7 +106,6 @@ def main(argv: list[str] | None = None) -> int:
 def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
     """Measure one model on the validation split."""
     from accelerate import Accelerator
-    from tqdm import tqdm
 
     from glue.data import load_splits
     from glue.encoding import encode
@@ -123,7 +122,7 @@ def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
         model = load_model(args, checkpoint, config).to(device)
     say(f"{checkpoint.name} on {len(table)} rows from {table.source}; {contranorm.summary()}")
     batches = evaluation_batches(dataset.lengths, args.per_device_eval_batch_size)
-    bar = tqdm(batches, desc=checkpoint.name, leave=False, delay=1)
+    bar = progress_bar(batches, desc=checkpoint.name, leave=False, delay=1)
     return measure_oversmoothing(
         model,
         (dataset.collate(rows, device=device) for rows in bar),

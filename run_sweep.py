@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue.console import fail, say
+from glue.console import fail, progress_bar, say
 from glue.errors import UsageError
 from run_report import report
 from sweep.arguments import SweepArguments, parse_args
@@ -75,15 +75,13 @@ def watch(args: SweepArguments, results: Path, total: int, signals: StopSignals)
     Returns:
         The number of the signal that ended this; 0 where nothing was left to do.
     """
-    from tqdm import tqdm
-
     from sweep.results import read_results
 
     workers = {index: start_worker(args, device) for index, device in enumerate(args.device)}
     starts = dict.fromkeys(workers, 1)
     known = {row["id"] for row in read_results(results)}
     passed_on, size = 0, -1
-    with tqdm(total=total, initial=min(total, len(known)), desc="runs", unit="run", smoothing=0) as bar:
+    with progress_bar(total=total, initial=min(total, len(known)), desc="runs", unit="run", smoothing=0) as bar:
         while workers:
             time.sleep(_POLL)
             if results.exists() and results.stat().st_size != size:

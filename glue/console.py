@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from transformers.utils.text import printable
 
@@ -25,6 +26,17 @@ class _Say:
 
 
 say = _Say()
+
+
+def progress_bar(iterable: Any = None, **options: Any) -> Any:
+    """Return tqdm's bar; where stderr is a file or a pipe, it is written twice a minute and not ten times a second.
+
+    Args:
+        iterable, options: as for `tqdm`.
+    """
+    from tqdm import tqdm
+
+    return tqdm(iterable, mininterval=0.1 if sys.stderr.isatty() else 30, **options)
 
 
 def fail(

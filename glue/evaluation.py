@@ -10,8 +10,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch.nn import functional as F
-from tqdm import tqdm
 
+from .console import progress_bar
 from .encoding import EncodedDataset
 from .labels import LabelMapping
 from .metrics import load_metric
@@ -59,7 +59,7 @@ def predict(
     batches = evaluation_batches(dataset.lengths, batch_size, accelerator.num_processes, accelerator.process_index)
     logits, losses = [], []
     with torch.inference_mode():
-        for rows in tqdm(batches, desc=title, leave=False, delay=2, disable=not accelerator.is_main_process):
+        for rows in progress_bar(batches, desc=title, leave=False, delay=2, disable=not accelerator.is_main_process):
             inputs = dataset.collate(rows, device=accelerator.device)
             labels = inputs.pop("labels", None)
             output = model(**inputs).logits.float()
