@@ -8,12 +8,12 @@ import runs
 FLAGS = [
     *("--task_name", "rte", "--max_length", "32", "--cpu", "--pos", "7", "--scale", "0.1", "--learning_rate", "0.01"),
     *("--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "2", "--num_train_epochs", "3"),
-    "--log_oversmoothing",
     *(
         "--checkpointing_steps",
         "4",
         "--logging_steps",
         "3",
+        "--log_oversmoothing",
         "--load_best_model_at_end",
         "--early_stopping_patience",
         "9",
