@@ -245,12 +245,20 @@ def test_an_unreachable_database_is_one_line_without_the_password(tmp_path, caps
     assert "secret" not in error and error.count("\n") == 1
 
 
-def test_help_is_quick_and_pulls_in_nothing_heavy():
-    code = "import sys, run_sweep\ntry: run_sweep.main(['--help'])\nexcept SystemExit: pass\n"
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        ("run_sweep", ("--n_trials", "--learning_rate")),
+        ("run_report", ("--title",)),
+        ("run_oversmoothing", ("--names", "--attentions")),
+    ],
+)
+def test_help_is_quick_and_pulls_in_nothing_heavy(script, flags):
+    code = f"import sys, {script} as script\ntry: script.main(['--help'])\nexcept SystemExit: pass\n"
     code += "heavy = {'torch', 'optuna', 'numpy', 'matplotlib', 'sqlalchemy', 'yaml'} & set(sys.modules)\n"
     code += "assert not heavy, heavy"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=runs.ROOT, capture_output=True, text=True, timeout=60, env=os.environ
     )
     assert result.returncode == 0, result.stderr
-    assert "--n_trials" in result.stdout and "--learning_rate" in result.stdout
+    assert all(flag in result.stdout for flag in flags)
