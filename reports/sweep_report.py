@@ -7,6 +7,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from transformers.utils.files import make_folder, write_whole
 
@@ -195,9 +196,15 @@ def _origin(scores: Scores) -> list[Heading | Paragraph]:
     versions = sorted(
         {f"{name} {value}" for row in scores.rows for name, value in (row["versions"] or {}).items() if value}
     )
-    hardware = sorted({str(row["hardware"]) for row in scores.rows if row["hardware"]})
+    hardware = sorted({_hardware(row["hardware"]) for row in scores.rows if row["hardware"]})
     text = f"Code {', '.join(revisions) or 'of no known revision'}; {', '.join(versions)}; on {'; '.join(hardware)}."
     return [Heading("Made with"), Paragraph(text)]
+
+
+def _hardware(found: dict[str, Any]) -> str:
+    parts = [str(found.get("machine", "an unknown machine"))]
+    parts += [f"{found[name]} {name}" for name in ("cpus", "threads") if name in found]
+    return ", ".join([*parts, *map(str, found.get("gpus", ()))])
 
 
 def _score(summary: Summary) -> str:
