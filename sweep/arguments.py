@@ -121,6 +121,8 @@ class SweepArguments:
             raise UsageError(f"--n_trials {self.n_trials}: expected 1 or more, with --sampler random or tpe")
         if searches and len(self.choices.get("task_name", ())) > 1:
             raise UsageError(f"--sampler {self.sampler} compares scores: give it one task")
+        if self.prune and len(self.choices.get("task_name", ())) > 1:
+            raise UsageError("--prune compares the scores of runs: give it one task")
         for name, values in self.choices.items():
             if isinstance(values, Range):
                 if not searches:

@@ -35,6 +35,7 @@ from .results import RESULTS, append_results, result_row, scores_so_far
 ROOT = Path(__file__).parent.parent
 _ATTACHED = Path(__file__).with_name("attached.py")
 _POLL = 0.5  # seconds
+_STEPS = 100_000  # more epochs than any run has: a trial of several seeds reports those of each after the other
 _DIVERGED = 3  # exit status of a run
 _STOPPED = tuple(128 + getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
@@ -105,7 +106,7 @@ class Worker:
         attempt = trial.user_attrs.get("attempt", 1)
         for point in self._points(trial):
             folder = Path(self.args.output_dir) / point.name
-            outcome = self._run(point, folder, trial)
+            outcome = self._run(point, folder, trial, first_step=len(rows) * _STEPS)
             if outcome.end == states.INTERRUPTED:
                 states.try_again(self.study, trial)
                 self._end(trial, states.INTERRUPTED)
@@ -141,7 +142,7 @@ class Worker:
                 flags[name] = trial.suggest_categorical(name, values) if len(values) > 1 else values[0]
         return [Point.of({**flags, "seed": seed}) for seed in self.args.choices.get("seed", [2021])]
 
-    def _run(self, point: Point, folder: Path, trial: Trial) -> Outcome:
+    def _run(self, point: Point, folder: Path, trial: Trial, first_step: int) -> Outcome:
         """Run a point, or go on with it, until it ends, is stopped or is pruned."""
         began = time.monotonic()
         if not self._wait_for(folder):
@@ -161,7 +162,7 @@ class Worker:
                 start_new_session=True,
                 env=self._environment(),
             )
-            pruned = self._watch(child, point, folder, trial)
+            pruned = self._watch(child, point, folder, trial, first_step)
         seconds = time.monotonic() - began
         status = child.returncode
         if pruned:
@@ -175,7 +176,7 @@ class Worker:
         end = states.DIVERGED if status == _DIVERGED else states.FAILED
         return Outcome(end, problem or f"ended with status {status}", seconds)
 
-    def _watch(self, child: subprocess.Popen[bytes], point: Point, folder: Path, trial: Trial) -> bool:
+    def _watch(self, child: subprocess.Popen[bytes], point: Point, folder: Path, trial: Trial, first_step: int) -> bool:
         """Wait for the end of a run; pass signals on to it, and stop it where pruning says so."""
         passed_on = pruned = False
         epochs = 0
@@ -192,7 +193,7 @@ class Worker:
                 task = GLUE_TASKS.get(point.task)
                 scores = scores_so_far(folder, task.main_metric if task else "accuracy")
                 for epoch in range(epochs, len(scores)):
-                    trial.report(scores[epoch], epoch + 1)
+                    trial.report(scores[epoch], first_step + epoch + 1)
                 if len(scores) > epochs and trial.should_prune():
                     child.terminate()
                     pruned = True

@@ -91,6 +91,7 @@ def test_a_grid_from_a_file(tmp_path, kind):
         (["--sampler", "tpe"], "--sampler tpe needs --n_trials"),
         (["--n_trials", 3], "--n_trials 3: expected 1 or more, with --sampler random or tpe"),
         (["--sampler", "tpe", "--n_trials", 3, "--task_name", "rte", "cola"], "give it one task"),
+        (["--prune", "--task_name", "rte", "cola"], "--prune compares the scores of runs: give it one task"),
         (["--scale", 0.1, 0.1], "--scale: a value is given twice"),
         (["--device", "gpu"], "--device gpu: expected the index of a GPU, cpu or auto"),
         (["--retries", -1], "--retries -1: expected 0 or more"),

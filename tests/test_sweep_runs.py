@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 
+import optuna
 import psutil
 import pytest
 import runs
 from postgres import Postgres
 
+from sweep.arguments import parse_args
 from sweep.points import Point
 from sweep.results import read_results
+from sweep.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -163,7 +166,29 @@ def test_diverged_and_failed_points_are_reported(inputs, tmp_path):
     assert "2 diverged, 1 failed" in report
 
 
-def test_a_search_with_pruning(inputs, tmp_path):
+def test_a_run_that_falls_behind_is_pruned(inputs, tmp_path):
+    """Behind three trials that had a perfect score after every epoch of both seeds."""
+    words = [*inputs, "--task_name", "rte", "--scale", "0.001:0.5", "--num_train_epochs", 40, "--seed", 1, 2]
+    sweep = Sweep(tmp_path, *words, "--sampler", "random", "--n_trials", 4, "--prune", "--device", "cpu")
+    study = open_study(parse_args(sweep.words))
+    perfect = {first + epoch: 1.0 for first in (0, 100_000) for epoch in range(1, 41)}
+    for scale in (0.01, 0.02, 0.03):
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"scale": scale},
+                distributions={"scale": optuna.distributions.FloatDistribution(0.001, 0.5, log=True)},
+                value=1.0,
+                intermediate_values=perfect,
+                user_attrs={"end": "finished"},
+            )
+        )
+    sweep.start().wait()
+    (row,) = sweep.rows  # the first seed is stopped, the second one not begun
+    assert row["status"] == "pruned" and 1 <= len(row["history"]) < 40, sweep.output
+    assert "1 pruned" in sweep.output
+
+
+def test_a_search(inputs, tmp_path):
     """Scales are drawn from a range; every trial runs both seeds."""
     words = [*inputs, "--task_name", "rte", "--scale", "0.001:0.5", "--seed", 1, 2, "--sampler", "tpe", "--n_trials", 4]
     sweep = Sweep(tmp_path, *words, "--device", "cpu", "--no-keep_models")
