@@ -6,6 +6,8 @@
     python -m benchmarks --only contranorm,length                          # needs no stock library
     python -m benchmarks --stock_python other-env/bin/python               # the stock library of another environment
 
+`python -m benchmarks.steps` switches off one measure for speed at a time, to see what it brings.
+
 `--output` (output/bench) gets `bench.md`, `bench.json` and the log of every worker process. No part needs a network.
 `python -m benchmarks --help` lists all settings; they and the machine are written beside the numbers.
 

@@ -133,12 +133,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tasks", default="cola,mrpc,rte", help="separated by commas (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=24, help="updates of each variant (default: %(default)s)")
     parser.add_argument("--batch_size", type=int, default=32, help="rows an update (default: %(default)s)")
+    parser.add_argument("--max_length", type=int, default=128, help="longest text in tokens (default: %(default)s)")
     args = parser.parse_args(argv)
     tasks = args.tasks.split(",")
     table: dict[str, list[str]] = {name: [] for name in MEASURES}
     for task in tasks:
         case = {"model": args.model, "data_dir": str(args.data_dir), "task": task, "batch_size": args.batch_size}
-        for name, ratio in measure({**case, "max_length": 128, "eval_rows": None, "seed": 2021}, args.steps):
+        for name, ratio in measure(
+            {**case, "max_length": args.max_length, "eval_rows": None, "seed": 2021}, args.steps
+        ):
             table[name].append(f"{ratio:.2f}")
     print(f"\n{torch.get_num_threads()} threads, torch {torch.__version__}, {args.steps} steps\n")
     print(f"| without | {' | '.join(tasks)} |\n| --- |{' ---: |' * len(tasks)}")

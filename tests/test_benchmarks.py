@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 import pytest
+import runs
 import torch
 
-from benchmarks import growth, measuring
+from benchmarks import growth, measuring, steps
 from benchmarks.growth import direct_form, measure_length
 from benchmarks.inputs import prepare
 from benchmarks.lengths import GLUE_LENGTHS, glue_like_splits
@@ -244,3 +245,18 @@ def test_matrix_rate_and_memory_are_those_of_this_process():
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(UsageError, match=message):
         Options(**settings)
+
+
+def test_each_measure_for_speed_can_be_left_out(tmp_path, capsys, monkeypatch):
+    """Every one of them is in the table, and without it the step takes another way to the same gradient."""
+    checkpoint = runs.make_checkpoint(tmp_path / "model", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    words = ["--model", str(checkpoint), "--data_dir", str(runs.make_data(tmp_path / "glue")), "--tasks", "rte"]
+    norms = []
+    original = steps.script.gradient_norm
+    monkeypatch.setattr(steps.script, "gradient_norm", lambda *args: norms.append(original(*args)) or norms[-1])
+    assert steps.main([*words, "--steps", "1", "--batch_size", "4", "--max_length", "32"]) == 0
+    table = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row[0].removeprefix("| ") for row in table[2:]] == list(steps.MEASURES)
+    assert all(float(row[1].rstrip(" |")) > 0 for row in table[2:])
+    first = torch.stack(norms[: len(steps.MEASURES) + 1])
+    torch.testing.assert_close(first, first[:1].expand_as(first), rtol=1e-4, atol=0)
