@@ -76,7 +76,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
-
     from glue.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.optimizer import build_optimizer, build_schedule
     from glue.sampling import TrainingOrder

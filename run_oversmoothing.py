@@ -126,8 +126,7 @@ def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
     return measure_oversmoothing(
         model,
         (dataset.collate(rows, device=device) for rows in bar),
-        lambda batch: batch["attention_mask"].sum(dim=1).tolist(),
-        attentions,
+        attentions=attentions,
     )
 
 

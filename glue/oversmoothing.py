@@ -182,8 +182,17 @@ class OversmoothingMeter:
         self._sums[name] = self._sums.get(name, 0.0) + torch.stack(values).cpu().numpy()
 
 
+def real_lengths(batch: Any) -> list[int]:
+    """How many real tokens each row of a batch has, by its attention mask."""
+    lengths: list[int] = batch["attention_mask"].sum(dim=1).tolist()
+    return lengths
+
+
 def measure_oversmoothing(
-    model: Any, batches: Any, lengths_of: Callable[[Any], Sequence[int]], attentions: bool = True
+    model: Any,
+    batches: Any,
+    lengths_of: Callable[[Any], Sequence[int]] = real_lengths,
+    attentions: bool = True,
 ) -> dict[str, Any]:
     """Run a model over batches and measure.
 

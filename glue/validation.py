@@ -71,7 +71,6 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
             dataset.collate(batch, device=setup.accelerator.device)
             for batch in np.array_split(rows, -(-len(rows) // 32))
         ),
-        lambda batch: batch["attention_mask"].sum(dim=1).tolist(),
     )
     del measured["spectrum"]
     layers = {name: values for name, values in measured.items() if isinstance(values, list)}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .contranorm_sites import SITES
 from .contranorm_training import has_gradient_formula, train_contranorm, train_contranorm_v2
-from .grouped_attention import attend, trains_on_cpu
+from .grouped_attention import at_least_single, attend, trains_on_cpu
 from .padding import TokenLayout, padded_layout
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class ContraNormV2(ContraNorm):
         means = []
         for group, x, n in zip(layout.groups, layout.split(tokens), layout.split(_normalize(tokens)), strict=True):
             counted = n if group.mask is None else n.masked_fill(~group.mask[:, :, None], 0.0)
-            similarity = _single(counted.transpose(1, 2) @ counted) / self.tau  # (b, D, D)
+            similarity = at_least_single(counted.transpose(1, 2) @ counted) / self.tau  # (b, D, D)
             means.append(x @ similarity.softmax(dim=-1).to(x.dtype))
         return layout.join(means)
 
@@ -172,12 +172,7 @@ def _normalize(hidden_states: Tensor) -> Tensor:
 
     Nor do these pass a gradient on: the formula's own would be 1e12 times too large for half precision.
     """
-    tokens = _single(hidden_states)
+    tokens = at_least_single(hidden_states)
     lengths = tokens.norm(dim=-1, keepdim=True)
     directions = (tokens / lengths.clamp_min(1e-12)).masked_fill(lengths < 1e-12, 0.0)
     return directions.to(hidden_states.dtype)
-
-
-def _single(tensor: Tensor) -> Tensor:
-    """Half precision as single precision; single and double as they are."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

@@ -30,7 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .grouped_attention import SHORT, mask_bias, trains_on_cpu
+from .grouped_attention import SHORT, at_least_single, mask_bias, trains_on_cpu
 from .padding import TokenLayout
 
 _AT_ONCE = 1 << 17  # similarities: half a mebibyte in single precision
@@ -60,7 +60,7 @@ class ShortContraNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
-        x = _in_working_type(tokens)
+        x = at_least_single(tokens)
         inverse = _inverse_lengths(x)
         result, saved = torch.empty_like(x), []
         blocks = zip(*(layout.split(tensor) for tensor in (x, inverse, result)), strict=True)
@@ -80,7 +80,7 @@ class ShortContraNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         tokens, inverse, *saved = ctx.saved_tensors
         layout, scale, tau, c = ctx.settings
-        x, g = _in_working_type(tokens), _in_working_type(gradient)
+        x, g = at_least_single(tokens), at_least_single(gradient)
         result = torch.empty_like(x)
         blocks = zip(*(layout.split(tensor) for tensor in (x, inverse, g, result)), strict=True)
         with torch.autocast("cpu", enabled=False):
@@ -104,7 +104,7 @@ class LinearMemoryContraNorm(torch.autograd.Function):
         result = torch.empty_like(tokens)
         with torch.autocast("cpu", enabled=False):
             for sequence, y in zip(_sequences(layout, tokens), _sequences(layout, result), strict=True):
-                x = _in_working_type(sequence)
+                x = at_least_single(sequence)
                 n = x * _inverse_lengths(x)
                 for rows in _row_blocks(len(x)):
                     mean = ((n[rows] @ n.T) / tau).softmax(-1) @ x
@@ -120,7 +120,7 @@ class LinearMemoryContraNorm(torch.autograd.Function):
         sequences = (_sequences(layout, tensor) for tensor in (tokens, gradient, result))
         with torch.autocast("cpu", enabled=False):
             for x, g, dx in zip(*sequences, strict=True):
-                _backward_of_sequence(_in_working_type(x), _in_working_type(g), dx, *settings)
+                _backward_of_sequence(at_least_single(x), at_least_single(g), dx, *settings)
         return result, None, None, None, None
 
 
@@ -133,7 +133,7 @@ class FeatureContraNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
-        x = _in_working_type(tokens)
+        x = at_least_single(tokens)
         inverse = _inverse_lengths(x)
         for group, block in zip(layout.groups, layout.split(inverse), strict=True):
             if group.mask is not None:
@@ -153,7 +153,7 @@ class FeatureContraNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         tokens, inverse = ctx.saved_tensors
         layout, scale, tau, c = ctx.settings
-        x, g = _in_working_type(tokens), _in_working_type(gradient)
+        x, g = at_least_single(tokens), at_least_single(gradient)
         n, dn, result = x * inverse, torch.empty_like(x), torch.empty_like(x)
         sequences = (_sequences(layout, tensor) for tensor in (x, n, g, dn, result))
         with torch.autocast("cpu", enabled=False):
@@ -197,10 +197,6 @@ def _inverse_lengths(tokens: Tensor) -> Tensor:
     """1 / ||x|| of each token, 0 for those shorter than 1e-12: (..., D) -> (..., 1)."""
     lengths = tokens.norm(dim=-1, keepdim=True)
     return lengths.reciprocal().masked_fill_(lengths < 1e-12, 0.0)
-
-
-def _in_working_type(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _sequences(layout: TokenLayout, tokens: Tensor) -> Iterator[Tensor]:

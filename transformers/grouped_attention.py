@@ -97,6 +97,11 @@ def trains_on_cpu(*tensors: Tensor) -> bool:
     )
 
 
+def at_least_single(tensor: Tensor) -> Tensor:
+    """Half precision as single precision; single and double as they are."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
 def _split_heads(layout: TokenLayout, tokens: Tensor, num_heads: int) -> list[Tensor]:
     """(T, D) -> (b, H, s, K) for each group, as views."""
     return [block.unflatten(-1, (num_heads, -1)).transpose(1, 2) for block in layout.split(tokens)]
@@ -173,7 +178,7 @@ def _product(left: Tensor, right: Tensor, factor: float = 1.0) -> Tensor:
 def _heads(block: Tensor, num_heads: int) -> Tensor:
     """(b, s, D) -> (b * H, s, K), contiguous, in at least single precision."""
     heads = block.unflatten(-1, (num_heads, -1)).transpose(1, 2).flatten(0, 1)
-    return heads.float() if heads.dtype in (torch.float16, torch.bfloat16) else heads
+    return at_least_single(heads)
 
 
 def _set_heads(block: Tensor, heads: Tensor) -> None:
@@ -182,4 +187,4 @@ def _set_heads(block: Tensor, heads: Tensor) -> None:
     block.view(count, length, -1, head_width).copy_(heads.view(count, -1, length, head_width).transpose(1, 2))
 
 
-__all__ = ["SHORT", "attend", "attend_jagged", "mask_bias", "trains_on_cpu"]
+__all__ = ["SHORT", "at_least_single", "attend", "attend_jagged", "mask_bias", "trains_on_cpu"]
