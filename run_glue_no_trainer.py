@@ -17,19 +17,19 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from glue.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
-from glue.console import fail, progress_bar, say
+from glue.cli.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
+from glue.cli.console import fail, progress_bar, say
+from glue.cli.signals import Stopped, StopSignals
 from glue.errors import DivergedError, UsageError
-from glue.signals import Stopped, StopSignals
 from transformers.utils.errors import CheckpointError, ConfigurationError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from torch import Tensor
 
-    from glue.encoding import EncodedDataset
-    from glue.sampling import Update
-    from glue.setup import Setup
+    from glue.data.encoding import EncodedDataset
+    from glue.training.sampling import Update
+    from glue.training.setup import Setup
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,8 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     with StopSignals() as signals:
         try:
             with signals.at_once():
-                from glue.setup import finish, set_up, start
-                from glue.together import is_lost_peer, leave
+                from glue.training.processes import is_lost_peer, leave
+                from glue.training.setup import finish, set_up, start
 
                 setup = set_up(args)
         except (UsageError, CheckpointError, ConfigurationError) as error:
@@ -76,13 +76,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
-    from glue.checkpointing import TrainingParts, check_finite, cpu_weights
-    from glue.optimizer import build_optimizer, build_schedule
-    from glue.sampling import TrainingOrder
-    from glue.together import agree
-    from glue.training_log import TrainingLog
-    from glue.training_state import TrainingState
-    from glue.validation import evaluate_all, watch_tokens, with_warnings
+    from glue.output.log import TrainingLog
+    from glue.scoring.validation import evaluate_all, watch_tokens, with_warnings
+    from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
+    from glue.training.optimizer import build_optimizer, build_schedule
+    from glue.training.processes import agree
+    from glue.training.sampling import TrainingOrder
+    from glue.training.state import TrainingState
 
     accelerator, dataset, folder = setup.accelerator, setup.datasets["train"], setup.folder
     order = TrainingOrder(
@@ -233,7 +233,7 @@ def gradient_norm(accelerator: Accelerator, model: Any, max_norm: float | None) 
 
 def evaluate_only(args: RunArguments, setup: Setup) -> dict[str, Any]:
     """Score a model as it is."""
-    from glue.validation import evaluate_all, with_warnings
+    from glue.scoring.validation import evaluate_all, with_warnings
 
     setup = setup._replace(model=setup.accelerator.prepare_model(setup.model, evaluation_mode=True))
     scores = evaluate_all(args, setup, setup.model) if args.do_eval else {}

@@ -4,7 +4,7 @@
     python run_oversmoothing.py --model_name_or_path output/rte-plain output/rte-contranorm --names plain ContraNorm \\
         --task_name rte --output_dir output/oversmoothing
 
-Writes oversmoothing.json, .png and .svg. The measures, over real tokens only, are in `glue/oversmoothing.py`.
+Writes oversmoothing.json, .png and .svg. The measures, over real tokens only, are in `glue/scoring/oversmoothing.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from glue.arguments import RunArguments
-from glue.command_line import build_parser, flag
-from glue.console import fail, progress_bar, say
+from glue.cli.arguments import RunArguments
+from glue.cli.command_line import build_parser, flag
+from glue.cli.console import fail, progress_bar, say
 from glue.errors import UsageError
 from transformers.utils.errors import CheckpointError, ConfigurationError
 
@@ -107,11 +107,11 @@ def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
     """Measure one model on the validation split."""
     from accelerate import Accelerator
 
-    from glue.data import load_splits
-    from glue.encoding import encode
-    from glue.model import build_config, load_model, open_checkpoint
-    from glue.oversmoothing import measure_oversmoothing
-    from glue.sampling import evaluation_batches
+    from glue.data.encoding import encode
+    from glue.data.loading import load_splits
+    from glue.scoring.oversmoothing import measure_oversmoothing
+    from glue.training.model import build_config, load_model, open_checkpoint
+    from glue.training.sampling import evaluation_batches
 
     device = Accelerator(cpu=args.cpu).device
     with open_checkpoint(args) as checkpoint:
@@ -134,7 +134,7 @@ def write(args: OversmoothingArguments, measured: dict[str, dict[str, Any]], run
     """Print the last layers' measures, and write file and figure."""
     import json
 
-    from glue.oversmoothing import ATTENTION, MEASURES
+    from glue.scoring.oversmoothing import ATTENTION, MEASURES
     from reports.oversmoothing_figure import draw_oversmoothing
     from transformers.utils.files import make_folder, write_whole
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from glue.command_line import OneLineParser
-from glue.console import fail, say
+from glue.cli.command_line import OneLineParser
+from glue.cli.console import fail, say
 from glue.errors import UsageError
 from transformers.utils.errors import CheckpointError
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue.console import fail, progress_bar, say
+from glue.cli.console import fail, progress_bar, say
 from glue.errors import UsageError
 from run_report import report
 from sweep.arguments import SweepArguments, parse_args
@@ -24,7 +24,7 @@ from sweep.points import Point, grid
 from transformers.utils.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from glue.signals import StopSignals
+    from glue.cli.signals import StopSignals
 
 ROOT = Path(__file__).parent
 _POLL = 0.5  # seconds
@@ -33,7 +33,7 @@ _MOST_STARTS = 5  # of a worker in a row that finishes nothing
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    from glue.signals import StopSignals
+    from glue.cli.signals import StopSignals
 
     args = parse_args(argv)
     try:

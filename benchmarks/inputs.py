@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glue.arguments import RunArguments
-from glue.data import load_splits
+from glue.cli.arguments import RunArguments
+from glue.data.loading import load_splits
+from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
-from glue.table import Table
-from glue.tasks import GLUE_TASKS
+from glue.output.table import Table
 
 from .lengths import glue_like_splits
 from .options import Options

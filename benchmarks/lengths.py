@@ -13,9 +13,9 @@ import re
 from random import Random
 from typing import NamedTuple
 
-from glue.demo import demo_splits
-from glue.table import Table
-from glue.tasks import Task
+from glue.data.tasks import Task
+from glue.demo.checkpoint import demo_splits
+from glue.output.table import Table
 
 
 class Lengths(NamedTuple):

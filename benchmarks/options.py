@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from glue.command_line import build_parser, flag
+from glue.cli.command_line import build_parser, flag
+from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
-from glue.tasks import GLUE_TASKS
 
 from .lengths import GLUE_LENGTHS
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 import run_glue_no_trainer as script
-from glue.arguments import RunArguments
-from glue.evaluation import predict
-from glue.optimizer import build_optimizer, build_schedule
-from glue.sampling import Update
-from glue.setup import set_up
+from glue.cli.arguments import RunArguments
+from glue.scoring.inference import predict
+from glue.training.optimizer import build_optimizer, build_schedule
+from glue.training.sampling import Update
+from glue.training.setup import set_up
 
 from .measuring import resident_memory
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from glue.sampling import TrainingOrder
+from glue.training.sampling import TrainingOrder
 
 from . import results as names
 from .inputs import Inputs, ModelInput, TaskInput

@@ -9,11 +9,11 @@ import numpy as np
 from torch import Tensor, nn
 
 import run_glue_no_trainer as script
-from glue.model import build_config, open_checkpoint
-from glue.optimizer import build_optimizer
-from glue.sampling import Update
-from glue.setup import set_up
-from glue.trained_rows import train_used_rows
+from glue.training.model import build_config, open_checkpoint
+from glue.training.optimizer import build_optimizer
+from glue.training.sampling import Update
+from glue.training.setup import set_up
+from glue.training.trained_rows import train_used_rows
 from transformers import AutoModelForSequenceClassification, ContraNorm
 from transformers.contranorm import ContraNormSites
 from transformers.padding import TokenLayout

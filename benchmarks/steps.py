@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 import run_glue_no_trainer as script
-from glue.optimizer import build_optimizer
-from glue.sampling import TrainingOrder, Update
-from glue.setup import set_up
-from glue.trained_rows import restore_embedding
+from glue.training.optimizer import build_optimizer
+from glue.training.sampling import TrainingOrder, Update
+from glue.training.setup import set_up
+from glue.training.trained_rows import restore_embedding
 from transformers import contranorm, dropout, grouped_attention
 from transformers.models.bert import modeling_bert
 

@@ -1,21 +1,14 @@
-"""The two ways in which a run finds out that it cannot go on."""
+"""How a run finds out that it cannot go on."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from transformers.utils.text import one_line
+from transformers.utils.errors import UserError
 
 
-class UsageError(Exception):
-    """A flag, a file or the data is wrong; the message is one line: the value, what was expected, what to do.
-
-    Args:
-        message: control characters in it, which names and data may hold, are escaped.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+class UsageError(UserError):
+    """A flag, a file or the data is wrong; the message is one line: the value, what was expected, what to do."""
 
 
 class DivergedError(Exception):

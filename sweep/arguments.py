@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from glue.arguments import RunArguments, check_writable
-from glue.command_line import OneLineParser, build_parser, flag
+from glue.cli.arguments import RunArguments, check_writable
+from glue.cli.command_line import OneLineParser, build_parser, flag
 from glue.errors import UsageError
 
 from .presets import PRESETS

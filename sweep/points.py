@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glue.arguments import RunArguments
+from glue.cli.arguments import RunArguments
 from glue.errors import UsageError
 from transformers.utils.text import printable
 

@@ -30,8 +30,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from glue.metrics import MISMATCHED_SUFFIX
-from glue.tasks import GLUE_TASKS
+from glue.data.tasks import GLUE_TASKS
+from glue.scoring.metrics import MISMATCHED_SUFFIX
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder
 

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import Trial
 
+from glue.cli.signals import StopSignals
+from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
-from glue.lock import FolderLock
-from glue.signals import StopSignals
-from glue.tasks import GLUE_TASKS
+from glue.output.lock import FolderLock
 from transformers.utils.errors import CheckpointError
 
 from . import study as states

@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 def main() -> int:
     """Run campaigns and print their figures as they come; the status is 1 if one found a defect."""
     from campaigns import corruption, curves, fuzzing, kills
-    from glue.console import say
+    from glue.cli.console import say
 
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaigns", description=__doc__, formatter_class=argparse.RawTextHelpFormatter

@@ -45,7 +45,7 @@ def campaign(folder: Path, damages: int, resumed: int, seed: int) -> Figures:
     """
     from accelerate import Accelerator
 
-    from glue.checkpointing import Checkpointer
+    from glue.training.checkpointing import Checkpointer
     from transformers.utils.errors import CheckpointError
 
     rng, figures, began = random.Random(seed), Figures(), time.monotonic()

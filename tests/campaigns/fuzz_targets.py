@@ -34,7 +34,7 @@ def _positions(folder: Path):
 
 
 def _command_line(folder: Path):
-    from glue.arguments import RunArguments, parse_args
+    from glue.cli.arguments import RunArguments, parse_args
     from glue.errors import UsageError
 
     flags = st.sampled_from([f"--{field.name}" for field in fields(RunArguments)] + ["--no-do_train", "--x"])
@@ -235,7 +235,7 @@ _ROWS = [{"sentence": 'a "stone", é', "label": 1, "idx": 0}, {"sentence": "a\tr
 
 def _tables(suffix: str):
     def prepare(folder: Path):
-        from glue.own_files import read_own_files
+        from glue.data.user_files import read_own_files
 
         path = folder / f"x{suffix}"
         if suffix == ".parquet":
@@ -281,9 +281,9 @@ def _run_checkpoints(folder: Path):
     """The parts of a run's own checkpoint, past its checksums."""
     import torch
 
-    from glue.checksums import damage
-    from glue.random_states import random_states
-    from glue.training_state import TrainingState
+    from glue.training.checksums import damage
+    from glue.training.random_states import random_states
+    from glue.training.state import TrainingState
     from transformers.utils.errors import CheckpointError
     from transformers.utils.pickle_files import load_pickle
 

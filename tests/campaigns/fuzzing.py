@@ -70,7 +70,13 @@ def _figures(name: str, folder: Path) -> Figures:
 
 def main(inputs: dict[str, int], seed: int, folder: Path) -> None:
     """Fuzz each target in a process that is forked from this one, which has done the imports."""
-    for name in ("pyarrow.parquet", "torch", "glue.checkpointing", "glue.own_files", "glue.arguments"):
+    for name in (
+        "pyarrow.parquet",
+        "torch",
+        "glue.training.checkpointing",
+        "glue.data.user_files",
+        "glue.cli.arguments",
+    ):
         importlib.import_module(name)
     for name in ("bert.modeling_bert", "albert.modeling_albert", "auto.tokenization_auto", "auto.modeling_auto"):
         importlib.import_module(f"transformers.models.{name}")

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from campaigns import corruption, curves, fuzz_targets, fuzzing, kills, mutations
-from glue import checkpointing, demo
+from glue.demo import checkpoint as demo
+from glue.training import checkpointing
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,447 @@
+"""The settings of a run: one dataclass with a field per flag, whose notes become the grouped `--help`.
+
+`RunArguments` checks everything that can be known without opening a file's content or loading a model, so that a
+mistake ends in one line before anything is read or written. Nothing heavy is imported: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ..data.readers import check_data_path
+from ..data.tasks import GLUE_TASKS, Task, find_task
+from ..errors import UsageError
+from .command_line import build_parser, flag
+
+DEMO_MODELS = ("demo", "demo-albert")
+SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
+
+_GROUPS = {
+    "data": "what to train and evaluate on; nothing named here or under 'model' runs the built-in demo",
+    "model": "where to start from",
+    "ContraNorm": "from the command line, else the checkpoint's config, else the paper (pos 7, scale 0.005)",
+    "what to do": "training and evaluation, unless a switch says otherwise",
+    "training": "the paper's recipe is: batch 32, 5 epochs, learning rate 2e-5, linear decay, no warm-up, seed 2021",
+    "evaluation and checkpoints": "scores are computed after every epoch",
+    "output": "what is kept of the run",
+}
+
+
+def _checkpointing_steps(text: str) -> int | str:
+    return text if text == "epoch" else int(text)
+
+
+_checkpointing_steps.__name__ = "number of steps or 'epoch'"  # argparse puts it into its message
+
+
+@dataclass
+class RunArguments:
+    """All settings of a run, checked; a field is None where the user left the choice to the program.
+
+    After construction `task_name` is a key of `GLUE_TASKS` or None (own files), `model_name_or_path` is filled in, and
+    `do_train`, `do_eval` and `do_predict` are booleans.
+
+    Raises:
+        UsageError: a value is out of range, or two settings exclude each other.
+
+    Example:
+        >>> args = RunArguments(model_name_or_path="bert-base-uncased", task_name="MRPC", do_eval=True)
+        >>> args.task_name, args.do_train, args.do_eval, args.uses_demo_data
+        ('mrpc', False, True, False)
+    """
+
+    task_name: str | None = flag("data", f"GLUE task: {', '.join(GLUE_TASKS)}", metavar="TASK")
+    data_dir: str | None = flag(
+        "data",
+        "folder with GLUE on disk: TASK/SPLIT.jsonl, .jsonl.gz or .parquet, or the official folders (CoLA/train.tsv "
+        "...); without it the environment variable GLUE_DATA_DIR, then the Hub's nyu-mll/glue or its cache",
+        metavar="DIR",
+    )
+    train_file: str | None = flag(
+        "data",
+        "own training data: csv, tsv, json, jsonl (each also .gz) or parquet, with a column 'label'",
+        metavar="FILE",
+    )
+    validation_file: str | None = flag("data", "own validation data", metavar="FILE")
+    test_file: str | None = flag("data", "own data to predict with --do_predict; needs no labels", metavar="FILE")
+    demo: bool = flag("data", "use the built-in miniature GLUE (no network); --task_name picks one of the nine", False)
+    max_length: int = flag("data", "longest input in tokens; what is longer is cut", 128, metavar="N")
+    pad_to_max_length: bool = flag("data", "pad every input to --max_length instead of to its batch's longest", False)
+    max_train_samples: int | None = flag("data", "use only the first N training rows", metavar="N")
+    max_eval_samples: int | None = flag("data", "use only the first N rows of each validation split", metavar="N")
+    token_cache: str | None = flag(
+        "data",
+        "folder that keeps tokenized data for the next run, or none; left out: contranorm/tokenized among the user's "
+        "caches",
+        metavar="DIR|none",
+    )
+
+    model_name_or_path: str | None = flag(
+        "model",
+        "checkpoint folder or Hub id (BERT or ALBERT); 'demo' or 'demo-albert' is a tiny random one",
+        metavar="NAME",
+    )
+    revision: str | None = flag("model", "branch, tag or commit of a Hub id", metavar="REV")
+    num_hidden_layers: int | None = flag(
+        "model", "keep only the first N layers of the checkpoint; the demo's models get as many as you say", metavar="N"
+    )
+    ignore_mismatched_sizes: bool = flag("model", "load although a weight (the classifier) has another shape", False)
+    use_slow_tokenizer: bool = flag(
+        "model", "accepted for old command lines; there is one tokenizer, and it gives the slow one's ids", False
+    )
+
+    pos: str | None = flag(
+        "ContraNorm",
+        "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere",
+        metavar="POS",
+    )
+    scale: float | None = flag("ContraNorm", "how strongly; 0 is the plain model, below 0 it attracts", metavar="X")
+    tau: float | None = flag("ContraNorm", "temperature of the softmax (above 0; 1 in the paper)", metavar="X")
+    use_v2: bool | None = flag("ContraNorm", "ContraNormV2, across features instead of tokens (BERT)")
+    contranorm_padding: str | None = flag(
+        "ContraNorm",
+        "exclude: padding has no influence on a row's result; include: it has, as in the released code",
+        choices=("exclude", "include"),
+    )
+
+    do_train: bool | None = flag(
+        "what to do",
+        "train. Once --do_train or --do_eval is given, only what is given is done; --no-... takes one away",
+    )
+    do_eval: bool | None = flag("what to do", "evaluate: after each epoch, or once where nothing is trained")
+    do_predict: bool = flag("what to do", "also predict the test split, as GLUE submission files", False)
+
+    per_device_train_batch_size: int = flag("training", "training batch of one process", 32, metavar="N")
+    per_device_eval_batch_size: int = flag(
+        "training", "evaluation batch of one process; changes no score", 128, metavar="N"
+    )
+    learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, metavar="X")
+    weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, metavar="X")
+    adam_beta1: float = flag("training", "AdamW's first beta", 0.9, metavar="X")
+    adam_beta2: float = flag("training", "AdamW's second beta", 0.999, metavar="X")
+    adam_epsilon: float = flag("training", "AdamW's epsilon", 1e-6, metavar="X")
+    num_train_epochs: int = flag("training", "passes over the training data", 3, metavar="N")
+    max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", metavar="N")
+    gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, metavar="N")
+    lr_scheduler_type: str = flag(
+        "training", f"one of {', '.join(SCHEDULES)}", "linear", choices=SCHEDULES, metavar="NAME"
+    )
+    num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, metavar="N")
+    warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, metavar="X")
+    max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", metavar="X")
+    label_smoothing: float = flag("training", "label smoothing of the cross-entropy (0 to below 1)", 0.0, metavar="X")
+    gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
+    torch_compile: bool = flag(
+        "training", "compile the model, padding included: minutes to start, slower on CPUs", False
+    )
+    mixed_precision: str | None = flag(
+        "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
+    )
+    cpu: bool = flag("training", "run on the CPU although there is a GPU", False)
+    seed: int = flag("training", "seed of everything random", 2021, metavar="N")
+
+    checkpointing_steps: int | str | None = flag(
+        "evaluation and checkpoints",
+        "save a checkpoint to resume from every N updates, or every 'epoch'",
+        type=_checkpointing_steps,
+        metavar="N|epoch",
+    )
+    save_total_limit: int | None = flag(
+        "evaluation and checkpoints", "keep the newest N checkpoints, and the best epoch's", metavar="N"
+    )
+    resume_from_checkpoint: str | None = flag(
+        "evaluation and checkpoints",
+        "continue from this checkpoint folder; without a value from the newest one in --output_dir",
+        nargs="?",
+        const="latest",
+        metavar="DIR",
+    )
+    load_best_model_at_end: bool = flag(
+        "evaluation and checkpoints", "keep the best epoch's weights, not the last one's", False
+    )
+    metric_for_best_model: str | None = flag(
+        "evaluation and checkpoints",
+        "what 'best' means: a metric of the task, or loss; default: the task's main one",
+        metavar="NAME",
+    )
+    early_stopping_patience: int | None = flag(
+        "evaluation and checkpoints", "stop after N epochs in a row without a better score", metavar="N"
+    )
+
+    output_dir: str | None = flag(
+        "output", "folder for the model, results and logs; left out: scores are only printed", metavar="DIR"
+    )
+    overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
+    pred_dir: str | None = flag(
+        "output", "folder of the predictions; left out: predictions/ in --output_dir", metavar="DIR"
+    )
+    logging_steps: int = flag("output", "print the training loss every N updates", 50, metavar="N")
+    log_oversmoothing: bool = flag(
+        "output", "after every epoch measure on validation rows how alike their tokens become, layer by layer", False
+    )
+    with_tracking: bool = flag("output", "send losses and scores to an experiment tracker", False)
+    report_to: str | None = flag(
+        "output",
+        "which tracker; implies --with_tracking. Default: all that are installed",
+        choices=("all", "tensorboard", "wandb"),
+    )
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_contranorm()
+        self._resolve_data()
+        self._resolve_switches()
+        self._check_training()
+        self._check_output()
+
+    @property
+    def uses_own_files(self) -> bool:
+        """Whether the data are the user's own files instead of a GLUE task."""
+        return bool(self.train_file or self.validation_file or self.test_file)
+
+    @property
+    def uses_demo_data(self) -> bool:
+        """Whether the data are the built-in miniature GLUE: asked for, nothing named, or the demo's model alone."""
+        if self.demo:
+            return True
+        names_data = self.uses_own_files or self.data_dir
+        names_model = self.model_name_or_path not in (None, *DEMO_MODELS)
+        return not names_data and not names_model and (self.model_name_or_path is not None or self.task_name is None)
+
+    @property
+    def uses_demo_model(self) -> bool:
+        """Whether the model is the demo's tiny random one."""
+        return self.model_name_or_path in DEMO_MODELS or (self.model_name_or_path is None and self.uses_demo_data)
+
+    @property
+    def task(self) -> Task | None:
+        """The GLUE task; None for own files, whose record follows from their content."""
+        return GLUE_TASKS[self.task_name] if self.task_name else None
+
+    def _check_numbers(self) -> None:
+        """Check every number by itself; the bounds stand in `_BOUNDS`."""
+        for name, (low, high, low_is_open) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            inside = (low < value if low_is_open else low <= value) and (high is None or value < high)
+            if isinstance(value, int) and value >= _TOO_MANY:
+                raise UsageError(f"--{name} {value}: expected a number below {_TOO_MANY}")
+            if not (math.isfinite(value) and inside):
+                shown = f"{value:g}" if isinstance(value, float) else value
+                lower = f"more than {low}" if low_is_open else f"{low} or more"
+                upper = f" and below {high}" if high is not None else ""
+                raise UsageError(f"--{name} {shown}: expected {lower}{upper}")
+        if isinstance(self.checkpointing_steps, int) and self.checkpointing_steps < 1:
+            raise UsageError(f"--checkpointing_steps {self.checkpointing_steps}: expected 1 or more, or epoch")
+        if self.warmup_ratio > 1:
+            raise UsageError(f"--warmup_ratio {self.warmup_ratio:g}: expected a share of all updates, 0 to 1")
+        if self.warmup_ratio and self.num_warmup_steps:
+            raise UsageError("--warmup_ratio and --num_warmup_steps both set the warm-up: give one of them")
+
+    def _check_contranorm(self) -> None:
+        from transformers.contranorm_sites import STRONGEST_SCALE, parse_positions
+        from transformers.utils.errors import ConfigurationError
+
+        if self.scale is not None and not math.isfinite(self.scale):
+            raise UsageError(f"--scale {self.scale}: expected a finite number, such as 0.005 (0 is the plain model)")
+        if self.scale is not None and abs(self.scale) > STRONGEST_SCALE:
+            raise UsageError(f"--scale {self.scale:g}: expected {STRONGEST_SCALE:g} at most, such as 0.005")
+        # The model's type is known only once its config has been read. Both numberings run from 1 to 8, so the check is
+        # exact; the name merely picks the table that the message shows.
+        model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
+        try:
+            parse_positions(self.pos, model_type)
+        except ConfigurationError as error:
+            raise UsageError(f"--pos: {error}") from None
+
+    def _resolve_data(self) -> None:
+        """Decide between task, own files and demo, and fill in the demo's names."""
+        for item in fields(self):
+            # An empty path is the current folder to pathlib; on a command line it is an unset variable of a script.
+            if getattr(self, item.name) == "":
+                raise UsageError(f"--{item.name} is empty: give a value, or leave it out")
+        files = {name: getattr(self, name) for name in ("train_file", "validation_file", "test_file")}
+        given = [f"--{name}" for name, path in files.items() if path is not None]
+        if given and self.task_name is not None:
+            raise UsageError(f"--task_name and {given[0]} exclude each other: give a GLUE task or own files, not both")
+        if given and (self.demo or self.data_dir is not None):
+            raise UsageError(
+                f"{'--demo' if self.demo else '--data_dir'} and {given[0]} exclude each other: give one of them"
+            )
+        if self.demo and self.data_dir is not None:
+            raise UsageError("--demo and --data_dir exclude each other: the demo brings its own data")
+        if self.task_name is not None:
+            self.task_name = find_task(self.task_name).name
+        for name, path in files.items():
+            if path is not None:
+                check_data_path(path, f"--{name}")
+        if self.data_dir is not None and not Path(self.data_dir).is_dir():
+            raise UsageError(f"--data_dir {self.data_dir}: no such folder")
+        if self.uses_demo_data:
+            from ..demo.checkpoint import DEMO_TASK
+
+            self.task_name = self.task_name or DEMO_TASK
+            self.demo = True
+        elif self.task_name is None and not given:
+            raise UsageError("no data: give --task_name, own files with --train_file and --validation_file, or --demo")
+        if self.model_name_or_path is None:
+            if not self.demo:
+                raise UsageError(
+                    "no model: give --model_name_or_path (a folder, a Hub id such as bert-base-uncased, or demo)"
+                )
+            self.model_name_or_path = DEMO_MODELS[0]
+
+    def _resolve_switches(self) -> None:
+        """Turn the three-way switches into booleans and check that what is asked for has its data."""
+        eval_was_asked_for = bool(self.do_eval)
+        anything_given = bool(self.do_train or self.do_eval)
+        self.do_train = not anything_given if self.do_train is None else self.do_train
+        self.do_eval = not anything_given if self.do_eval is None else self.do_eval
+        if self.uses_own_files:
+            if self.do_train and self.train_file is None:
+                raise UsageError(
+                    "training needs --train_file: add it, or evaluate and predict with a trained model by --no-do_train"
+                )
+            if self.do_eval and self.validation_file is None:
+                if eval_was_asked_for:
+                    raise UsageError("--do_eval needs --validation_file")
+                self.do_eval = False
+            if self.do_predict and self.test_file is None:
+                raise UsageError("--do_predict needs --test_file")
+        if not (self.do_train or self.do_eval or self.do_predict):
+            raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
+
+    def _check_training(self) -> None:
+        if self.resume_from_checkpoint is not None:
+            if not self.do_train:
+                raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
+            if self.resume_from_checkpoint == "latest":
+                if self.output_dir is None:
+                    raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
+            elif not Path(self.resume_from_checkpoint).is_dir():
+                raise UsageError(f"--resume_from_checkpoint {self.resume_from_checkpoint}: no such folder")
+            if self.overwrite_output_dir:
+                raise UsageError("--resume_from_checkpoint and --overwrite_output_dir exclude each other")
+        for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
+            if getattr(self, name) and not (self.do_train and self.do_eval):
+                raise UsageError(f"--{name} needs training and evaluation on validation data")
+        if self.metric_for_best_model is not None:
+            self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
+        if self.task is not None:
+            self.check_task(self.task)
+
+    def check_task(self, task: Task) -> None:
+        """Check the settings that depend on the kind of task; for own files it is known only after reading them.
+
+        Raises:
+            UsageError: a setting does not fit the task.
+        """
+        if task.is_regression and self.label_smoothing:
+            raise UsageError("--label_smoothing works on classes, but this task predicts a number: leave it out")
+        choices = (*task.metrics, "loss")
+        if self.metric_for_best_model not in (None, *choices):
+            expected = ", ".join(choices)
+            raise UsageError(f"--metric_for_best_model {self.metric_for_best_model}: expected one of {expected}")
+
+    def _check_output(self) -> None:
+        if self.report_to is not None:
+            self.with_tracking = True
+        elif self.with_tracking:
+            self.report_to = "all"
+        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
+            if getattr(self, name) and self.output_dir is None:
+                raise UsageError(f"--{name} needs --output_dir to write into")
+        if self.do_predict and self.output_dir is None and self.pred_dir is None:
+            raise UsageError("--do_predict needs --pred_dir or --output_dir to write into")
+        if self.pred_dir is not None:
+            if not self.do_predict:
+                raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
+            check_writable("--pred_dir", Path(self.pred_dir))
+        try:
+            (self.output_dir or "").encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"--output_dir {self.output_dir}: expected a name in UTF-8") from None
+
+
+def check_writable(name: str, folder: Path) -> None:
+    """Check that `folder`, given for the flag `name`, is one that may be written to, or could be made.
+
+    Raises:
+        UsageError: it is not.
+    """
+    try:
+        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        if not existing.is_dir():
+            raise UsageError(f"{name} {folder}: {existing} is a file; give a folder")
+    except OSError as error:
+        raise UsageError(f"{name} {folder}: {error.strerror}") from None
+    if not os.access(existing, os.W_OK):
+        raise UsageError(f"{name} {folder}: no permission to write in {existing}")
+
+
+_TOO_MANY = 2**63  # of whatever is counted
+
+# Name: lowest value, first value that is too high (None: none), whether the lowest one itself is excluded.
+_BOUNDS: dict[str, tuple[float, float | None, bool]] = {
+    "max_length": (3, None, False),  # [CLS], one token, [SEP]
+    "max_train_samples": (1, None, False),
+    "max_eval_samples": (1, None, False),
+    "num_hidden_layers": (1, None, False),
+    "tau": (0, None, True),
+    "per_device_train_batch_size": (1, None, False),
+    "per_device_eval_batch_size": (1, None, False),
+    "learning_rate": (0, None, True),
+    "weight_decay": (0, None, False),
+    "adam_beta1": (0, 1, False),
+    "adam_beta2": (0, 1, False),
+    "adam_epsilon": (0, None, True),
+    "num_train_epochs": (1, None, False),
+    "max_train_steps": (1, None, False),
+    "gradient_accumulation_steps": (1, None, False),
+    "num_warmup_steps": (0, None, False),
+    "warmup_ratio": (0, None, False),
+    "max_grad_norm": (0, None, False),
+    "label_smoothing": (0, 1, False),
+    "seed": (0, 2**32, False),
+    "save_total_limit": (1, None, False),
+    "early_stopping_patience": (1, None, False),
+    "logging_steps": (1, None, False),
+}
+
+
+def parse_args(argv: list[str] | None = None) -> RunArguments:
+    """Read the command line.
+
+    Args:
+        argv: the words after the script's name; None takes them from `sys.argv`.
+
+    Returns:
+        The checked arguments. A demo run takes the demo's sizes where the user gave none.
+
+    Raises:
+        SystemExit: status 2 and one line on stderr for a wrong command line, status 0 after `--help`.
+    """
+    parser = build_parser(
+        RunArguments,
+        _GROUPS,
+        prog="run_glue_no_trainer.py",
+        usage="%(prog)s [--model_name_or_path NAME] [--task_name TASK | --train_file FILE] [--pos POS] [--scale X] ...",
+        description="Fine-tune BERT or ALBERT with ContraNorm on a GLUE task or on own files.",
+        epilog="Nothing but --pos and --scale runs the built-in demo, which needs no network.",
+    )
+    given = vars(parser.parse_args(argv))
+    try:
+        args = RunArguments(**given)
+        if args.uses_demo_data and args.uses_demo_model:
+            from ..demo.checkpoint import DEMO_DEFAULTS
+
+            args = RunArguments(**{**DEMO_DEFAULTS, **given})
+    except UsageError as error:
+        parser.error(str(error))
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        parser.error(f"{error.filename}: {error.strerror}")
+    return args

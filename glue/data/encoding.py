@@ -1,0 +1,196 @@
+"""From a table of text to token ids: tokenized once, kept as flat numpy arrays, padded a batch at a time.
+
+A row is a slice of one long array, so that a dataset of any size is a few objects to Python, worker processes share it
+without copying, and a batch is padded by one indexed assignment instead of by a loop over lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..output.table import Table
+from .labels import LabelMapping
+from .tasks import Task
+from .token_cache import TokenCache
+
+if TYPE_CHECKING:
+    import torch
+
+_ROWS_AT_ONCE = 4096  # enough to keep the tokenizer's threads busy, few enough to keep its Python lists small
+
+
+@dataclass
+class EncodedDataset:
+    """Token ids of one split; a map-style dataset for PyTorch that is not tied to it.
+
+    `dataset[i]` gives the lists that `DataCollatorWithPadding` takes. `dataset.collate(indices)` gives the same batch
+    directly from the arrays; with `DataLoader(range(len(dataset)), collate_fn=dataset.collate)` no row is ever built.
+
+    Args:
+        features: "input_ids" and, where the tokenizer has them, "token_type_ids": int32 arrays of all T tokens.
+        offsets: int64 array of rows + 1 entries; row i is `[offsets[i], offsets[i + 1])` of every feature.
+        labels: class ids (int64) or scores (float32), one a row; None where the rows have no labels.
+        pad_values: what padding looks like in each feature.
+        padding_side: "right" or "left".
+        pad_to: length that every row is padded to; None pads a batch to its longest row.
+
+    Example:
+        >>> ids = np.array([5, 6, 7, 8, 9], dtype=np.int32)
+        >>> data = EncodedDataset({"input_ids": ids}, np.array([0, 2, 5]), np.array([1, 0]), {"input_ids": 0})
+        >>> data[0]
+        {'input_ids': [5, 6], 'attention_mask': [1, 1], 'labels': 1}
+        >>> data.collate([0, 1])["input_ids"].tolist()
+        [[5, 6, 0], [7, 8, 9]]
+    """
+
+    features: dict[str, np.ndarray]
+    offsets: np.ndarray
+    labels: np.ndarray | None
+    pad_values: dict[str, int]
+    padding_side: str = "right"
+    pad_to: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Number of real tokens of each row (int64)."""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        index %= len(self)
+        begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
+        row: dict[str, Any] = {name: values[begin:end].tolist() for name, values in self.features.items()}
+        row["attention_mask"] = [1] * (end - begin)
+        if self.pad_to is not None:
+            row = {name: self._pad_row(values, self.pad_values.get(name, 0)) for name, values in row.items()}
+        if self.labels is not None:
+            row["labels"] = self.labels[index].item()
+        return row
+
+    def collate(
+        self,
+        indices: Sequence[int] | np.ndarray,
+        pad_to_multiple_of: int | None = None,
+        device: torch.device | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Build the padded batch of some rows.
+
+        Args:
+            indices: B row numbers.
+            pad_to_multiple_of: round the padded length up to a multiple of this; None leaves it.
+            device: where the model is; None for the CPU. The mask stays on the CPU, for our models read the geometry
+                of a batch from it, and would have to wait for a GPU.
+
+        Returns:
+            int64 tensors (B, S) for every feature and "attention_mask", and "labels" (B,) where there are labels.
+        """
+        import torch
+
+        rows = np.asarray(indices, dtype=np.int64)
+        begins, lengths = self.offsets[rows], self.lengths[rows]
+        width = int(lengths.max(initial=0)) if self.pad_to is None else self.pad_to
+        if pad_to_multiple_of:
+            width = -(-width // pad_to_multiple_of) * pad_to_multiple_of
+        shift = (width - lengths if self.padding_side == "left" else np.zeros_like(lengths))[:, None]
+        places = (
+            np.arange(width) - shift
+        )  # (B, S): number of the token within its row, or outside of it where padding is
+        mask = (places >= 0) & (places < lengths[:, None])
+        sources = (begins[:, None] + places)[mask]
+        batch = {}
+        for name, values in self.features.items():
+            padded = np.full(mask.shape, self.pad_values[name], dtype=np.int64)
+            padded[mask] = values[sources]
+            batch[name] = torch.from_numpy(padded)
+        batch["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
+        if self.labels is not None:
+            batch["labels"] = torch.from_numpy(self.labels[rows])
+        if device is None or device.type == "cpu":
+            return batch
+        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        return moved | {"attention_mask": batch["attention_mask"]}
+
+    def _pad_row(self, values: list[int], pad_value: int) -> list[int]:
+        padding = [pad_value] * (self.pad_to - len(values) if self.pad_to is not None else 0)
+        return padding + values if self.padding_side == "left" else values + padding
+
+
+def encode(
+    table: Table,
+    task: Task,
+    tokenizer: Any,
+    max_length: int,
+    pad_to_max_length: bool = False,
+    mapping: LabelMapping | None = None,
+    cache: TokenCache | None = None,
+) -> EncodedDataset:
+    """Tokenize a split.
+
+    Args:
+        table: the rows; labels as `Table` has them.
+        task: which columns hold text, and whether labels are classes or numbers.
+        tokenizer: a tokenizer with Hugging Face's call signature.
+        max_length: longest row in tokens, special tokens included; of a longer pair the longer text is cut first.
+        pad_to_max_length: pad every row to `max_length` when it is read.
+        mapping: gives the labels the model's ids; None leaves them the task's.
+        cache: where to look for the tokens first, and to keep them.
+
+    Returns:
+        The encoded rows, in the order of the table; without labels where a row has none, as in a test split.
+    """
+    texts = [table.columns[name] for name in task.text_columns]
+    wanted = ["input_ids", *(["token_type_ids"] if "token_type_ids" in tokenizer.model_input_names else [])]
+    cache = cache or TokenCache(None)
+    key = cache.key(texts, tokenizer, max_length=max_length, features=wanted)
+    arrays = cache.find(key)
+    if arrays is None:
+        arrays = _tokenize(texts, tokenizer, max_length, wanted)
+        cache.keep(key, arrays)
+    return EncodedDataset(
+        features={name: arrays[name] for name in wanted},
+        offsets=np.cumsum(np.concatenate([[0], arrays["lengths"]]), dtype=np.int64),
+        labels=_label_array(table.columns["label"], task, mapping),
+        pad_values={"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id},
+        padding_side=tokenizer.padding_side,
+        pad_to=max_length if pad_to_max_length else None,
+    )
+
+
+def _tokenize(texts: list[list[str]], tokenizer: Any, max_length: int, wanted: list[str]) -> dict[str, np.ndarray]:
+    """Return the features `wanted`, int32 (T,) each, and "lengths", int32 (rows,)."""
+    parts: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in wanted}
+    lengths: list[int] = []
+    for begin in range(0, len(texts[0]), _ROWS_AT_ONCE):
+        encoded = tokenizer(
+            *(column[begin : begin + _ROWS_AT_ONCE] for column in texts),
+            padding=False,
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_token_type_ids="token_type_ids" in wanted,
+        )
+        sizes = [len(ids) for ids in encoded["input_ids"]]
+        lengths.extend(sizes)
+        for name in wanted:
+            parts[name].append(np.fromiter(chain.from_iterable(encoded[name]), dtype=np.int32, count=sum(sizes)))
+    features = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return {**features, "lengths": np.array(lengths, dtype=np.int32)}
+
+
+def _label_array(labels: list[Any], task: Task, mapping: LabelMapping | None) -> np.ndarray | None:
+    if task.is_regression:
+        scores = np.array(labels, dtype=np.float32)
+        return None if np.isnan(scores).any() else scores
+    ids = np.array(labels, dtype=np.int64)
+    if (ids < 0).any():
+        return None
+    return ids if mapping is None else mapping.model_ids(task)[ids]

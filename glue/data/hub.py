@@ -1,0 +1,70 @@
+"""GLUE from the Hub (`nyu-mll/glue`) or from the local cache of an earlier download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers.utils.hub import without_password
+
+from ..errors import UsageError
+from ..output.table import Table
+from .glue_folder import to_table
+from .readers import RawTable
+from .tasks import Task
+
+REPOSITORY = "nyu-mll/glue"
+_SECONDS_TO_ANSWER = 5
+
+
+def load_from_hub(task: Task, splits: Iterable[str]) -> dict[str, Table]:
+    """Load splits of a task with `datasets`, which keeps a copy in its cache.
+
+    `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_OFFLINE` are honoured. A Hub that cannot be reached is found out at once, not
+    after the library's repeated attempts, and the cache is tried.
+
+    Raises:
+        UsageError: neither the Hub nor the cache has the data.
+    """
+    import datasets
+
+    reason = _why_unreachable()
+    try:
+        with _offline(datasets.config, reason is not None):
+            loaded = datasets.load_dataset(REPOSITORY, task.name)
+    except ImportError:
+        raise
+    except Exception as error:  # the library passes on whatever its network, file and format layers raise
+        reason = reason or " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(f"the Hub's {REPOSITORY} gave no {task.name}, nor did its local cache ({reason})") from None
+    tables = {}
+    for split in splits:
+        if split in loaded:
+            source = f"{REPOSITORY} {task.name} {split}"
+            raw = RawTable(Path(source), loaded[split].to_dict(), is_typed=True)
+            tables[split] = to_table([raw], task, split, source)
+    return tables
+
+
+def _why_unreachable() -> str | None:
+    """Ask the Hub for any answer at all, and return why there was none."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_SECONDS_TO_ANSWER)
+    except Exception as error:  # the session's library, and with it the type of its errors, depends on the version
+        hub = without_password(constants.ENDPOINT)
+        return f"{hub}: {' '.join(str(error).replace(constants.ENDPOINT, hub).split()) or type(error).__name__}"
+    return None
+
+
+@contextmanager
+def _offline(config: object, wanted: bool) -> Iterator[None]:
+    """Make `datasets` look into its cache only."""
+    before = config.HF_HUB_OFFLINE  # type: ignore[attr-defined]
+    config.HF_HUB_OFFLINE = before or wanted  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE = before  # type: ignore[attr-defined]

@@ -1,0 +1,304 @@
+"""The output folder of a run: what is in it, and that nothing of an earlier run is lost by accident.
+
+config.json  model.safetensors  tokenizer files     the final model
+all_results.json                                    scores of every epoch, best and last, timings
+diverged.json                                       in their place, where the loss was no longer finite
+run.json                                            settings, versions, git revision, hardware
+train_log.jsonl                                     a row an update: loss, learning rate, gradient norm, examples/s
+eval_log.jsonl                                      a row an epoch: scores, and what --log_oversmoothing measured
+<scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
+README.md                                           a model card
+predictions/  checkpoints/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from transformers.utils.errors import CheckpointError
+from transformers.utils.files import make_folder, sync, write_whole
+
+from ..cli.arguments import RunArguments, check_writable
+from ..errors import DivergedError, UsageError
+from ..training.method_settings import ContraNormSettings
+from .lock import LOCK_FILE
+
+# Settings that the result of a training does not depend on.
+_WITHOUT_INFLUENCE = {
+    "output_dir",
+    "overwrite_output_dir",
+    "pred_dir",
+    "do_predict",
+    "test_file",
+    "logging_steps",
+    "log_oversmoothing",
+    "with_tracking",
+    "report_to",
+    "checkpointing_steps",
+    "save_total_limit",
+    "resume_from_checkpoint",
+    "token_cache",
+    "use_slow_tokenizer",
+}
+_PACKAGES = (
+    "torch",
+    "accelerate",
+    "datasets",
+    "evaluate",
+    "numpy",
+    "tokenizers",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+)
+_OWN_FILES = (
+    *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("vocab.txt", "spiece.model", "all_results.json", "eval_results.json", "run.json", "train_log.jsonl", "README.md"),
+    *("eval_log.jsonl", "diverged.json"),
+    *("predictions", "checkpoints", "tracking"),
+)
+
+
+def influential_settings(
+    args: RunArguments, contranorm: ContraNormSettings, num_processes: int, mixed_precision: str
+) -> dict[str, Any]:
+    """Return everything given on the command line, or chosen in its place, that the result of a run depends on.
+
+    Args:
+        args: the command line.
+        contranorm: its ContraNorm, with what was left open filled in.
+        num_processes: how many share the work.
+        mixed_precision: what is used, wherever it was set.
+    """
+    given = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE}
+    return {**given, **contranorm.values, "num_processes": num_processes, "mixed_precision": mixed_precision}
+
+
+class RunFolder:
+    """The files of a run; with no folder, or on another process than the main one, nothing is written.
+
+    Args:
+        path: the folder, or None.
+        settings: see `influential_settings`.
+        loss_file: name of the file with a loss a line.
+        writes: whether this process writes.
+    """
+
+    def __init__(self, path: Path | None, settings: dict[str, Any], loss_file: str, writes: bool) -> None:
+        self.path = path
+        self.settings = settings
+        self.loss_file = loss_file
+        self.writes = writes and path is not None
+
+    def check(self, overwrite: bool) -> None:
+        """Check that the folder may be written to; nothing is changed.
+
+        Args:
+            overwrite: what an earlier run left may be replaced.
+
+        Raises:
+            UsageError: the folder holds an earlier run, or files of another kind, or cannot be written to.
+        """
+        if self.path is None:
+            return
+        try:
+            taken = self.path.is_dir() and {path.name for path in self.path.iterdir()} - {LOCK_FILE}
+        except OSError as error:
+            raise UsageError(f"--output_dir {self.path}: {error.strerror}") from None
+        if taken and not overwrite:
+            raise UsageError(self._describe_earlier_run())
+        check_writable("--output_dir", self.path)
+
+    def clear(self) -> None:
+        """Delete what an earlier run wrote; other files in the folder are somebody's own."""
+        if self.writes and self.path is not None:
+            try:
+                for path in [*(self.path / name for name in _OWN_FILES), *self.path.glob("*_loss.txt")]:
+                    _delete(path)
+            except OSError as error:
+                raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
+
+    def delete_leftovers(self) -> None:
+        """Delete what a resumed run has no use for: half-written files of one that was killed, and diverged.json."""
+        if self.writes and self.path is not None:
+            for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp"), self.path / "diverged.json"]:
+                _delete(path)
+
+    def start_logs(self, updates: int, evaluations: int, checkpoint: Path | None) -> None:
+        """Keep the first rows of the logs (all that a resumed run has done), and drop what follows.
+
+        Args:
+            updates: rows of updates to keep.
+            evaluations: rows of scores to keep.
+            checkpoint: what the run continues; if it is another run's, the rows are copied from there.
+
+        Raises:
+            CheckpointError: the logs cannot be read or written.
+        """
+        if self.writes and self.path is not None:
+            source = self.path if checkpoint is None else checkpoint.resolve().parent.parent
+            for name, rows in (
+                ("train_log.jsonl", updates),
+                (self.loss_file, updates),
+                ("eval_log.jsonl", evaluations),
+            ):
+                log = source / name
+                try:
+                    kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:rows] if log.exists() else []
+                except (OSError, UnicodeDecodeError) as error:
+                    raise CheckpointError(f"{log} cannot be read: {error}") from error
+                self.write_text(name, "".join(kept))
+
+    def append_logs(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add a row for each update; `rows` have at least "loss". They are on the disk when this returns.
+
+        Raises:
+            CheckpointError: the logs cannot be written.
+        """
+        if self.writes and self.path is not None:
+            _append(self.path / "train_log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+            _append(self.path / self.loss_file, "".join(f"{row['loss']}\n" for row in rows))
+
+    def append_scores(self, scores: dict[str, Any]) -> None:
+        """Add the row of an evaluation; it is on the disk when this returns.
+
+        Raises:
+            CheckpointError: the log cannot be written.
+        """
+        if self.writes and self.path is not None:
+            _append(self.path / "eval_log.jsonl", json.dumps(scores) + "\n")
+
+    def write_run(self, args: RunArguments, contranorm: ContraNormSettings, **details: Any) -> None:
+        """Write run.json: what was run, with what, on what."""
+        content = {
+            "arguments": asdict(args),
+            "contranorm": {"values": contranorm.values, "origins": contranorm.origins, "sites": contranorm.sites},
+            "settings": self.settings,
+            "command": sys.argv,
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "git_revision": _git_revision(),
+            "versions": {"python": platform.python_version(), **_versions()},
+            "hardware": {
+                "machine": platform.machine(),
+                "cpus": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+                "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+            },
+            **details,
+        }
+        self.write_json("run.json", content)
+
+    def write_diverged(self, error: DivergedError) -> None:
+        """Write diverged.json, which tells a sweep that this run need not be tried again."""
+        if self.path is not None and self.path.is_dir():
+            with contextlib.suppress(CheckpointError):  # the error itself is what has to be seen
+                self.write_json("diverged.json", {"error": str(error), **error.details})
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a file of the run, whole or not at all."""
+        self.write_text(name, json.dumps(content, indent=2) + "\n")
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a file of the run, whole or not at all."""
+        if self.writes and self.path is not None:
+            write_whole(make_folder(self.path) / name, lambda path: _write(path, content))
+
+    def save_model(self, *parts: Any) -> None:
+        """Save what makes up the final model: all of it, or nothing.
+
+        Args:
+            *parts: things with a `save_pretrained`, such as model and tokenizer.
+
+        Raises:
+            CheckpointError: a file cannot be written.
+        """
+        if not self.writes or self.path is None:
+            return
+        temporary = make_folder(self.path) / ".model.tmp"
+        try:
+            _delete(temporary)
+            for part in parts:
+                part.save_pretrained(temporary)
+            # Without its config.json there is no model in the folder: it comes last.
+            for path in sorted(temporary.iterdir(), key=lambda path: path.name == "config.json"):
+                os.replace(path, self.path / path.name)
+            sync(self.path)
+        except OSError as error:
+            reason = error if isinstance(error, CheckpointError) else error.strerror
+            raise CheckpointError(f"the model cannot be saved in {self.path}: {reason}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _describe_earlier_run(self) -> str:
+        assert self.path is not None
+        try:
+            earlier = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["settings"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return (
+                f"--output_dir {self.path} is not empty, and what is in it is no run of this script: give another "
+                "folder, or --overwrite_output_dir"
+            )
+        if earlier != json.loads(json.dumps(self.settings)):
+            state = "holds a run with other settings"
+        elif (self.path / "all_results.json").exists():
+            state = "holds this very run, finished"
+        else:
+            return (
+                f"--output_dir {self.path} holds this very run, not finished: continue it with "
+                "--resume_from_checkpoint, or start anew with --overwrite_output_dir"
+            )
+        return f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def _git_revision() -> str | None:
+    """The revision of this code, with a + if files were changed since; None outside of a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

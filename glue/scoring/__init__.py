@@ -1,0 +1,1 @@
+"""Predictions, scores, and measures of oversmoothing."""

@@ -1,0 +1,296 @@
+"""Checkpoints of a training run: everything that the rest of the run depends on, so that it continues bit for bit.
+
+A checkpoint is a folder `checkpoints/step_<updates>` with
+
+    model.safetensors                   the weights
+    best_model.safetensors              the weights of the best epoch so far, where they are tracked
+    optimizer.pt  scheduler.pt  scaler.pt   their states (tensors and plain values, read without executing anything)
+    random_states.pt                    the generators of every process
+    training_state.json                 where the run stands, and the settings that its result depends on
+    checksums.json                      size and SHA-256 of each of these
+
+It is written under another name, synced to the disk, and renamed when complete. One that does not match its checksums
+is never taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from transformers.utils.errors import CheckpointError
+from transformers.utils.files import make_folder, read_json, sync, write_synced
+from transformers.utils.pickle_files import load_pickle
+
+from ..cli.console import say
+from ..errors import DivergedError, UsageError
+from .checksums import damage, record
+from .optimizer import check_optimizer_state, check_schedule_state
+from .processes import raise_together
+from .random_states import random_states, restore_random_states
+from .state import TrainingState
+
+_STATE_FILE = "training_state.json"
+_REQUIRED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "random_states.pt", _STATE_FILE)
+_NAME = re.compile(r"step_(\d{6,})")
+# What a checkpoint that holds anything can raise on its way into a run.
+_UNREADABLE = (
+    OSError,
+    SafetensorError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+)
+
+
+@dataclass
+class TrainingParts:
+    """What a checkpoint saves and restores, besides the `TrainingState`.
+
+    Attributes:
+        model, optimizer: as `accelerator.prepare` returned them.
+        scheduler: the learning-rate schedule.
+        best_weights: the weights of the best epoch on the CPU; None where they are not tracked, or not yet known.
+    """
+
+    model: Any
+    optimizer: Any
+    scheduler: Any
+    best_weights: dict[str, Tensor] | None = None
+
+
+class Checkpointer:
+    """Writes, finds and reads the checkpoints of one run.
+
+    Args:
+        folder: the run's folder of checkpoints; None keeps none.
+        settings: what the result of the run depends on; a checkpoint of other settings is not continued.
+        accelerator: knows the processes.
+        limit: checkpoints to keep, the newest ones; None keeps all. That of the best epoch is kept whatever the limit.
+    """
+
+    def __init__(
+        self, folder: Path | None, settings: dict[str, Any], accelerator: Accelerator, limit: int | None = None
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.accelerator = accelerator
+        self.limit = limit
+
+    def save(self, state: TrainingState, parts: TrainingParts) -> Path:
+        """Write a checkpoint; all processes have to call this, and the main one writes.
+
+        Returns:
+            The new checkpoint. Older ones beyond the limit are gone.
+
+        Raises:
+            CheckpointError: it cannot be written; the earlier ones are untouched.
+            DivergedError: a weight is not finite; the earlier ones are untouched.
+        """
+        if self.folder is None:
+            raise ValueError("this run has no folder for checkpoints")
+        model = self.accelerator.unwrap_model(parts.model)
+        check_finite(model, state)
+        generators = gather_object([random_states()])
+        target = self.folder / f"step_{state.updates:06d}"
+        error = None
+        if self.accelerator.is_main_process:
+            try:
+                make_folder(self.folder)
+                self._write(target, cpu_weights(model), state, parts, generators)
+                self._delete_old(state)
+            except OSError as problem:
+                error = CheckpointError(f"{target} cannot be written: {problem.strerror or problem}")
+        raise_together(self.accelerator, error)
+        return target
+
+    def find(self, wanted: str) -> Path:
+        """Return the checkpoint to continue from; all processes have to call this.
+
+        Args:
+            wanted: a checkpoint's folder; or a run's folder, or "latest" for this run's, of which the newest whole one
+                is taken.
+
+        Raises:
+            UsageError: there is no checkpoint, or it is of a run with other settings.
+            CheckpointError: it is damaged, and there is none before it.
+        """
+        found, error = None, None
+        if self.accelerator.is_main_process:
+            try:
+                found = self._find(wanted)
+            except (UsageError, CheckpointError) as problem:
+                error = problem
+            except OSError as problem:  # a name that is too long, a folder that may not be entered
+                error = UsageError(f"--resume_from_checkpoint: {problem.filename}: {problem.strerror}")
+        raise_together(self.accelerator, error)
+        return Path(broadcast_object_list([str(found)])[0])
+
+    def load(self, checkpoint: Path, parts: TrainingParts) -> TrainingState:
+        """Put everything back as it was when `checkpoint` was written; all processes have to call this.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+        try:
+            content = read_json(checkpoint / _STATE_FILE)
+            state = TrainingState.from_json(content.get("state"))
+            if _NAME.fullmatch(checkpoint.name) and _updates(checkpoint) != state.updates:
+                raise ValueError(f"it is one of {state.updates} updates")
+            optimizer, schedule = load_pickle(checkpoint / "optimizer.pt"), load_pickle(checkpoint / "scheduler.pt")
+            check_optimizer_state(parts.optimizer, optimizer, state.updates)
+            check_schedule_state(parts.scheduler, schedule, state.updates)
+            self.accelerator.unwrap_model(parts.model).load_state_dict(load_file(checkpoint / "model.safetensors"))
+            parts.optimizer.load_state_dict(optimizer)
+            parts.scheduler.load_state_dict(schedule)
+            if self.accelerator.scaler is not None:
+                self.accelerator.scaler.load_state_dict(load_pickle(checkpoint / "scaler.pt"))
+            best = checkpoint / "best_model.safetensors"
+            parts.best_weights = load_file(best) if best.exists() else None
+            restore_random_states(load_pickle(checkpoint / "random_states.pt")[self.accelerator.process_index])
+        except CheckpointError:
+            raise
+        except _UNREADABLE as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(f"{checkpoint} is damaged: {reason}") from error
+        if self.accelerator.is_main_process:
+            with contextlib.suppress(OSError):
+                self._delete_old(state)  # what a run that was killed had yet to delete
+        return state
+
+    def _write(
+        self,
+        target: Path,
+        weights: dict[str, Tensor],
+        state: TrainingState,
+        parts: TrainingParts,
+        generators: list[dict[str, Any]],
+    ) -> None:
+        """Write a checkpoint beside its place, and move it there once it is whole and on the disk."""
+        temporary = target.with_name(f".{target.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        content = json.dumps({"state": asdict(state), "settings": self.settings}, indent=2) + "\n"
+        files: dict[str, Callable[[Path], object]] = {
+            "model.safetensors": lambda path: save_file(weights, path, metadata={"format": "pt"}),
+            "optimizer.pt": lambda path: torch.save(parts.optimizer.state_dict(), path),
+            "scheduler.pt": lambda path: torch.save(parts.scheduler.state_dict(), path),
+            "random_states.pt": lambda path: torch.save(generators, path),
+            _STATE_FILE: lambda path: path.write_text(content, encoding="utf-8"),
+        }
+        best, scaler = parts.best_weights, self.accelerator.scaler
+        if best is not None:
+            files["best_model.safetensors"] = lambda path: save_file(best, path, metadata={"format": "pt"})
+        if scaler is not None:
+            files["scaler.pt"] = lambda path: torch.save(scaler.state_dict(), path)
+        try:
+            temporary.mkdir()
+            for name, write in files.items():
+                write_synced(temporary / name, write)
+            record(temporary)
+            sync(temporary)
+            _remove(target)  # of a run that was continued from further back
+            os.replace(temporary, target)
+            sync(target.parent)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+    def _find(self, wanted: str) -> Path:
+        place = self.folder if wanted == "latest" else Path(wanted)
+        assert place is not None
+        is_checkpoint = bool(_NAME.fullmatch(place.resolve().name)) or (place / _STATE_FILE).is_file()
+        candidates = [place] if is_checkpoint else _checkpoints(place) or _checkpoints(place / "checkpoints")
+        if not candidates:
+            raise UsageError(
+                f"--resume_from_checkpoint: {place} holds no checkpoint (written with --checkpointing_steps); leave "
+                "the flag out to start anew"
+            )
+        problem = None
+        for checkpoint in reversed(candidates):
+            problem = damage(checkpoint, _REQUIRED)
+            if problem is None:
+                self._check_settings(checkpoint)
+                return checkpoint
+            if len(candidates) > 1:
+                say(f"Warning: the checkpoint {checkpoint} is not taken, but the one before it: {problem}")
+        where = candidates[0] if is_checkpoint else f"{place}: every checkpoint"
+        raise CheckpointError(f"--resume_from_checkpoint: {where} is damaged or incomplete: {problem}")
+
+    def _check_settings(self, checkpoint: Path) -> None:
+        stored = read_json(checkpoint / _STATE_FILE).get("settings")
+        if not isinstance(stored, dict):
+            raise CheckpointError(f"{checkpoint / _STATE_FILE} does not say what settings it was written with")
+        changed = [name for name in {**stored, **self.settings} if stored.get(name) != self.settings.get(name)]
+        if changed:
+            differences = ", ".join(f"{name} {stored.get(name)} -> {self.settings.get(name)}" for name in changed)
+            raise UsageError(
+                f"--resume_from_checkpoint: {checkpoint} is of a run with other settings ({differences}); give the "
+                "same ones, or start anew in another --output_dir"
+            )
+
+    def _delete_old(self, state: TrainingState) -> None:
+        """Keep the newest checkpoints and the best epoch's; what lies ahead is of a run that is being repeated."""
+        if self.folder is not None and self.limit is not None:
+            done = [path for path in _checkpoints(self.folder) if _updates(path) <= state.updates]
+            for old in done[: -self.limit]:
+                if _updates(old) != state.best_updates:
+                    _remove(old)
+
+
+def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
+    """Check that a model may be saved.
+
+    Raises:
+        DivergedError: a weight is not finite.
+    """
+    with torch.no_grad():
+        bad = [name for name, tensor in model.named_parameters() if not tensor.isfinite().all()]
+    if bad:
+        raise DivergedError(
+            f"{bad[0]} is not finite after update {state.updates}: try a lower --learning_rate, a smaller --scale, or "
+            "--max_grad_norm 1",
+            update=state.updates,
+            weight=bad[0],
+        )
+
+
+def cpu_weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the model's weights on the CPU."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first, damaged ones among them."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=_updates)
+
+
+def _updates(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step_"))
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint so that at no moment a part of it has its name."""
+    doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if checkpoint.exists():
+        os.replace(checkpoint, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)

@@ -1,0 +1,105 @@
+"""From `--model_name_or_path` to a model that fits the task: configuration, tokenizer, weights."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
+
+from ..cli.arguments import RunArguments
+from ..data.labels import LabelMapping, make_label_mapping
+from ..data.tasks import Task
+from ..errors import UsageError
+from .method_settings import ContraNormSettings, choose_settings
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run starts from.
+
+    Attributes:
+        name: as the user gave it.
+        path: folder or Hub id to load from; for the demo a temporary folder.
+        config_dict: its config.json as it is in the file.
+        options: further arguments of every `from_pretrained`.
+    """
+
+    name: str
+    path: str
+    config_dict: dict[str, Any]
+    options: dict[str, Any]
+
+    def tokenizer(self) -> Any:
+        """Load the tokenizer."""
+        return AutoTokenizer.from_pretrained(self.path, **self.options)
+
+
+@contextlib.contextmanager
+def open_checkpoint(args: RunArguments) -> Iterator[Checkpoint]:
+    """Find the checkpoint that a run starts from; the demo's is built in a temporary folder, gone at the end.
+
+    Raises:
+        CheckpointError: there is none of that name, or its config.json cannot be read.
+    """
+    options = {} if args.revision is None else {"revision": args.revision}
+    with contextlib.ExitStack() as stack:
+        path = name = str(args.model_name_or_path)
+        if args.uses_demo_model:
+            from ..demo.checkpoint import build_demo_checkpoint
+
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contranorm-demo-")))
+            model_type = "albert" if name == "demo-albert" else "bert"
+            path, options = str(build_demo_checkpoint(folder, model_type, args.num_hidden_layers)), {}
+        config_dict, _ = PretrainedConfig.get_config_dict(path, **options)
+        yield Checkpoint(name, path, config_dict, options)
+
+
+def build_config(
+    args: RunArguments, checkpoint: Checkpoint, task: Task
+) -> tuple[PretrainedConfig, LabelMapping, ContraNormSettings]:
+    """Settle the model's configuration: the checkpoint's, with the task's labels and the run's ContraNorm.
+
+    Raises:
+        ConfigurationError: the checkpoint's configuration, or a setting for it, is not supported.
+        UsageError: `--max_length` is more than the model has positions for.
+    """
+    mapping = make_label_mapping(task, checkpoint.config_dict)
+    model_type = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options).model_type
+    settings = choose_settings(args, checkpoint.config_dict, model_type)
+    changes: dict[str, Any] = {
+        "id2label": mapping.id2label,
+        "label2id": mapping.label2id,
+        "problem_type": "regression" if task.is_regression else "single_label_classification",
+        **settings.values,
+    }
+    if args.num_hidden_layers is not None:
+        changes["num_hidden_layers"] = args.num_hidden_layers
+    config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
+    if args.max_length > config.max_position_embeddings:
+        raise UsageError(
+            f"--max_length {args.max_length}: {checkpoint.name} has {config.max_position_embeddings} positions; "
+            "give that or less"
+        )
+    return config, mapping, settings
+
+
+def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
+    """Load the classifier; its head is drawn anew where the checkpoint has none.
+
+    Raises:
+        CheckpointError: the weights cannot be read, or do not fit the configuration.
+    """
+    model = AutoModelForSequenceClassification.from_pretrained(
+        checkpoint.path,
+        config=config,
+        ignore_mismatched_sizes=args.ignore_mismatched_sizes,
+        **checkpoint.options,
+    )
+    if args.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    return model

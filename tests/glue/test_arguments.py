@@ -1,0 +1,294 @@
+"""The command line: every flag, every default, and one line with status 2 for everything that is wrong."""
+
+import subprocess
+import sys
+from dataclasses import fields, make_dataclass
+from pathlib import Path
+
+import pytest
+
+from glue.cli.arguments import RunArguments, parse_args
+from glue.cli.command_line import build_parser, flag
+from glue.errors import UsageError
+
+REPOSITORY = Path(__file__).parents[2]
+GLUE = ["--model_name_or_path", "bert-base-uncased", "--task_name", "mrpc"]
+RELEASED_FLAGS = """
+    task_name train_file validation_file max_length pad_to_max_length model_name_or_path use_slow_tokenizer
+    per_device_train_batch_size per_device_eval_batch_size learning_rate weight_decay num_train_epochs max_train_steps
+    gradient_accumulation_steps lr_scheduler_type num_warmup_steps output_dir seed pos scale tau use_v2
+    num_hidden_layers do_predict pred_dir
+"""
+ADDED_FLAGS = """
+    test_file data_dir ignore_mismatched_sizes with_tracking report_to checkpointing_steps resume_from_checkpoint
+    mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
+    load_best_model_at_end metric_for_best_model early_stopping_patience save_total_limit contranorm_padding do_train
+    do_eval demo overwrite_output_dir adam_beta1 adam_beta2 adam_epsilon log_oversmoothing logging_steps cpu revision
+    token_cache torch_compile
+"""
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A working folder with data files whose content does not matter yet."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("train.csv", "validation.csv", "test.csv", "data.txt", "weights"):
+        (tmp_path / name).write_text("sentence,label\n")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "checkpoint").mkdir()
+    return tmp_path
+
+
+def refusal(argv, capsys):
+    """Return the line that the command line is refused with."""
+    with pytest.raises(SystemExit) as stop:
+        parse_args(argv)
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == ""
+    assert err.startswith("run_glue_no_trainer.py: error: ") and err.count("\n") == 1 and err.endswith("\n")
+    return err
+
+
+def test_every_flag_is_there_and_explained():
+    assert sorted((RELEASED_FLAGS + ADDED_FLAGS).split()) == sorted(item.name for item in fields(RunArguments))
+    assert all(item.metadata["help"] for item in fields(RunArguments))
+
+
+def test_help_is_grouped_and_imports_nothing_heavy():
+    code = (
+        "import sys; from glue.cli.arguments import parse_args\n"
+        "try: parse_args(['--help'])\n"
+        "except SystemExit as stop: print('status', stop.code)\n"
+        "heavy = {'torch', 'numpy', 'datasets', 'accelerate', 'evaluate', 'tokenizers', 'huggingface_hub', 'pyarrow'}\n"
+        "print('heavy', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "status 0" in done.stdout and "heavy []" in done.stdout
+    for title in ("data:", "model:", "ContraNorm:", "training:", "evaluation and checkpoints:", "output:"):
+        assert f"\n{title}\n" in done.stdout
+    assert "(default: 2e-05)" in done.stdout and "--no-do_train" in done.stdout
+
+
+def test_checking_the_command_line_imports_no_torch():
+    code = f"import sys; from glue.cli.arguments import parse_args; parse_args({GLUE!r}); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_defaults_are_the_documented_ones():
+    args = parse_args(GLUE)
+    recipe = {
+        "max_length": 128,
+        "per_device_train_batch_size": 32,
+        "per_device_eval_batch_size": 128,
+        "learning_rate": 2e-5,
+        "weight_decay": 0.0,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-6,
+        "num_train_epochs": 3,
+        "gradient_accumulation_steps": 1,
+        "lr_scheduler_type": "linear",
+        "num_warmup_steps": 0,
+        "warmup_ratio": 0.0,
+        "label_smoothing": 0.0,
+        "seed": 2021,
+    }
+    assert {name: getattr(args, name) for name in recipe} == recipe
+    for name in (
+        "pos",
+        "scale",
+        "tau",
+        "use_v2",
+        "contranorm_padding",
+        "max_grad_norm",
+        "output_dir",
+        "mixed_precision",
+    ):
+        assert getattr(args, name) is None, name
+    assert (args.do_train, args.do_eval, args.do_predict) == (True, True, False)
+
+
+# what is given, (field, value) afterwards
+ACCEPTED = [
+    ("--pos 17 --scale 0.005", [("pos", "17"), ("scale", 0.005)]),
+    ("--pos none", [("pos", "none")]),
+    ("--pos 0", [("pos", "0")]),
+    ("--scale -0.5", [("scale", -0.5)]),
+    ("--use_v2", [("use_v2", True)]),
+    ("--no-use_v2", [("use_v2", False)]),
+    ("--checkpointing_steps 5 --output_dir out", [("checkpointing_steps", 5)]),
+    ("--checkpointing_steps epoch --output_dir out", [("checkpointing_steps", "epoch")]),
+    ("--resume_from_checkpoint --output_dir out", [("resume_from_checkpoint", "latest")]),
+    ("--resume_from_checkpoint checkpoint", [("resume_from_checkpoint", "checkpoint")]),
+    ("--with_tracking --output_dir out", [("with_tracking", True), ("report_to", "all")]),
+    ("--report_to wandb --output_dir out", [("with_tracking", True), ("report_to", "wandb")]),
+    ("--metric_for_best_model eval_f1", [("metric_for_best_model", "f1")]),
+    ("--metric_for_best_model loss", [("metric_for_best_model", "loss")]),
+    ("--max_grad_norm 0", [("max_grad_norm", 0.0)]),
+    ("--do_train", [("do_train", True), ("do_eval", False)]),
+    ("--do_eval", [("do_train", False), ("do_eval", True)]),
+    ("--do_train --do_eval", [("do_train", True), ("do_eval", True)]),
+    ("--no-do_train", [("do_train", False), ("do_eval", True)]),
+    ("--no-do_eval", [("do_train", True), ("do_eval", False)]),
+    ("--do_predict --pred_dir p", [("do_train", True), ("do_eval", True), ("do_predict", True)]),
+    ("--no-do_train --no-do_eval --do_predict --pred_dir p", [("do_train", False), ("do_eval", False)]),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), ACCEPTED, ids=[given for given, _ in ACCEPTED])
+def test_accepted(given, expected, files):
+    args = parse_args(GLUE + given.split())
+    assert [(name, getattr(args, name)) for name, _ in expected] == expected
+
+
+# what is given beside a model and a task, part of the message
+REFUSED = [
+    (["--pos", "foo"], "--pos: pos 'foo' is not a ContraNorm position of bert"),
+    (["--pos", "9"], "pos '9'"),
+    (["--pos", "-1"], "pos '-1'"),
+    (["--pos", "1.5"], "pos '1.5'"),
+    (["--pos", ""], "pos ''"),
+    (["--pos", "70"], "7 attention_residual"),
+    (["--scale", "nan"], "--scale nan: expected a finite number"),
+    (["--scale", "inf"], "--scale inf: expected a finite number"),
+    (["--scale=-inf"], "--scale -inf: expected a finite number"),
+    (["--scale", "strong"], "--scale: invalid float value: 'strong'"),
+    (["--tau", "0"], "--tau 0: expected more than 0"),
+    (["--tau", "-1"], "--tau -1: expected more than 0"),
+    (["--tau", "nan"], "--tau nan: expected"),
+    (["--contranorm_padding", "maybe"], "invalid choice: 'maybe'"),
+    (["--max_length", "0"], "--max_length 0: expected 3 or more"),
+    (["--max_length", "12.5"], "invalid int value: '12.5'"),
+    (["--per_device_train_batch_size", "0"], "--per_device_train_batch_size 0: expected 1 or more"),
+    (["--per_device_eval_batch_size", "-4"], "--per_device_eval_batch_size -4: expected 1 or more"),
+    (["--num_train_epochs", "-1"], "--num_train_epochs -1: expected 1 or more"),
+    (["--max_train_steps", "0"], "--max_train_steps 0: expected 1 or more"),
+    (["--gradient_accumulation_steps", "0"], "--gradient_accumulation_steps 0"),
+    (["--learning_rate", "0"], "--learning_rate 0: expected more than 0"),
+    (["--learning_rate", "inf"], "--learning_rate inf"),
+    (["--weight_decay", "-0.1"], "--weight_decay -0.1: expected 0 or more"),
+    (["--adam_beta2", "1"], "--adam_beta2 1: expected 0 or more and below 1"),
+    (["--label_smoothing", "1"], "--label_smoothing 1: expected 0 or more and below 1"),
+    (["--warmup_ratio", "1.5"], "--warmup_ratio 1.5: expected a share of all updates"),
+    (["--warmup_ratio", "0.1", "--num_warmup_steps", "5"], "both set the warm-up"),
+    (["--num_hidden_layers", "0"], "--num_hidden_layers 0"),
+    (["--max_train_samples", "0"], "--max_train_samples 0"),
+    (["--seed", "-1"], "--seed -1"),
+    (["--seed", "4294967296"], "--seed 4294967296: expected 0 or more and below 4294967296"),
+    (["--lr_scheduler_type", "sawtooth"], "invalid choice: 'sawtooth'"),
+    (["--mixed_precision", "fp8"], "invalid choice: 'fp8'"),
+    (["--report_to", "paper"], "invalid choice: 'paper'"),
+    (["--checkpointing_steps", "0", "--output_dir", "out"], "--checkpointing_steps 0: expected 1 or more, or epoch"),
+    (["--checkpointing_steps", "often"], "number of steps or 'epoch'"),
+    (["--checkpointing_steps", "5"], "--checkpointing_steps needs --output_dir"),
+    (["--save_total_limit", "2"], "--save_total_limit needs --output_dir"),
+    (["--with_tracking"], "--with_tracking needs --output_dir"),
+    (["--log_oversmoothing"], "--log_oversmoothing needs --output_dir"),
+    (["--log_oversmoothing", "--no-do_eval"], "--log_oversmoothing needs training and evaluation"),
+    (["--resume_from_checkpoint"], "needs --output_dir"),
+    (["--resume_from_checkpoint", "nowhere"], "--resume_from_checkpoint nowhere: no such folder"),
+    (["--resume_from_checkpoint", "checkpoint", "--do_eval"], "training is switched off"),
+    (["--resume_from_checkpoint", "--output_dir", "o", "--overwrite_output_dir"], "exclude each other"),
+    (["--load_best_model_at_end", "--no-do_eval"], "--load_best_model_at_end needs training and evaluation"),
+    (["--early_stopping_patience", "2", "--do_train"], "--early_stopping_patience needs training and evaluation"),
+    (["--metric_for_best_model", "bleu"], "--metric_for_best_model bleu: expected one of accuracy, f1, loss"),
+    (["--do_predict"], "--do_predict needs --pred_dir or --output_dir"),
+    (["--pred_dir", "out"], "add --do_predict"),
+    (["--no-do_train", "--no-do_eval"], "nothing to do"),
+    (["--task_name", "copa"], "unknown task 'copa': expected one of cola, sst2"),
+    (["--task_name", "stsb", "--label_smoothing", "0.1"], "predicts a number"),
+    (["--data_dir", "nowhere"], "--data_dir nowhere: no such folder"),
+    (["--train_file", "train.csv"], "--task_name and --train_file exclude each other"),
+    (["--test_file", "test.csv"], "--task_name and --test_file exclude each other"),
+    (["--demo", "--data_dir", "checkpoint"], "--demo and --data_dir exclude each other"),
+    (["--output_dir", ""], "--output_dir is empty: give a value, or leave it out"),
+    (["--data_dir="], "--data_dir is empty"),
+    (["--resume_from_checkpoint="], "--resume_from_checkpoint is empty"),
+    (["--learning-rate", "1"], "unrecognized arguments: --learning-rate"),
+    (["--learning", "1"], "unrecognized arguments: --learning"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED, ids=[" ".join(given) for given, _ in REFUSED])
+def test_refused_beside_a_task(given, message, files, capsys):
+    assert message in refusal(GLUE + given, capsys)
+
+
+# the whole command line, part of the message
+REFUSED_WITHOUT_TASK = [
+    ("--model_name_or_path m", "no data: give --task_name"),
+    ("--task_name mrpc", "no model: give --model_name_or_path"),
+    ("--data_dir checkpoint", "no data: give --task_name"),
+    ("--train_file train.csv", "no model: give --model_name_or_path"),
+    ("--model_name_or_path m --validation_file validation.csv", "training needs --train_file"),
+    ("--model_name_or_path m --test_file test.csv", "training needs --train_file"),
+    ("--model_name_or_path m --train_file train.csv --do_eval", "--do_eval needs --validation_file"),
+    ("--model_name_or_path m --train_file train.csv --do_predict --pred_dir p", "--do_predict needs --test_file"),
+    ("--model_name_or_path m --test_file test.csv --no-do_train", "nothing to do"),
+    ("--model_name_or_path m --train_file missing.csv", "--train_file missing.csv: no such file"),
+    ("--model_name_or_path m --train_file folder.csv", "--train_file folder.csv: is not a file"),
+    ("--model_name_or_path m --train_file data.txt", "unknown extension; expected one of .csv, .tsv, .json, .jsonl"),
+    ("--model_name_or_path m --train_file weights", "unknown extension"),
+    ("--model_name_or_path m --train_file train.csv --validation_file data.txt", "--validation_file data.txt: unknown"),
+    ("--model_name_or_path m --train_file train.csv --data_dir checkpoint", "--data_dir and --train_file exclude"),
+    ("--demo --train_file train.csv", "--demo and --train_file exclude each other"),
+    ("--model_name_or_path albert-base-v2 --task_name rte --pos x", "position of albert"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED_WITHOUT_TASK, ids=[given for given, _ in REFUSED_WITHOUT_TASK])
+def test_refused(given, message, files, capsys):
+    assert message in refusal(given.split(), capsys)
+
+
+def test_own_files_without_validation_train_only(files):
+    args = parse_args(["--model_name_or_path", "m", "--train_file", "train.csv"])
+    assert (args.task, args.uses_own_files, args.do_train, args.do_eval) == (None, True, True, False)
+
+
+def test_own_files_can_be_evaluated_without_training_data(files):
+    args = parse_args(["--model_name_or_path", "m", "--validation_file", "validation.csv", "--do_eval"])
+    assert (args.do_train, args.do_eval) == (False, True)
+
+
+# what is given, whether the data and whether the model are the demo's
+DEMO = [
+    ("", True, True),
+    ("--pos 7 --scale 0.005", True, True),
+    ("--demo", True, True),
+    ("--demo --task_name stsb", True, True),
+    ("--model_name_or_path demo", True, True),
+    ("--model_name_or_path demo-albert --task_name cola", True, True),
+    ("--model_name_or_path bert-base-uncased --demo", True, False),
+    ("--model_name_or_path demo --task_name cola --data_dir checkpoint", False, True),
+    ("--model_name_or_path bert-base-uncased --task_name cola", False, False),
+]
+
+
+@pytest.mark.parametrize(("given", "data", "model"), DEMO, ids=[given or "nothing" for given, _, _ in DEMO])
+def test_what_runs_the_demo(given, data, model, files):
+    args = parse_args(given.split())
+    assert (args.uses_demo_data, args.uses_demo_model) == (data, model)
+    assert args.task is not None and args.model_name_or_path is not None
+
+
+def test_the_demo_takes_its_own_sizes_unless_they_are_given():
+    from glue.demo.checkpoint import DEMO_DEFAULTS
+
+    name = next(name for name in ("num_train_epochs", "learning_rate") if name in DEMO_DEFAULTS)
+    assert getattr(parse_args([]), name) == DEMO_DEFAULTS[name]
+    assert getattr(parse_args([f"--{name}", "7"]), name) == 7
+    assert getattr(parse_args(GLUE), name) != DEMO_DEFAULTS[name]
+
+
+def test_arguments_check_themselves_without_a_command_line():
+    with pytest.raises(UsageError, match="--tau -2: expected more than 0"):
+        RunArguments(model_name_or_path="m", task_name="rte", tau=-2.0)
+
+
+def test_a_percent_sign_in_a_note_is_shown_as_it_is(capsys):
+    arguments = make_dataclass("Arguments", [("share", float, flag("all", "50% by default", 0.5))])
+    with pytest.raises(SystemExit):
+        build_parser(arguments, {"all": "everything"}, prog="p").parse_args(["--help"])
+    assert "50% by default (default: 0.5)" in capsys.readouterr().out

@@ -1,0 +1,255 @@
+"""Own files: columns, label values of every kind, and what cannot be used."""
+
+import json
+import math
+
+import pytest
+
+from glue.cli.arguments import RunArguments
+from glue.data.loading import load_splits
+from glue.data.user_files import read_own_files
+from glue.errors import UsageError
+
+
+def write_rows(path, rows):
+    """Write rows as the extension says; csv and tsv take the values as text."""
+    if path.suffix in (".csv", ".tsv"):
+        separator = "," if path.suffix == ".csv" else "\t"
+        lines = [separator.join(rows[0]), *(separator.join(map(str, row.values())) for row in rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def labelled(values):
+    return [{"sentence": f"text {index}", "label": value} for index, value in enumerate(values)]
+
+
+# extension, training labels, class names, ids of the training rows
+CLASSES = [
+    ("csv", ["pos", "neg", "pos"], ("neg", "pos"), [1, 0, 1]),
+    ("csv", ["10", "9", "-1"], ("-1", "9", "10"), [2, 1, 0]),
+    ("csv", ["+1", "-1"], ("-1", "1"), [1, 0]),
+    ("csv", ["007", "1a"], ("007", "1a"), [0, 1]),
+    ("csv", ["NA", "null", "None"], ("NA", "None", "null"), [0, 2, 1]),
+    ("csv", ["True", "False"], ("False", "True"), [1, 0]),
+    ("tsv", ["b", "a"], ("a", "b"), [1, 0]),
+    ("jsonl", ["b", "a"], ("a", "b"), [1, 0]),
+    ("jsonl", ["1", "01"], ("01", "1"), [1, 0]),
+    ("jsonl", [10, 9, -1], ("-1", "9", "10"), [2, 1, 0]),
+    ("jsonl", [True, False, True], ("false", "true"), [1, 0, 1]),
+    ("jsonl", ["é", "😀", "a b"], ("a b", "é", "😀"), [1, 2, 0]),
+]
+
+
+@pytest.mark.parametrize(("kind", "values", "names", "ids"), CLASSES, ids=str)
+def test_classes_are_the_distinct_values_in_natural_order(kind, values, names, ids, tmp_path):
+    task, tables = read_own_files({"train": write_rows(tmp_path / f"train.{kind}", labelled(values))}, {})
+    assert (task.name, task.label_names, task.num_labels) == ("files", names, len(names))
+    assert (task.metrics, task.main_metric) == (("accuracy",), "accuracy")
+    assert tables["train"].columns["label"] == ids
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    "values", [[0.5, 2.0, -1.25], [1.0, 0.0], [3, 2.5], [1e-5, 2.0]], ids=["floats", "whole", "mixed", "small"]
+)
+def test_floats_make_a_regression(kind, values, tmp_path):
+    task, tables = read_own_files({"train": write_rows(tmp_path / f"train.{kind}", labelled(values))}, {})
+    assert task.is_regression and task.num_labels == 1 and task.main_metric == "spearmanr"
+    assert tables["train"].columns["label"] == [float(value) for value in values]
+
+
+# extension, training labels, what the message says
+BAD_LABELS = [
+    ("csv", ["a", ""], "row 2 (line 3): the label is missing"),
+    ("csv", ["1", "2", "nan"], "row 3 (line 4): the label is missing (NaN)"),
+    ("csv", ["1.5", "NaN"], "row 2 (line 3): the label is missing (NaN)"),
+    ("csv", ["1.5", "inf"], "row 2 (line 3): label inf, expected a finite number"),
+    ("csv", ["1", "0", "maybe"], "row 3 (line 4): label 'maybe' is text, but label 1 above it is a whole number"),
+    ("csv", ["word", "0.5"], "row 2 (line 3): label 0.5 is a number, but label 'word' above it is text"),
+    ("csv", ["same", "same"], "every label is 'same'; a classifier needs at least two"),
+    ("jsonl", ["a", None], "row 2 (line 2): the label is missing"),
+    ("jsonl", ["", "a"], "row 1 (line 1): the label is missing"),
+    ("jsonl", [1.5, math.nan], "row 2 (line 2): the label is missing (NaN)"),
+    ("jsonl", [1, math.inf], "row 2 (line 2): label inf"),
+    ("jsonl", [1, "1"], "row 2 (line 2): label '1' is text, but label 1 above it is a whole number"),
+    ("jsonl", [0, True], "row 2 (line 2): label True is true or false"),
+    ("jsonl", [0, [1]], "row 2 (line 2): label [1], expected text, a number, true or false"),
+]
+
+
+@pytest.mark.parametrize(("kind", "values", "message"), BAD_LABELS, ids=str)
+def test_bad_labels(kind, values, message, tmp_path):
+    path = write_rows(tmp_path / f"train.{kind}", labelled(values))
+    with pytest.raises(UsageError) as error:
+        read_own_files({"train": path}, {})
+    assert str(error.value).startswith(str(path)) and message in str(error.value) and "\n" not in str(error.value)
+
+
+# columns of the training file beside the label, text columns of the task
+COLUMNS = [
+    ("sentence", ("sentence",)),
+    ("sentence1 sentence2", ("sentence1", "sentence2")),
+    ("sentence2 sentence1", ("sentence1", "sentence2")),
+    ("sentence1", ("sentence1",)),
+    ("sentence source", ("sentence",)),
+    ("sentence question", ("question", "sentence")),
+    ("premise hypothesis genre", ("premise", "hypothesis")),
+    ("idx text", ("text",)),
+    ("id review title", ("review", "title")),
+    ("headline body author", ("headline", "body")),
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(("given", "chosen"), COLUMNS, ids=[given for given, _ in COLUMNS])
+def test_which_columns_are_text(kind, given, chosen, tmp_path):
+    rows = [{name: f"{name} {row}" for name in given.split()} | {"label": row} for row in range(2)]
+    task, tables = read_own_files({"train": write_rows(tmp_path / f"train.{kind}", rows)}, {})
+    assert task.text_columns == chosen
+    assert list(tables["train"].columns) == [*chosen, "label"]
+    assert tables["train"].columns[chosen[0]] == [f"{chosen[0]} 0", f"{chosen[0]} 1"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_columns_of_numbers_are_no_text(kind, tmp_path):
+    rows = [{"year": 1990 + row, "review": "text", "stars": row / 2, "label": row} for row in range(2)]
+    task, _ = read_own_files({"train": write_rows(tmp_path / f"train.{kind}", rows)}, {})
+    assert task.text_columns == ("review",)
+
+
+# rows of the training file, what the message says
+BAD_COLUMNS = [
+    ([{"sentence": "a", "score": 1}], "no column 'label' (columns there: sentence, score)"),
+    ([{"label": 1, "length": 5}, {"label": 0, "length": 6}], "no text column, expected sentence, or sentence1"),
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(("rows", "message"), BAD_COLUMNS, ids=["no label", "no text"])
+def test_bad_columns(kind, rows, message, tmp_path):
+    path = write_rows(tmp_path / f"train.{kind}", rows)
+    with pytest.raises(UsageError) as error:
+        read_own_files({"train": path}, {})
+    assert str(error.value).startswith(f"{path}: ") and message in str(error.value)
+
+
+def test_a_column_may_be_called_labels(tmp_path):
+    rows = [{"sentence": "a", "labels": "x"}, {"sentence": "b", "labels": "y"}]
+    _, tables = read_own_files({"train": write_rows(tmp_path / "train.jsonl", rows)}, {})
+    assert tables["train"].columns == {"sentence": ["a", "b"], "label": [0, 1]}
+
+
+# training labels, validation labels, ids or message
+VALIDATION = [
+    (["b", "a"], ["a"], [0]),
+    ([2, 1], [1.0, 2], [0, 1]),
+    ([0.5, 1.5], [1, 2], [1.0, 2.0]),
+    (["b", "a"], ["a", "c"], "row 2 (line 2): label 'c' does not occur in {train} (labels there: a, b)"),
+    ([1, 0], [1, 2], "row 2 (line 2): label 2 does not occur in {train} (labels there: 0, 1)"),
+    (["b", "a"], [None], "row 1 (line 1): the label is missing"),
+    ([0.5, 1.5], ["high"], "row 1 (line 1): label 'high', expected a number as in {train}"),
+]
+
+
+@pytest.mark.parametrize(("train", "validation", "expected"), VALIDATION, ids=str)
+def test_validation_labels_are_those_of_training(train, validation, expected, tmp_path):
+    paths = {
+        "train": write_rows(tmp_path / "train.jsonl", labelled(train)),
+        "validation": write_rows(tmp_path / "validation.jsonl", labelled(validation)),
+    }
+    if isinstance(expected, str):
+        with pytest.raises(UsageError) as error:
+            read_own_files(paths, {})
+        assert str(error.value) == f"{paths['validation']}, " + expected.format(train=paths["train"])
+    else:
+        assert read_own_files(paths, {})[1]["validation"].columns["label"] == expected
+
+
+def test_formats_may_differ_between_splits(tmp_path):
+    paths = {
+        "train": write_rows(tmp_path / "train.csv", labelled([1, 0])),
+        "validation": write_rows(tmp_path / "validation.jsonl", labelled([1, 1])),
+    }
+    assert read_own_files(paths, {})[1]["validation"].columns["label"] == [1, 1]
+
+
+def test_all_splits_need_the_text_columns_of_training(tmp_path):
+    paths = {
+        "train": write_rows(tmp_path / "train.jsonl", labelled([1, 0])),
+        "validation": write_rows(tmp_path / "validation.jsonl", [{"text": "a", "label": 1}]),
+    }
+    with pytest.raises(UsageError, match=r"validation\.jsonl: no column 'sentence' \(columns there: text, label\)"):
+        read_own_files(paths, {})
+
+
+@pytest.mark.parametrize("label", [{}, {"label": "unknown"}], ids=["no label", "any label"])
+def test_test_files_need_no_labels(label, tmp_path):
+    paths = {
+        "train": write_rows(tmp_path / "train.jsonl", labelled(["b", "a"])),
+        "test": write_rows(tmp_path / "test.jsonl", [{"sentence": "x", **label}]),
+    }
+    assert read_own_files(paths, {})[1]["test"].columns == {"sentence": ["x"], "label": [-1]}
+
+
+def test_test_files_of_a_regression_have_nan_for_labels(tmp_path):
+    paths = {
+        "train": write_rows(tmp_path / "train.jsonl", labelled([0.5, 1.0])),
+        "test": write_rows(tmp_path / "test.jsonl", [{"sentence": "x"}]),
+    }
+    assert math.isnan(read_own_files(paths, {})[1]["test"].columns["label"][0])
+
+
+# a checkpoint's config, labels of a validation file, class names, ids
+TRAINED = [
+    ({"id2label": {"0": "no", "1": "yes"}}, ["yes", "no"], ("no", "yes"), [1, 0]),
+    ({"id2label": {"0": "9", "1": "10"}}, [10, 9], ("9", "10"), [1, 0]),
+    ({"id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}}, [2, 0], ("0", "1", "2"), [2, 0]),
+    ({}, [1, 0], ("0", "1"), [1, 0]),
+    ({"id2label": {"0": "LABEL_0"}, "problem_type": "regression"}, [1, 2.5], (), [1.0, 2.5]),
+]
+
+
+@pytest.mark.parametrize(("config", "values", "names", "labels"), TRAINED, ids=str)
+def test_without_training_data_the_labels_are_the_checkpoint_s(config, values, names, labels, tmp_path):
+    task, tables = read_own_files({"validation": write_rows(tmp_path / "validation.jsonl", labelled(values))}, config)
+    assert (task.label_names, tables["validation"].columns["label"]) == (names, labels)
+
+
+def test_a_label_that_the_checkpoint_lacks_is_refused(tmp_path):
+    path = write_rows(tmp_path / "validation.jsonl", labelled(["maybe"]))
+    with pytest.raises(
+        UsageError, match=r"label 'maybe' does not occur in the checkpoint's config \(labels there: no, "
+    ):
+        read_own_files({"validation": path}, {"id2label": {"0": "no", "1": "yes"}})
+
+
+def test_a_run_gets_the_splits_that_it_uses_cut_to_size(tmp_path):
+    for split in ("train", "validation", "test"):
+        write_rows(tmp_path / f"{split}.csv", labelled(["a", "b", "a", "b"]))
+    files = {f"{split}_file": str(tmp_path / f"{split}.csv") for split in ("train", "validation", "test")}
+    args = RunArguments(model_name_or_path="m", max_train_samples=3, max_eval_samples=2, **files)
+    task, tables = load_splits(args)
+    assert {split: len(table) for split, table in tables.items()} == {"train": 3, "validation": 2}
+    assert task.label_names == ("a", "b")
+    args = RunArguments(model_name_or_path="m", do_eval=True, do_predict=True, pred_dir="p", **files)
+    assert list(load_splits(args)[1]) == ["validation", "test"]
+
+
+# settings, what the message says about own files that are a regression
+REGRESSION = [
+    ({"label_smoothing": 0.1}, "--label_smoothing works on classes"),
+    (
+        {"metric_for_best_model": "accuracy"},
+        "--metric_for_best_model accuracy: expected one of pearson, spearmanr, loss",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), REGRESSION, ids=str)
+def test_settings_that_do_not_fit_a_regression_are_refused(settings, message, tmp_path):
+    path = write_rows(tmp_path / "train.csv", labelled([0.5, 1.5]))
+    with pytest.raises(UsageError, match=message):
+        load_splits(RunArguments(model_name_or_path="m", train_file=str(path), **settings))

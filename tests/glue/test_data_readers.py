@@ -1,0 +1,176 @@
+"""Files into columns: what each format may hold, and which row a broken file is blamed on."""
+
+import csv
+import gzip
+import json
+
+import pytest
+
+from glue.data.readers import read_table, read_tsv_records
+from glue.errors import UsageError
+
+TRICKY = 'He said "no",\nthen left; \u2028 naïve 😀'
+
+
+def write(folder, name, content):
+    path = folder / name
+    data = content if isinstance(content, bytes) else content.encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+# file name, content, columns
+READABLE = [
+    ("plain.csv", "sentence,label\nGood.,1\nBad.,0\n", {"sentence": ["Good.", "Bad."], "label": ["1", "0"]}),
+    ("bom.csv", b"\xef\xbb\xbfsentence,label\nGood.,1\n", {"sentence": ["Good."], "label": ["1"]}),
+    ("crlf.csv", "sentence,label\r\nGood.,1\r\n", {"sentence": ["Good."], "label": ["1"]}),
+    ("cr.csv", "sentence,label\rGood.,1\r", {"sentence": ["Good."], "label": ["1"]}),
+    ("quoted.csv", 'sentence,label\n"a, ""b""\nc",1\n', {"sentence": ['a, "b"\nc'], "label": ["1"]}),
+    (
+        "words.csv",
+        "sentence,label\nNA,NA\nnull,None\n,nan\n",
+        {"sentence": ["NA", "null", ""], "label": ["NA", "None", "nan"]},
+    ),
+    ("blank.csv", "sentence,label\n\nGood.,1\n\n", {"sentence": ["Good."], "label": ["1"]}),
+    ("noend.csv", "sentence,label\nGood.,1", {"sentence": ["Good."], "label": ["1"]}),
+    ("packed.csv.gz", "sentence,label\nGood.,1\n", {"sentence": ["Good."], "label": ["1"]}),
+    (
+        "quotes.tsv",
+        'sentence\tlabel\n"Good.\t1\nit\'s 5" wide\t0\n',
+        {"sentence": ['"Good.', "it's 5\" wide"], "label": ["1", "0"]},
+    ),
+    (
+        "lines.jsonl",
+        '{"sentence": "Good.", "label": 1}\n\n{"label": 0, "sentence": "Bad."}\n',
+        {"sentence": ["Good.", "Bad."], "label": [1, 0]},
+    ),
+    ("crlf.jsonl", '{"sentence": "Good."}\r\n', {"sentence": ["Good."]}),
+    ("bom.jsonl", b'\xef\xbb\xbf{"sentence": "Good."}\n', {"sentence": ["Good."]}),
+    ("u2028.jsonl", '{"sentence": "a\u2028b"}\n', {"sentence": ["a\u2028b"]}),
+    ("packed.jsonl.gz", '{"sentence": "Good."}\n', {"sentence": ["Good."]}),
+    ("sparse.jsonl", '{"sentence": "Good."}\n{"label": 2}\n', {"sentence": ["Good.", None], "label": [None, 2]}),
+    ("array.json", '\n [ {"sentence": "Good."},\n {"sentence": "]"} ] \n', {"sentence": ["Good.", "]"]}),
+    ("data.json", '{"version": 1, "data": [{"sentence": "Good."}]}', {"sentence": ["Good."]}),
+    ("lines.json", '{"sentence": "Good."}\n{"sentence": "Bad."}\n', {"sentence": ["Good.", "Bad."]}),
+    ("one.json", '{"sentence": "Good."}', {"sentence": ["Good."]}),
+    ("UPPER.CSV", "sentence,label\nGood.,1\n", {"sentence": ["Good."], "label": ["1"]}),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "columns"), READABLE, ids=[row[0] for row in READABLE])
+def test_readable(name, content, columns, tmp_path):
+    assert read_table(write(tmp_path, name, content)).columns == columns
+
+
+# file name, content, what the message says beside the path
+BROKEN = [
+    ("empty.csv", "", "the file is empty"),
+    ("space.jsonl", " \n\n", "the file is empty"),
+    ("header.csv", "sentence,label\n", "no rows, only a header"),
+    ("empty.json", "[]", "no rows"),
+    ("twice.csv", "label,sentence,label\n1,Good.,1\n", "column 'label' stands there twice"),
+    (
+        "short.csv",
+        "sentence,label\nGood.,1\nBad.\n",
+        ", row 2 (line 3): broken row with 1 fields, but the header has 2",
+    ),
+    ("long.csv", "sentence,label\nGood, really,1\n", ", row 1 (line 2): broken row with 3 fields"),
+    ("after.csv", 'sentence,label\n"two\nlines",1\nBad.\n', ", row 2 (line 4): broken row"),
+    (
+        "open.csv",
+        'sentence,label\nGood.,1\n"Bad.,0\nUgly.,0\n',
+        ", row 2 (line 3): broken row (unexpected end of data)",
+    ),
+    ("stray.csv", 'sentence,label\n"Good" day,1\n', ", row 1 (line 2): broken row"),
+    ("short.tsv", "sentence\tlabel\nGood.\n", ", row 1 (line 2): broken row with 1 fields"),
+    ("latin.csv", b"sentence,label\nGood.,1\nna\xefve,0\n", ", line 3: not valid UTF-8 (byte 0xef at offset 25)"),
+    ("latin.jsonl", b'{"sentence": "na\xefve"}\n', ", line 1: not valid UTF-8"),
+    ("utf16.csv", "sentence,label\nGood.,1\n".encode("utf-16"), ", line 1: not valid UTF-8"),
+    ("cut.jsonl", '{"sentence": "Good."}\n{"sentence": "Ba', ", row 2 (line 2): broken row, not valid JSON"),
+    ("comma.json", '[{"sentence": "Good."} {"sentence": "Bad."}]', ", row 2: broken row, not valid JSON"),
+    ("cut.json", '[{"sentence": "Good."},\n{"sentence": ', ", row 2: broken row, not valid JSON"),
+    ("trailing.json", '[{"sentence": "Good."},]', ", row 2: broken row, not valid JSON"),
+    ("unclosed.json", '[{"sentence": "Good."}', ", row 2: broken row, not valid JSON"),
+    ("extra.json", '[{"sentence": "Good."}] x', "Extra data"),
+    ("deep.json", "[" * 100_000, ", row 1: broken row"),
+    ("digits.jsonl", "1" * 5000, ", row 1 (line 1): broken row"),
+    ("list.jsonl", '{"sentence": "Good."}\n[1]\n', ", row 2 (line 2): broken row, expected an object"),
+    ("number.json", "[1, 2]", ", row 1: broken row, expected an object"),
+    ("string.json", '"text"', ", row 1 (line 1): broken row, expected an object"),
+    ("no.parquet", "PAR1 but not really", "not a readable parquet file"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=[row[0] for row in BROKEN])
+def test_broken(name, content, message, tmp_path):
+    path = write(tmp_path, name, content)
+    with pytest.raises(UsageError) as error:
+        read_table(path)
+    assert str(error.value).startswith(str(path)) and message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"x" * 1000)[:-12]], ids=["other", "cut"])
+def test_broken_gzip(content, tmp_path):
+    path = tmp_path / "data.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="not a complete gzip file"):
+        read_table(path)
+
+
+def test_other_extensions_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="unknown extension"):
+        read_table(write(tmp_path, "data.xlsx", "x"))
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"gone\.csv: cannot be read \(No such file"):
+        read_table(tmp_path / "gone.csv")
+
+
+def test_all_formats_give_the_same_text(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [{"sentence": TRICKY, "label": 1}, {"sentence": "", "label": 0}]
+    with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["sentence", "label"])
+        writer.writeheader()
+        writer.writerows(rows)
+    write(tmp_path, "a.json", json.dumps(rows))
+    write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    for suffix in ("csv", "json", "jsonl", "parquet"):
+        raw = read_table(tmp_path / f"a.{suffix}")
+        assert raw.columns["sentence"] == [TRICKY, ""]
+        assert raw.columns["label"] == ([1, 0] if raw.is_typed else ["1", "0"])
+
+
+def test_a_field_may_be_longer_than_the_csv_module_allows(tmp_path):
+    limit = csv.field_size_limit()
+    raw = read_table(write(tmp_path, "long.csv", f"sentence,label\n{'x' * (limit + 1)},1\n"))
+    assert len(raw.columns["sentence"][0]) == limit + 1
+    assert csv.field_size_limit() == limit
+
+
+def test_lines_of_records_count_line_ends_within_quotes(tmp_path):
+    raw = read_table(write(tmp_path, "a.csv", 'sentence,label\n"two\nlines",1\n\nGood.,0\n'))
+    assert raw.lines == [2, 5]
+    assert raw.where(1) == f"{tmp_path / 'a.csv'}, row 2 (line 5)"
+
+
+def test_official_records_keep_quotes(tmp_path):
+    records = list(read_tsv_records(write(tmp_path, "a.tsv", 'a\tb\n"x\t"y"\n')))
+    assert records == [(1, ["a", "b"]), (2, ['"x', '"y"'])]
+
+
+# a value of a text column, what the message says
+NOT_TEXT = [(None, "is missing"), (5, "holds 5 instead of text"), ("\ud800", "half a character (U+D800)")]
+
+
+@pytest.mark.parametrize(("value", "message"), NOT_TEXT, ids=repr)
+def test_a_text_column_holds_text(value, message, tmp_path):
+    rows = [{"sentence": "Good."}, {"sentence": value}]
+    raw = read_table(write(tmp_path, "a.json", json.dumps(rows)))
+    with pytest.raises(UsageError) as error:
+        raw.text("sentence")
+    assert ", row 2: column 'sentence'" in str(error.value) and message in str(error.value)

@@ -1,0 +1,145 @@
+"""The README is true: its commands run, its flags exist and are complete, its links lead somewhere.
+
+The code blocks of a section run one after the other in a copy of the project. A comment `<!-- needs: ... -->` above a
+block says that it cannot run here (a network, a GPU, an installation); of such a block only the flags are checked.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from glue.cli.arguments import RunArguments
+from glue.cli.command_line import build_parser
+from sweep.arguments import SweepArguments, parse_args
+from sweep.points import grid
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NEEDS = ("a network", "a GPU", "a cluster", "an installation", "some minutes")
+# Flags in the text that are not the script's: those of pip, venv, make and accelerate.
+FLAGS_OF_OTHERS = {"--multi_gpu", "--num_processes", "--nproc_per_node"}
+
+
+class Block(NamedTuple):
+    """A block of code in the README."""
+
+    section: str
+    language: str
+    needs: str | None
+    code: str
+
+
+def find_blocks(text: str) -> list[Block]:
+    """Return the bash and python blocks in order."""
+    blocks = []
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        title = section.splitlines()[0]
+        pattern = r"(?:<!-- needs: ([^>]*) -->\n)?^```(bash|python)\n(.*?)^```$"
+        for needs, language, code in re.findall(pattern, section, flags=re.MULTILINE | re.DOTALL):
+            blocks.append(Block(title, language, needs or None, code))
+    return blocks
+
+
+BLOCKS = find_blocks(README)
+SECTIONS = list(dict.fromkeys(block.section for block in BLOCKS if not block.needs))
+
+
+def commands_of(block: Block, script: str) -> list[list[str]]:
+    """Return the words of each run of a script in a bash block."""
+    lines = re.sub(r"\$\w+", "0", block.code.replace("\\\n", " ")).splitlines()
+    found = [shlex.split(line, comments=True) for line in lines if script in line]
+    return [words[words.index(script) + 1 :] for words in found]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the project's code in a folder with a space in its name."""
+    folder = tmp_path / "a clone"
+    folder.mkdir()
+    for package in ("transformers", "glue", "reports", "sweep"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for script in (*ROOT.glob("*.sh"), *ROOT.glob("*.py")):
+        shutil.copy(script, folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_blocks_of_a_section_run(section: str, copy: Path) -> None:
+    unset = (
+        "GLUE_DATA_DIR",
+        "MODEL",
+        "DATA_DIR",
+        "EPOCHS",
+        "SEED",
+        "EXTRA_ARGS",
+        "TASKS",
+        "SCALES",
+        "POSITIONS",
+        "SEEDS",
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHON": sys.executable,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(copy.parent / "cache"),
+    }
+    for block in BLOCKS:
+        if block.section == section and not block.needs:
+            shell = ["bash", "-euo", "pipefail", "-c"] if block.language == "bash" else [sys.executable, "-c"]
+            result = subprocess.run(
+                [*shell, block.code], cwd=copy, env=environment, capture_output=True, text=True, check=False
+            )
+            assert result.returncode == 0, f"{block.code}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
+
+
+RUNS = [words for block in BLOCKS for words in commands_of(block, "run_glue_no_trainer.py")]
+SWEEPS = [words for block in BLOCKS for words in commands_of(block, "run_sweep.py")]
+
+
+@pytest.mark.parametrize("words", RUNS, ids=" ".join)
+def test_the_flags_of_a_run_are_known(words: list[str]) -> None:
+    build_parser(RunArguments, {flag.metadata["group"]: "" for flag in fields(RunArguments)}).parse_args(words)
+
+
+@pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
+def test_the_flags_of_a_sweep_are_known(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert grid(parse_args(words).choices)
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.needs], ids=lambda block: block.section)
+def test_a_block_that_cannot_run_here_says_why_and_names_what_exists(block: Block) -> None:
+    assert block.needs in NEEDS
+    for script in re.findall(r"bash (\S+\.sh)", block.code):
+        assert (ROOT / script).is_file()
+    for requirements in re.findall(r"pip install -r (\S+)", block.code):
+        assert (ROOT / requirements).is_file()
+    for target in re.findall(r"^make (\w+)", block.code, flags=re.MULTILINE):
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_every_flag_of_the_script_is_described_and_no_other() -> None:
+    of_the_script = {f"--{flag.name}" for flag in fields(RunArguments)}
+    of_sweeps = {f"--{flag.name}" for flag in fields(SweepArguments)}
+    outside_blocks = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    described = set(re.findall(r"`(--\w+)", outside_blocks))
+    assert of_the_script - described == set()
+    assert described - of_the_script - of_sweeps - FLAGS_OF_OTHERS == set()
+
+
+def test_links_lead_to_files() -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", README) + re.findall(r'src="([^"]+)"', README)
+    assert targets
+    for target in targets:
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,299 @@
+"""A run that was stopped continues as if it had not been: weights, optimizer, losses and scores bit for bit."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import runs
+import torch
+from resuming import essence
+from safetensors.torch import load_file
+
+from glue.training import random_states
+
+
+@pytest.mark.parametrize("step", [4, 8, 12, 16])  # in the middle of an epoch, and at its end (12)
+def test_resumed_run_equals_the_uninterrupted_one(flags, uninterrupted, tmp_path, step):
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    for later in (folder / "checkpoints").iterdir():
+        if later.name > f"step_{step:06d}":
+            shutil.rmtree(later)
+    for name in ("model.safetensors", "all_results.json"):
+        (folder / name).unlink()
+    torch.manual_seed(99)  # the generators' states have to come from the checkpoint
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert essence(folder) == essence(uninterrupted)
+
+
+def test_resume_from_a_named_checkpoint_into_another_folder(flags, uninterrupted, tmp_path):
+    checkpoint = uninterrupted / "checkpoints" / "step_000008"
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "new", "--resume_from_checkpoint", checkpoint) == 0
+    assert (tmp_path / "new" / "model.safetensors").read_bytes() == (uninterrupted / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_in_mid_epoch_and_resumed(flags, uninterrupted, tmp_path):
+    """A real SIGKILL, at whatever moment after the first checkpoint."""
+    folder = tmp_path / "out"
+    process = subprocess.Popen(
+        runs.command(*flags, "--output_dir", folder),
+        cwd=runs.ROOT,
+        env=runs.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 90
+    while not (folder / "checkpoints" / "step_000004").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before its first checkpoint"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "all_results.json").exists()
+    finished = runs.run(*flags, "--output_dir", folder, "--resume_from_checkpoint")
+    assert finished.returncode == 0, finished.stderr
+    assert "Continuing" in finished.stdout
+    ours, theirs = essence(folder), essence(uninterrupted)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("lost", ["python", "numpy", "torch"])
+def test_checkpoints_hold_every_generator(uninterrupted, lost):
+    """The dropout of the next update hangs on them; the comparison above fails where torch's is not restored."""
+    (states,) = torch.load(uninterrupted / "checkpoints" / "step_000004" / "random_states.pt", weights_only=True)
+    assert lost in states
+
+
+def test_best_weights_are_in_the_checkpoint(uninterrupted):
+    best = load_file(uninterrupted / "checkpoints" / "step_000016" / "best_model.safetensors")
+    final = load_file(uninterrupted / "model.safetensors")
+    assert best.keys() == final.keys()
+
+
+def test_limit_keeps_the_newest(flags, tmp_path):
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out", "--save_total_limit", "2") == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "checkpoints").iterdir()) == ["step_000012", "step_000016"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--learning_rate", "0.02"], "learning_rate 0.01 -> 0.02"),
+        (["--scale", "0.2"], "scale 0.1 -> 0.2"),
+        (["--seed", "3"], "seed 2021 -> 3"),
+        (["--gradient_accumulation_steps", "4"], "gradient_accumulation_steps 2 -> 4"),
+        (["--max_train_samples", "20"], "max_train_samples None -> 20"),
+    ],
+)
+def test_other_settings_are_refused(flags, uninterrupted, capsys, changed, message):
+    before = (uninterrupted / "train_log.jsonl").read_bytes()
+    assert runs.run_here(*flags, *changed, "--output_dir", uninterrupted, "--resume_from_checkpoint") == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert (uninterrupted / "train_log.jsonl").read_bytes() == before
+
+
+def test_other_logging_is_taken(flags, uninterrupted, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    more = ["--logging_steps", "1", "--save_total_limit", "9", "--resume_from_checkpoint"]
+    assert runs.run_here(*flags, *more, "--output_dir", folder) == 0
+    assert (folder / "model.safetensors").read_bytes() == (uninterrupted / "model.safetensors").read_bytes()
+
+
+def test_no_checkpoint_to_resume_from(flags, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for words in (["--resume_from_checkpoint", tmp_path / "empty"], ["--resume_from_checkpoint"]):
+        assert runs.run_here(*flags, *words, "--output_dir", tmp_path / "empty") == 2
+        assert "holds no checkpoint" in capsys.readouterr().err
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_half_written_checkpoint_is_no_checkpoint(flags, uninterrupted, tmp_path):
+    """Its folder still has its temporary name, so the one before is taken."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    torn = folder / "checkpoints" / ".step_000018.tmp"
+    torn.mkdir()
+    (torn / "model.safetensors").write_bytes(b"half")
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert essence(folder) == essence(uninterrupted)
+
+
+DAMAGES = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "one bit": lambda path: path.write_bytes(flip(path.read_bytes(), path.stat().st_size // 3)),
+    "gone": lambda path: path.unlink(),
+}
+FILES = (
+    "model.safetensors",
+    "optimizer.pt",
+    "scheduler.pt",
+    "random_states.pt",
+    "training_state.json",
+    "checksums.json",
+)
+
+
+def flip(content: bytes, offset: int) -> bytes:
+    return content[:offset] + bytes([content[offset] ^ 4]) + content[offset + 1 :]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_checkpoint_is_never_taken(flags, uninterrupted, tmp_path, capsys, name, damage):
+    """Named, it is an error; as the newest of several it is passed over with a message, for the one before."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    newest = folder / "checkpoints" / "step_000016"
+    DAMAGES[damage](newest / name)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "new", "--resume_from_checkpoint", newest) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "step_000016 is damaged or incomplete" in error and (name in error or name == "checksums.json")
+    assert not (tmp_path / "new").exists()
+    if damage != "cut short":  # one way is enough to see that the whole run is right
+        return
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    output = capsys.readouterr().out
+    assert "step_000016 is not taken, but the one before it" in output and "step_000012 after 12 of 18" in output
+    assert essence(folder) == essence(uninterrupted)
+
+
+def test_without_a_whole_checkpoint_nothing_is_resumed(flags, uninterrupted, tmp_path, capsys):
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    for checkpoint in (folder / "checkpoints").iterdir():
+        (checkpoint / "optimizer.pt").write_bytes(b"")
+    before = runs.files_in(folder)
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 2
+    assert "every checkpoint is damaged or incomplete: optimizer.pt" in capsys.readouterr().err.splitlines()[-1]
+    assert runs.files_in(folder) == before
+
+
+@pytest.mark.parametrize("lost", ["torch", "python", "numpy"])
+def test_the_comparison_notices_a_generator_that_is_left_out(flags, uninterrupted, tmp_path, monkeypatch, lost):
+    """Dropout draws from torch's; the other two are drawn from here in each update, as a user's own code might."""
+    from glue.output import log as training_log
+    from glue.training import checkpointing
+
+    drawn = {"python": lambda: random.random(), "numpy": np.random.rand, "torch": lambda: 0.0}[lost]
+    add = training_log.TrainingLog.add
+    monkeypatch.setattr(training_log.TrainingLog, "add", lambda log, row, *rest: add(log, row | {"x": drawn()}, *rest))
+    weights = {}
+    for name, restored in (("whole", {}), ("without", {lost: None})):
+        folder = tmp_path / name
+        if lost == "torch":
+            shutil.copytree(uninterrupted, folder)
+        else:
+            assert runs.run_here(*flags, "--output_dir", folder) == 0
+        expected = essence(folder)
+        for later in ("step_000012", "step_000016"):
+            shutil.rmtree(folder / "checkpoints" / later)
+        random.seed(99)
+        np.random.seed(99)  # noqa: NPY002
+        torch.manual_seed(99)
+
+        def restore(states, restored=restored):
+            here = random_states.random_states()
+            random_states.restore_random_states(states | {key: here[key] for key in restored})
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpointing, "restore_random_states", restore)
+            assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+        found = essence(folder)
+        weights[name] = (
+            found["weights"] == expected["weights"],
+            found["rows"] == without_draws(expected["rows"], lost),
+        )
+    assert weights["whole"] == (True, True)
+    assert weights["without"][1] is False
+    assert weights["without"][0] is (lost != "torch")
+
+
+def without_draws(rows: list[dict], lost: str) -> list[dict]:
+    """The rows of the fixture were written without a draw: what the patched log adds for torch is a constant."""
+    return [row | {"x": 0.0} if lost == "torch" and row["step"] > 8 else row for row in rows]
+
+
+def test_best_checkpoint_outlives_the_limit(flags, tmp_path):
+    """Accuracy cannot rise forever: with a learning rate of next to nothing the first epoch stays the best one."""
+    words = [*flags, "--learning_rate", "1e-12", "--checkpointing_steps", "epoch", "--save_total_limit", "1"]
+    assert runs.run_here(*words, "--num_train_epochs", "4", "--output_dir", tmp_path / "out") == 0
+    names = sorted(path.name for path in (tmp_path / "out" / "checkpoints").iterdir())
+    assert names == ["step_000006", "step_000024"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="the system does not tell the name of an open file")
+def test_a_checkpoint_is_on_the_disk_before_it_gets_its_name(flags, tmp_path, monkeypatch):
+    """Every file, then the folder's list of names; then the name; then the list with that name in it."""
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def syncing(descriptor):
+        events.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def renaming(source, target):
+        events.append(("name", str(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(os, "replace", renaming)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 0
+    folder = tmp_path / "out" / "checkpoints"
+    named = events.index(("name", str(folder / "step_000004")))
+    synced = {name for kind, name in events[:named] if kind == "sync"}
+    files = {str(folder / ".step_000004.tmp" / path.name) for path in (folder / "step_000004").iterdir()}
+    assert len(files) == len(FILES) and files <= synced
+    assert events[named - 1] == ("sync", str(folder / ".step_000004.tmp"))
+    assert events[named + 1] == ("sync", str(folder))
+
+
+def test_what_a_killed_run_had_yet_to_delete_is_deleted(flags, uninterrupted, tmp_path):
+    """Killed between its last checkpoint and the deletion of the oldest one."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    shutil.rmtree(folder / "checkpoints" / "step_000004")
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint", "--save_total_limit", "2") == 0
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step_000012", "step_000016"]
+
+
+def test_early_stopping_is_remembered(flags, tmp_path):
+    """Killed between the last checkpoint and the final files: the resumed run does not train another epoch."""
+    words = [*flags, "--learning_rate", "1e-12", "--checkpointing_steps", "epoch", "--num_train_epochs", "5"]
+    words += ["--early_stopping_patience", "1", "--output_dir", tmp_path / "out"]
+    assert runs.run_here(*words) == 0
+    before = (tmp_path / "out" / "all_results.json").read_text()
+    (tmp_path / "out" / "all_results.json").unlink()
+    assert runs.run_here(*words, "--resume_from_checkpoint") == 0
+    after = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    assert after["epochs"] == json.loads(before)["epochs"] == 2 and len(runs.log_rows(tmp_path / "out")) == 12
+
+
+def test_logs_come_along_into_another_folder(flags, uninterrupted, tmp_path):
+    checkpoint = uninterrupted / "checkpoints" / "step_000008"
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "new", "--resume_from_checkpoint", checkpoint) == 0
+    assert essence(tmp_path / "new") == essence(uninterrupted)
+
+
+def test_another_run_in_the_folder_is_not_overwritten(flags, uninterrupted, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    checkpoint = uninterrupted / "checkpoints" / "step_000008"
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out", "--resume_from_checkpoint", checkpoint) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert runs.files_in(tmp_path / "out") == {"thesis.txt"}
+
+
+def test_leftovers_of_a_killed_run_are_swept_up(flags, uninterrupted, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    for name in (".model.tmp/config.json", "checkpoints/.step_000018.tmp/optimizer.pt", ".run.json.7.tmp", ".lock"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("half")
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert runs.files_in(folder) == runs.files_in(uninterrupted)
+    assert not list(folder.rglob(".*"))

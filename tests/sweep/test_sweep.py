@@ -1,0 +1,265 @@
+"""The command line of a sweep, its points, its results file, and who may run what."""
+
+import json
+import os
+import subprocess
+import sys
+from multiprocessing import get_context
+
+import optuna
+import psutil
+import pytest
+import runs
+import sweep_rows
+
+from sweep import study as states
+from sweep import worker
+from sweep.arguments import Range, parse_args
+from sweep.points import Point, grid
+from sweep.presets import PRESETS
+from sweep.results import append_results, read_results
+
+# Here trials are taken without being run.
+pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used")
+
+
+def parsed(*words, tmp_path):
+    return parse_args([*map(str, words), "--output_dir", str(tmp_path / "sweep"), "--log_dir", str(tmp_path / "log")])
+
+
+def test_a_grid_of_the_command_line(tmp_path):
+    words = ["--task_name", "rte", "cola", "--scale", 0, 0.005, 0.01, "--pos", 7, 17, "--seed", 1, 2, 3, "--demo"]
+    points = grid(parsed(*words, tmp_path=tmp_path).choices)
+    # The plain model has no position: 2 tasks, 3 seeds, and 1 plain setting and 2 times 2 others.
+    assert len(points) == len({point.key for point in points}) == len({point.name for point in points}) == 2 * 3 * 5
+    assert [point["seed"] for point in points] == [1] * 10 + [2] * 10 + [3] * 10
+    assert sum(point["scale"] == 0 for point in points) == 6
+    assert all(point["pos"] is None for point in points if point["scale"] == 0)
+
+
+def test_any_flag_of_a_run_is_passed_on_or_swept(tmp_path):
+    words = ["--demo", "--task_name", "rte", "--learning_rate", "1e-5", "1e-4", "--max_grad_norm", "1", "--use_v2"]
+    points = grid(parsed(*words, "--scale", "-0.1", tmp_path=tmp_path).choices)
+    assert sorted(point["learning_rate"] for point in points) == [1e-5, 1e-4]
+    assert points[0].words[-3:] == ["--task_name", "rte", "--use_v2"]
+    assert all(point["max_grad_norm"] == 1 and point["scale"] == -0.1 for point in points)
+
+
+def test_the_words_of_a_point_are_read_back_as_its_flags(tmp_path):
+    from glue.cli.arguments import parse_args as parse_run
+
+    flags = {"demo": True, "task_name": "rte", "scale": 0.1, "pos": "17", "use_v2": False, "learning_rate": 3e-5}
+    args = parse_run(Point.of(flags).words)
+    assert {name: getattr(args, name) for name in flags} == flags and args.seed == 2021
+
+
+@pytest.mark.parametrize(("name", "count", "models"), [("paper-bert", 63, "bert"), ("paper-albert", 215, "albert")])
+def test_presets(tmp_path, name, count, models):
+    """Nine tasks with 6 scales and the plain model; five tasks with 7 positions of 6 scales, and the plain model."""
+    points = grid(parsed("--preset", name, tmp_path=tmp_path).choices)
+    assert len(points) == count
+    recipe = [("learning_rate", 2e-5), ("num_train_epochs", 5), ("per_device_train_batch_size", 32), ("seed", 2021)]
+    assert all(point[flag] == value for point in points for flag, value in recipe)
+    assert all(point["model_name_or_path"].startswith(models) for point in points)
+    fewer = grid(parsed("--preset", name, "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path).choices)
+    assert len(fewer) == 1 + len(PRESETS[name]["pos"])
+
+
+@pytest.mark.parametrize("kind", ["yaml", "toml"])
+def test_a_grid_from_a_file(tmp_path, kind):
+    """The command line replaces what the file says."""
+    text = {
+        "yaml": "task_name: [rte, cola]\nscale: [0, 0.5]\nseed: 3\ndemo: true\nretries: 4\nkeep_models: false\n",
+        "toml": 'task_name = ["rte", "cola"]\nscale = [0, 0.5]\nseed = 3\ndemo = true\nretries = 4\n'
+        "keep_models = false\n",
+    }
+    if kind == "toml" and sys.version_info < (3, 11):
+        pytest.skip("Python 3.11 reads TOML")
+    path = tmp_path / f"sweep.{kind}"
+    path.write_text(text[kind])
+    args = parsed("--config_file", path, "--seed", 1, 2, tmp_path=tmp_path)
+    assert (args.retries, args.keep_models, args.choices["seed"]) == (4, False, [1, 2])
+    assert len(grid(args.choices)) == 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--scale", "0.1:0.2"], "--scale 0.1:0.2: a range needs --sampler"),
+        (["--scale", "0.2:0.1", "--sampler", "tpe", "--n_trials", 2], "argument --scale: invalid float value"),
+        (["--seed", "1:3"], "argument --seed: invalid int value: '1:3'"),
+        (["--sampler", "tpe"], "--sampler tpe needs --n_trials"),
+        (["--n_trials", 3], "--n_trials 3: expected 1 or more, with --sampler random or tpe"),
+        (["--sampler", "tpe", "--n_trials", 3, "--task_name", "rte", "cola"], "give it one task"),
+        (["--prune", "--task_name", "rte", "cola"], "--prune compares the scores of runs: give it one task"),
+        (["--scale", 0.1, 0.1], "--scale: a value is given twice"),
+        (["--device", "gpu"], "--device gpu: expected the index of a GPU, cpu or auto"),
+        (["--retries", -1], "--retries -1: expected 0 or more"),
+        (["--checkpointing_steps", 0], "--checkpointing_steps 0: expected 1 or more, or epoch"),
+        (["--config_file", "nowhere.yaml"], "--config_file nowhere.yaml: No such file or directory"),
+        (["--use_v2", "maybe"], "invalid value 'maybe': expected true or false"),
+        (["--cpu"], "unrecognized arguments: --cpu"),
+        (["--preset", "paper"], "argument --preset: invalid choice: 'paper'"),
+    ],
+)
+def test_wrong_command_lines(tmp_path, capsys, words, expected):
+    with pytest.raises(SystemExit) as stop:
+        parsed(*words, tmp_path=tmp_path)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and expected in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", ["- 1\n", "scale: {a: 1}\n", "unknown: 1\n", "scale: [", "scale: x\n"])
+def test_wrong_files(tmp_path, capsys, content):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(content)
+    with pytest.raises(SystemExit) as stop:
+        parsed("--config_file", path, tmp_path=tmp_path)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and error.count("\n") == 1
+
+
+def test_a_point_that_cannot_be_run_is_an_error_before_anything_starts(tmp_path, capsys):
+    import run_sweep
+
+    words = ["--demo", "--task_name", "rte", "--scale", "0.1", "--pos", "9", "--output_dir", str(tmp_path / "sweep")]
+    assert run_sweep.main(words) == 2
+    assert "run_sweep.py: error: --pos" in capsys.readouterr().err
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_settings_reach_a_worker(tmp_path):
+    args = parsed("--sampler", "tpe", "--n_trials", 3, "--scale", "0.1:0.2", "--demo", tmp_path=tmp_path)
+    assert worker.from_json(worker.to_json(args)) == args
+    assert args.choices["scale"] == Range(0.1, 0.2)
+
+
+def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
+    path = tmp_path / "results.jsonl"
+    first, second = sweep_rows.row(seed=1), sweep_rows.row(seed=2)
+    append_results(path, [first])
+    with path.open("a") as file:
+        file.write(json.dumps(second)[:50])
+    append_results(path, [first, second])
+    append_results(path, [second])
+    assert read_results(path) == [first, second]
+    newer = {**first, "id": "another attempt", "status": "failed"}
+    append_results(path, [newer])
+    assert read_results(path) == [newer, second]
+
+
+def _append(path, seed):
+    append_results(path, [sweep_rows.row(seed=seed)])
+
+
+def test_results_of_several_processes_at_once(tmp_path):
+    path, context = tmp_path / "results.jsonl", get_context("fork")
+    writers = [context.Process(target=_append, args=(path, seed)) for seed in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert sorted(row["seed"] for row in read_results(path)) == list(range(8))
+
+
+@pytest.fixture
+def study(tmp_path):
+    args = parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path)
+    study = states.open_study(args)
+    states.enqueue(study, grid(args.choices))
+    return study
+
+
+def test_points_wait_once(study, tmp_path):
+    args = parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, 0.2, tmp_path=tmp_path)
+    assert states.enqueue(study, grid(args.choices)) == 1
+    assert states.enqueue(states.open_study(args), grid(args.choices)) == 0
+    assert len(study.trials) == 3 and states.has_work(study, None)
+
+
+def test_a_point_that_two_had_started_is_run_by_the_first(study):
+    """Both looked at the same moment, and neither saw the other's."""
+    flags = study.trials[0].user_attrs["flags"]
+    study.enqueue_trial({}, user_attrs={"flags": flags, "attempt": 1, "deaths": 0})
+    first, _, third = study.ask(), study.ask(), study.ask()
+    assert not states.is_surplus(study, first, None)
+    assert states.is_surplus(study, third, None)
+    assert states.is_surplus(study, study.ask(), None)  # nothing waits: one without a point
+
+
+def test_a_worker_that_died_gives_its_point_back(study):
+    """At once where it was of this machine; a living one keeps its own."""
+    dead, living = study.ask(), study.ask()
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    since = psutil.Process(process.pid).create_time()
+    dead.set_user_attr("worker", {**states.this_process(), "pid": process.pid, "since": since})
+    living.set_user_attr("worker", states.this_process())
+    states.bury_the_dead(study)
+    assert not states.has_work(study, None)
+    process.kill()
+    process.communicate()
+    states.bury_the_dead(study)
+    states.bury_the_dead(study)
+    waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
+    assert [trial.user_attrs["deaths"] for trial in waiting] == [1]
+    again = study.ask()
+    assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, again, None)
+
+
+def test_a_process_number_that_was_given_again_is_not_the_worker(study):
+    trial = study.ask()
+    trial.set_user_attr("worker", {**states.this_process(), "since": 1.0})
+    states.bury_the_dead(study)
+    assert study.trials[trial.number].state == optuna.trial.TrialState.FAIL
+
+
+def test_a_worker_elsewhere_is_given_time(study):
+    trial = study.ask()
+    trial.set_user_attr("worker", {**states.this_process(), "machine": "another", "pid": 1})
+    states.bury_the_dead(study)
+    assert study.trials[trial.number].state == optuna.trial.TrialState.RUNNING
+
+
+def test_a_point_does_not_kill_workers_for_ever(study):
+    trial, deaths = study.ask(), 0
+    while True:
+        frozen = study.trials[trial.number]
+        states.try_again_after_death(study, frozen)
+        waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
+        mine = [other for other in waiting if other.user_attrs["flags"] == frozen.user_attrs["flags"]]
+        if not mine:
+            break
+        deaths += 1
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        while (trial := study.ask()).user_attrs.get("flags") != frozen.user_attrs["flags"]:
+            pass
+    assert deaths == 10
+
+
+def test_an_unreachable_database_is_one_line_without_the_password(tmp_path, capsys):
+    import run_sweep
+
+    words = ["--demo", "--scale", "0", "--storage", "postgresql+psycopg://me:secret@127.0.0.1:1/x?connect_timeout=2"]
+    assert run_sweep.main([*words, "--output_dir", str(tmp_path / "sweep"), "--log_dir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("run_sweep.py: error: --storage postgresql+psycopg://me@127.0.0.1:1/x")
+    assert "secret" not in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        ("run_sweep", ("--n_trials", "--learning_rate")),
+        ("run_report", ("--title",)),
+        ("run_oversmoothing", ("--names", "--attentions")),
+    ],
+)
+def test_help_is_quick_and_pulls_in_nothing_heavy(script, flags):
+    code = f"import sys, {script} as script\ntry: script.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "heavy = {'torch', 'optuna', 'numpy', 'matplotlib', 'sqlalchemy', 'yaml'} & set(sys.modules)\n"
+    code += "assert not heavy, heavy"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=runs.ROOT, capture_output=True, text=True, timeout=60, env=os.environ
+    )
+    assert result.returncode == 0, result.stderr
+    assert all(flag in result.stdout for flag in flags)
