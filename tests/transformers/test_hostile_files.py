@@ -67,7 +67,10 @@ def test_folders_that_are_links_are_followed(tmp_path, checkpoint):
     index = {"weight_map": {"classifier.bias": "parts/part.safetensors"}}
     (checkpoint / "model.safetensors.index.json").write_text(json.dumps(index))
     load(checkpoint)
-    snapshot, blobs = tmp_path / "models--owner--name" / "snapshots" / "0123", tmp_path / "models--owner--name" / "blobs"
+    snapshot, blobs = (
+        tmp_path / "models--owner--name" / "snapshots" / "0123",
+        tmp_path / "models--owner--name" / "blobs",
+    )
     shutil.copytree(checkpoint, blobs)
     (snapshot / "deep").mkdir(parents=True)
     for path in blobs.iterdir():

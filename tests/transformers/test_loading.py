@@ -129,6 +129,21 @@ def test_a_tensor_under_two_names_is_refused(tmp_path):
         BertForSequenceClassification.from_pretrained(save(tmp_path, net, twice))
 
 
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_what_a_wrapper_put_in_front_of_the_names_is_left_out(tmp_path, net, wrapper):
+    """Those of torch.compile and of several processes, in front of all, or of a part that was compiled alone."""
+    base = net.base_model_prefix
+    for front in ("", f"{base}.encoder."):
+        tensors = {name.replace(front, front + wrapper, 1): tensor for name, tensor in net.state_dict().items()}
+        folder = save(tmp_path, net, tensors)
+        again, info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+        assert equal(again, net) and not any(info.values())
+    wrapped = {f"{wrapper}{name}": tensor for name, tensor in net.state_dict().items()}
+    depth = {"bert": "num_hidden_layers", "albert": "num_hidden_groups"}[base]
+    with pytest.raises(CheckpointError, match=rf"{depth} is 9, but .* has only"):
+        AutoModel.from_pretrained(save(tmp_path, net, wrapped), **{depth: 9})
+
+
 def test_unexpected_and_missing_tensors_are_one_warning(tmp_path, library_log):
     net = model().float()
     tensors = net.state_dict() | {"bert.extra.weight": torch.ones(1)}
@@ -227,11 +242,68 @@ def test_types_of_the_weights(tmp_path):
             AutoModel.from_pretrained(folder, dtype=wrong)
 
 
-def test_quantised_weights_are_refused(tmp_path):
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int32, torch.float8_e4m3fn, torch.float8_e5m2])
+def test_quantised_weights_are_refused(tmp_path, dtype):
     net = model().float()
-    tensors = net.state_dict() | {"classifier.weight": torch.ones(2, 24, dtype=torch.int8)}
-    with pytest.raises(CheckpointError, match=r"classifier.weight is int8"):
+    tensors = net.state_dict() | {"classifier.weight": torch.ones(2, 24).to(dtype)}
+    with pytest.raises(CheckpointError, match=rf"classifier.weight is {str(dtype)[6:]}.*quantised"):
         BertForSequenceClassification.from_pretrained(save(tmp_path, net, tensors))
+
+
+@pytest.mark.parametrize("method", ["gptq", "fp8", "bitsandbytes"])
+def test_a_config_of_quantised_weights_is_refused(tmp_path, method):
+    net = model().float()
+    net.config.quantization_config = {"quant_method": method, "bits": 4, "long": ["x" * 60] * 1000}
+    with pytest.raises(
+        ConfigurationError, match=rf"quantization_config .*'{method}'.* is not in this library"
+    ) as error:
+        AutoModelForSequenceClassification.from_pretrained(save(tmp_path, net))
+    assert len(str(error.value)) < 500
+    net.config.quantization_config = None
+    assert equal(AutoModelForSequenceClassification.from_pretrained(save(tmp_path, net)), net)
+
+
+IN_VAIN = {
+    "trust_remote_code": False,
+    "low_cpu_mem_usage": True,
+    "attn_implementation": "sdpa",
+    "from_tf": False,
+    "from_flax": False,
+    "use_auth_token": None,
+    "variant": None,
+    "use_safetensors": True,
+    "device_map": "cpu",
+}
+
+
+def test_arguments_of_the_stock_library_that_change_nothing(tmp_path):
+    net = model().float()
+    folder = save(tmp_path, net)
+    for kind in (AutoModelForSequenceClassification, BertForSequenceClassification):
+        assert equal(kind.from_pretrained(folder, **IN_VAIN), net)
+    for one in ({"": "cpu"}, torch.device("cpu"), None):
+        assert equal(AutoModelForSequenceClassification.from_pretrained(folder, device_map=one), net)
+    assert AutoConfig.from_pretrained(folder, trust_remote_code=False).vocab_size == net.config.vocab_size
+    assert BertModel.from_config(net.config, attn_implementation="eager").training
+    for name, value in {
+        "attn_implementation": "flash_attention_2",
+        "from_tf": True,
+        "device_map": "auto",
+        "variant": "fp16",
+        "load_in_8bit": True,
+    }.items():
+        with pytest.raises(ConfigurationError, match=name):
+            AutoModel.from_pretrained(folder, **{name: value})
+
+
+def test_only_one_kind_of_files_can_be_asked_for(tmp_path):
+    net, other = model(seed=1).float(), model(seed=2).float()
+    save(tmp_path, other, file="pytorch_model.bin")
+    folder = save(tmp_path, net)
+    assert equal(BertForSequenceClassification.from_pretrained(folder, use_safetensors=False), other)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"looked for model.safetensors, model.safetensors.index.json in"):
+        BertForSequenceClassification.from_pretrained(folder, use_safetensors=True)
 
 
 def test_subfolder(tmp_path):
@@ -438,8 +510,32 @@ def test_small_services_of_a_model():
     assert net.is_gradient_checkpointing and net.bert.encoder.gradient_checkpointing
     net.gradient_checkpointing_disable()
     assert not net.is_gradient_checkpointing
+    net.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    assert net.is_gradient_checkpointing
+    net.tie_weights()
+    assert net.get_memory_footprint() == net.get_memory_footprint(return_buffers=False) == 4 * whole
+    assert net.name_or_path == net.config.name_or_path == ""
+    table = torch.nn.Embedding(61, 24)
+    net.set_input_embeddings(table)
+    assert net.bert.embeddings.word_embeddings is table
     with pytest.raises(ValueError, match=r"no gradient checkpointing"):
         Odd(AlbertConfig(hidden_size=8, num_attention_heads=2)).gradient_checkpointing_enable()
+
+
+def test_a_vocabulary_of_another_size(tmp_path, net):
+    before, rest = net.get_input_embeddings().weight.clone(), net.classifier.weight.clone()
+    table = net.resize_token_embeddings(70)
+    assert table is net.get_input_embeddings() and table.weight.shape == (70, before.shape[1])
+    assert net.config.vocab_size == net.base_model.config.vocab_size == 70
+    assert torch.equal(table.weight[:61], before) and 0.05 < table.weight[61:].std() < 0.4
+    assert torch.equal(net.classifier.weight, rest) and table.padding_idx == 0 and table.weight.requires_grad
+    net.save_pretrained(tmp_path)
+    assert equal(AutoModelForSequenceClassification.from_pretrained(tmp_path), net)
+    assert net.resize_token_embeddings() is table
+    assert net.resize_token_embeddings(pad_to_multiple_of=16).num_embeddings == 80
+    assert torch.equal(net.resize_token_embeddings(30).weight, before[:30])
+    with pytest.raises(ConfigurationError, match=r"vocab_size 0"):
+        net.resize_token_embeddings(0)
 
 
 @pytest.mark.real_checkpoint
