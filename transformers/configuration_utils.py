@@ -29,7 +29,7 @@ CONFIG_NAME = "config.json"
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 # What the stock library has and this one has not: the key, and the only values that mean "not used".
-_UNSUPPORTED = {
+_UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "is_decoder": (False, None),
     "is_encoder_decoder": (False, None),
     "add_cross_attention": (False, None),

@@ -30,13 +30,10 @@ class ModelOutput(OrderedDict[str, Any]):
     def __init_subclass__(cls) -> None:
         _pytree.register_pytree_node(
             cls,
-            lambda output: (list(output.values()), list(output)),
+            _pytree._dict_flatten,
             lambda values, names: cls(**dict(zip(names, values, strict=True))),
             serialized_type_name=f"{cls.__module__}.{cls.__qualname__}",
-            flatten_with_keys_fn=lambda output: (
-                [(_pytree.MappingKey(name), value) for name, value in output.items()],
-                list(output),
-            ),
+            flatten_with_keys_fn=_pytree._dict_flatten_with_keys,
         )
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .backbones import backbone_of
 from .configuration_utils import PretrainedConfig
 from .utils import logging
 from .utils.checks import check_memory, drop_without_effect
@@ -68,12 +69,6 @@ class PreTrainedModel(nn.Module):
         pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         config: PretrainedConfig | str | os.PathLike[str] | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-        subfolder: str = "",
         ignore_mismatched_sizes: bool = False,
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
@@ -87,7 +82,6 @@ class PreTrainedModel(nn.Module):
         Args:
             pretrained_model_name_or_path: a local folder, or a Hub id.
             config: a configuration, or where to read one; default that of the checkpoint.
-            cache_dir, revision, token, local_files_only, force_download, subfolder: see `resolve_file`.
             ignore_mismatched_sizes: draw tensors anew that the checkpoint has in another shape, instead of raising.
             dtype, torch_dtype: type of the weights, two names of which the first counts; "auto" keeps the file's;
                 default torch's default, float32.
@@ -95,8 +89,9 @@ class PreTrainedModel(nn.Module):
                 mismatched_keys.
             use_safetensors: True takes safetensors files only, False pickles only; default None whatever is there.
             device_map: one device to put the model on, as such or as `{"": device}`; default the CPU.
-            **kwargs: settings that replace those of the configuration, and arguments of the model's constructor.
-                Arguments of the stock library that make no difference here, such as `low_cpu_mem_usage`, are accepted.
+            **kwargs: cache_dir, revision, token, local_files_only, force_download, subfolder (see `resolve_file`);
+                settings that replace those of the configuration; and arguments of the model's constructor. Those of the
+                stock library that make no difference here, such as `low_cpu_mem_usage`, are accepted.
 
         Returns:
             The model, or the pair.
@@ -108,8 +103,7 @@ class PreTrainedModel(nn.Module):
         name = os.fspath(pretrained_model_name_or_path)
         drop_without_effect(kwargs)
         device = _one_device(device_map)
-        options = (cache_dir, revision, token, local_files_only, force_download, subfolder)
-        where = dict(zip(HUB_ARGUMENTS, options, strict=True))
+        where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
         settings, model_arguments = cls._read_config(name, config, where, kwargs)
         stored = open_weights(name, use_safetensors, **where)
         check_memory(f"a model of the sizes in the configuration of {name}", 4 * settings.parameter_estimate())
@@ -117,7 +111,8 @@ class PreTrainedModel(nn.Module):
         with _NothingDrawn():
             model = cls(settings, **model_arguments)
         model.to(_chosen_dtype(torch_dtype if dtype is None else dtype, settings, stored))
-        report = match_tensors(model, f"{cls.base_model_prefix}.", stored, name)
+        backbone = backbone_of(settings.model_type)
+        report = match_tensors(model, f"{cls.base_model_prefix}.", backbone, stored, name)
         if report.mismatched and not ignore_mismatched_sizes:
             raise CheckpointError(
                 f"{name} does not fit: {'; '.join(describe(report.mismatched))}. Give other sizes, or "
@@ -235,7 +230,7 @@ class PreTrainedModel(nn.Module):
         """Return the module that turns token ids into vectors."""
         return self._of_base_model("get_input_embeddings")()
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
+    def set_input_embeddings(self, value: Any) -> None:
         """Put another module in the place of the one that turns token ids into vectors."""
         self._of_base_model("set_input_embeddings")(value)
 

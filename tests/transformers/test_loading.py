@@ -109,13 +109,11 @@ def test_heads_of_pretraining_old_names_and_old_buffers(tmp_path, net, library_l
         for name, tensor in net.state_dict().items()
     }
     assert any(name.endswith("gamma") for name in old)
-    old |= {
-        f"{base}.embeddings.position_ids": torch.arange(32)[None],
-        "cls.predictions.bias": torch.zeros(61),
-        "cls.seq_relationship.weight": torch.zeros(2, 24),
-        "predictions.decoder.weight": torch.zeros(61, 24),
-        "sop_classifier.classifier.bias": torch.zeros(2),
+    heads = {
+        "bert": {"cls.predictions.bias": torch.zeros(61), "cls.seq_relationship.weight": torch.zeros(2, 24)},
+        "albert": {"predictions.decoder.weight": torch.zeros(61, 24), "sop_classifier.classifier.bias": torch.zeros(2)},
     }
+    old |= {f"{base}.embeddings.position_ids": torch.arange(32)[None], **heads[base]}
     again, info = AutoModelForSequenceClassification.from_pretrained(save(tmp_path, net, old), output_loading_info=True)
     assert equal(again, net) and not info["unexpected_keys"] and not info["missing_keys"]
     assert not [line for line in library_log if line.startswith("WARNING")]

@@ -9,21 +9,14 @@ from typing import Any
 
 from torch import nn
 
+from ..backbones import Backbone
 from .errors import CheckpointError
 from .text import printable
 from .weight_files import StoredTensor
 
-# Heads of pretraining, and buffers that older versions saved: every pretrained checkpoint has them, no model here does.
-_DROPPED = re.compile(r"(cls|predictions|sop_classifier)\.|(.*\.)?embeddings\.(position_ids|token_type_ids)$")
-# LayerNorm's parameters in the first released checkpoints.
+# Buffers that older versions saved and that no model here has, and LayerNorm's parameters in the first checkpoints.
+_OLD_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-# Stacks of layers: what stands in front of a layer's index, and the setting that says how many there are.
-_STACKS = {
-    "encoder.layer": "num_hidden_layers",
-    "encoder.albert_layer_groups": "num_hidden_groups",
-    "albert_layers": "inner_group_num",
-}
-_LAYER = re.compile(rf"(?<![^.])({'|'.join(map(re.escape, _STACKS))})\.(\d{{1,9}})\.")
 # What torch.compile and DistributedDataParallel put in front of the names of the model that they wrap.
 _WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|module)\.")
 
@@ -65,7 +58,9 @@ class LoadingReport:
         }
 
 
-def match_tensors(model: nn.Module, prefix: str, stored: Mapping[str, StoredTensor], origin: str) -> LoadingReport:
+def match_tensors(
+    model: nn.Module, prefix: str, backbone: Backbone, stored: Mapping[str, StoredTensor], origin: str
+) -> LoadingReport:
     """Find the place of every tensor of a checkpoint in a model, by name and shape; nothing is read yet.
 
     Names are found with and without the prefix of the base model (`bert.`), under LayerNorm's old names gamma and
@@ -74,6 +69,7 @@ def match_tensors(model: nn.Module, prefix: str, stored: Mapping[str, StoredTens
     Args:
         model: the model to fill.
         prefix: what stands in front of the base model's names in a model with a head, such as "bert.".
+        backbone: the record of the kind of model: where its layers are, and what nobody misses.
         stored: the tensors of the checkpoint.
         origin: what to call the checkpoint in an error.
 
@@ -81,18 +77,18 @@ def match_tensors(model: nn.Module, prefix: str, stored: Mapping[str, StoredTens
         CheckpointError: the model has more layers than the checkpoint, or nothing fits.
     """
     report, wanted = LoadingReport(), model.state_dict()
-    depths, held = _depths(wanted), _depths(stored)
-    for stack, setting in _STACKS.items():
-        if 0 < held[stack] < depths[stack]:
-            raise CheckpointError(f"{setting} is {depths[stack]}, but {origin} has only {held[stack]}: ask for no more")
+    plain_names = {name: plain_name(name) for name in stored}
+    depths, held = _depths(wanted, backbone), _depths(plain_names.values(), backbone)
+    for setting, depth in depths.items():
+        if 0 < held[setting] < depth:
+            raise CheckpointError(f"{setting} is {depth}, but {origin} has only {held[setting]}: ask for no more")
 
     for name, tensor in stored.items():
-        plain = plain_name(name)
-        if _DROPPED.match(plain):
-            continue
+        plain = plain_names[name]
         place = _place(plain, wanted, prefix)
         if place is None:
-            if not any(0 < depths[stack] <= index for stack, index in _layers(name)):  # not one of those left out
+            left_out = any(0 < depths[setting] <= index for setting, index in _layers(plain, backbone))
+            if not (left_out or plain.startswith(backbone.unused_keys) or plain.endswith(_OLD_BUFFERS)):
                 report.unexpected.append(name)
         elif place in report.sources:
             raise CheckpointError(f"{origin} has {place} twice: as {report.sources[place]} and as {name}")
@@ -132,17 +128,20 @@ def _place(name: str, wanted: Collection[str], prefix: str) -> str | None:
     return None
 
 
-def _depths(names: Iterable[str]) -> dict[str, int]:
-    """Return for every kind of stack how many layers the names tell of."""
-    depths = dict.fromkeys(_STACKS, 0)
-    for stack, index in (layer for name in names for layer in _layers(name)):
-        depths[stack] = max(depths[stack], index + 1)
+def _depths(names: Iterable[str], backbone: Backbone) -> dict[str, int]:
+    """Return how many layers the names tell of, by the setting that counts them."""
+    depths = {setting: 0 for _, setting in backbone.stacks}
+    for setting, index in (layer for name in names for layer in _layers(name, backbone)):
+        depths[setting] = max(depths[setting], index + 1)
     return depths
 
 
-def _layers(name: str) -> list[tuple[str, int]]:
-    """Return the stacks that a tensor is in, with the index of its layer."""
-    return [(stack, int(index)) for stack, index in _LAYER.findall(plain_name(name))]
+def _layers(name: str, backbone: Backbone) -> list[tuple[str, int]]:
+    """Return the index of the layer that a tensor is in, for each setting that counts such layers."""
+    found = [
+        (setting, re.search(rf"(?<![^.]){re.escape(stack)}(\d{{1,9}})\.", name)) for stack, setting in backbone.stacks
+    ]
+    return [(setting, int(match[1])) for setting, match in found if match]
 
 
 def _listed(names: Collection[str]) -> str:

@@ -117,4 +117,4 @@ def _open_pickle(path: str) -> dict[str, StoredTensor]:
     size, promised = os.path.getsize(path), sum(tensor.nbytes for tensor in content.values())
     if promised > 2 * size:
         raise CheckpointError(f"{path} has {size} bytes, but promises tensors of {promised}: it is not loaded")
-    return {str(name): StoredTensor(tuple(tensor.shape), lambda t=tensor: t) for name, tensor in content.items()}
+    return {str(name): StoredTensor(tuple(tensor.shape), tensor.detach) for name, tensor in content.items()}
