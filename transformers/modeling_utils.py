@@ -323,10 +323,8 @@ class PreTrainedModel(nn.Module):
         overrides = {key: kwargs[key] for key in kwargs if key not in constructor}
         if not isinstance(config, PretrainedConfig):
             return cls.config_class.from_pretrained(config or name, **where, **overrides), model_arguments
-        if overrides:
-            config = type(config).from_dict(config.to_dict(), **overrides)
-        else:
-            config = copy.deepcopy(config)
+        settings = {**config.to_dict(), "method": config.method}  # which may be a class that no file can name
+        config = type(config).from_dict(settings, **overrides) if overrides else copy.deepcopy(config)
         config.name_or_path = name
         return config, model_arguments
 
@@ -339,18 +337,18 @@ class PreTrainedModel(nn.Module):
             self._init_weights(self.get_submodule(name))
         places = self.state_dict()
         for place, name in report.sources.items():
-            value = stored[name].read()
-            if value.is_floating_point() != places[place].is_floating_point() or value.dtype.itemsize < 2:
-                kinds = f"{value.dtype} where the model has {places[place].dtype}".replace("torch.", "")
+            value, target = stored[name].read(), places[place]
+            if value.is_floating_point() != target.is_floating_point() or value.dtype.itemsize < 2:
+                kinds = f"{value.dtype} where the model has {target.dtype}".replace("torch.", "")
                 raise CheckpointError(f"{origin}: {name} is {kinds} (quantised checkpoints are not supported)")
-            places[place].copy_(value)
+            target.copy_(value)
 
 
 class _NothingDrawn(TorchFunctionMode):
-    """Turn calls of `torch.nn.init` into nothing: weights are about to be loaded, and drawing them takes longer."""
+    """Let `torch.nn.init` draw nothing: weights are about to be loaded, and drawing them takes longer."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
+        if getattr(func, "__module__", None) == "torch.nn.init" and func is not nn.init.constant_:
             return args[0] if args else (kwargs or {}).get("tensor")
         return func(*args, **(kwargs or {}))
 
@@ -370,7 +368,7 @@ def _chosen_dtype(
 
 def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    if not isinstance(found, torch.dtype) or not found.is_floating_point or found.itemsize < 2:
         raise ConfigurationError(
             f"dtype {dtype!r}: expected a floating-point type such as float32, float16 or bfloat16"
         )

@@ -235,7 +235,8 @@ def test_types_of_the_weights(tmp_path):
     assert torch.equal(
         double.encoder.layer[0].output.dense.weight, net.bert.encoder.layer[0].output.dense.weight.double()
     )
-    for wrong in ("int8", "float99", "nn", 3):
+    assert AutoModel.from_pretrained(folder, dtype="float16", torch_dtype="float32").dtype == torch.float16
+    for wrong in ("int8", "float99", "nn", 3, "float8_e4m3fn"):
         with pytest.raises(ConfigurationError, match=r"floating-point type"):
             AutoModel.from_pretrained(folder, dtype=wrong)
 
@@ -480,6 +481,7 @@ class Odd(PreTrainedModel):
         super().__init__(config)
         self.mix = torch.nn.Bilinear(2, 2, 2)
         self.scale = torch.nn.Parameter(torch.full((2,), 7.0))
+        self.offset = torch.nn.Parameter(torch.nn.init.constant_(torch.empty(2), 5.0))
         self.register_buffer("table", torch.arange(3.0), persistent=False)
         self.post_init()
 
@@ -488,10 +490,10 @@ def test_modules_of_other_kinds_keep_their_own_initialisation(tmp_path):
     config = AlbertConfig(hidden_size=8, num_attention_heads=2)
     for net in (Odd(config), Odd.from_config(config)):
         assert net.mix.weight.abs().max() <= 2**-0.5 and net.mix.weight.std() > 0.05
-        assert net.scale.tolist() == [7, 7] and net.table.tolist() == [0, 1, 2]
+        assert net.scale.tolist() == [7, 7] and net.offset.tolist() == [5, 5] and net.table.tolist() == [0, 1, 2]
     folder = save(tmp_path, net, {"scale": torch.zeros(2)})
     again = Odd.from_pretrained(folder)
-    assert again.scale.tolist() == [0, 0] and again.table.tolist() == [0, 1, 2]
+    assert again.scale.tolist() == [0, 0] and again.offset.tolist() == [5, 5] and again.table.tolist() == [0, 1, 2]
     assert 0.05 < again.mix.weight.std() < 2**-0.5
 
 
