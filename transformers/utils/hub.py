@@ -26,9 +26,6 @@ def resolve_file(
     *,
     required: bool = True,
     subfolder: str = "",
-    revision: str | None = None,
-    local_files_only: bool = False,
-    force_download: bool = False,
     **options: Any,
 ) -> str | None:
     """Return the path of one file of a checkpoint, downloaded first if it is on the Hub and not in the cache.
@@ -39,11 +36,10 @@ def resolve_file(
             link to anywhere.
         required: raise if the file does not exist; otherwise return None.
         subfolder: folder within the checkpoint that holds the file.
-        revision: branch, tag or commit on the Hub; default the main branch.
-        local_files_only: look into the cache only.
-        force_download: download again even if the file is in the cache.
-        **options: `cache_dir`, folder of downloads, default as `huggingface_hub` has it; `token`, the access token,
-            True for the stored one, False for none, None for the stored one if there is one.
+        **options: `cache_dir`, folder of downloads, default as `huggingface_hub` has it; `revision`, branch, tag or
+            commit on the Hub, default the main branch; `token`, the access token, True for the stored one, False for
+            none, None for the stored one if there is one; `local_files_only`, look into the cache only;
+            `force_download`, download again even if the file is in the cache.
 
     Returns:
         A local path, or None for an optional file that does not exist.
@@ -66,7 +62,6 @@ def resolve_file(
         return None
     if os.path.exists(name):
         raise CheckpointError(f"{name} is a file: expected the folder of a checkpoint, or a Hub id")
-    options |= {"revision": revision, "local_files_only": local_files_only, "force_download": force_download}
     return _download(name, inside, required, options)
 
 
@@ -80,9 +75,9 @@ def _download(name: str, filename: str, required: bool, options: dict[str, Any])
     from huggingface_hub import constants, errors, hf_hub_download
     from huggingface_hub.utils import validate_repo_id
 
-    endpoint, revision = constants.ENDPOINT, options["revision"] or constants.DEFAULT_REVISION
+    endpoint, revision = constants.ENDPOINT, options.get("revision") or constants.DEFAULT_REVISION
     hub = without_password(endpoint)
-    offline = options["local_files_only"] or constants.HF_HUB_OFFLINE
+    offline = options.get("local_files_only") or constants.HF_HUB_OFFLINE
     why = "downloads are switched off" if offline else f"{hub} cannot be reached"
     reasons = {
         errors.HFValidationError: "there is no such folder, and it is not the form of a Hub id (name or owner/name)",
@@ -95,7 +90,7 @@ def _download(name: str, filename: str, required: bool, options: dict[str, Any])
     }
     try:
         validate_repo_id(name)
-        if not offline and not options["force_download"]:
+        if not offline and not options.get("force_download"):
             options["local_files_only"] = not _hub_answers(endpoint, name, filename, revision)
         return hf_hub_download(name, filename, **options)
     except Exception as error:

@@ -21,11 +21,8 @@ from .files import read_json
 from .hub import resolve_file
 from .pickle_files import load_pickle
 
-SAFE_WEIGHTS_NAME = "model.safetensors"
-SAFE_WEIGHTS_INDEX_NAME = "model.safetensors.index.json"
-WEIGHTS_NAME = "pytorch_model.bin"
-WEIGHTS_INDEX_NAME = "pytorch_model.bin.index.json"
-WEIGHT_FILES = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
+SAFE_WEIGHTS_NAME, WEIGHTS_NAME = "model.safetensors", "pytorch_model.bin"
+WEIGHT_FILES = tuple(f"{name}{ending}" for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME) for ending in ("", ".index.json"))
 
 
 @dataclass(frozen=True)
