@@ -20,6 +20,7 @@ _SUBMISSION_FILES = {
     ("qqp", "test"): "QQP.tsv",
     ("mnli", "test_matched"): "MNLI-m.tsv",
     ("mnli", "test_mismatched"): "MNLI-mm.tsv",
+    ("mnli", "test_ax"): "AX.tsv",
     ("qnli", "test"): "QNLI.tsv",
     ("rte", "test"): "RTE.tsv",
     ("wnli", "test"): "WNLI.tsv",

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from glue.data import encoding
-from glue.data.loading import EncodedDataset, Table, encode, make_label_mapping
+from glue.data.encoding import EncodedDataset, encode
+from glue.data.labels import make_label_mapping
+from glue.data.table import Table
 from glue.data.tasks import GLUE_TASKS
 
 WORDS = "a bb ccc dddd eeeee"
