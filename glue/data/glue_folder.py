@@ -95,10 +95,11 @@ def to_table(
 
 
 def _candidates(folder: Path, task: Task, split: str) -> Iterator[list[Path]]:
-    ours, name = (folder / "ax", "test") if split == "test_ax" else (folder / task.name, split)
-    for suffix in (".jsonl", ".jsonl.gz", ".parquet"):
-        yield [path for path in (ours / f"{name}{suffix}",) if path.is_file()]
-    yield _complete(sorted(ours.glob(f"{name}-*-of-*.parquet")))  # a copy of the Hub's repository
+    places = [folder / task.name / split, *([folder / "ax" / "test"] if split == "test_ax" else [])]
+    for place in places:
+        for suffix in (".jsonl", ".jsonl.gz", ".parquet"):
+            yield [path for path in (place.with_suffix(suffix),) if path.is_file()]
+        yield _complete(sorted(place.parent.glob(f"{place.name}-*-of-*.parquet")))  # a copy of the Hub's repository
     yield [path for path in (folder / name for name in _official_paths(task, split)) if path.is_file()][:1]
 
 

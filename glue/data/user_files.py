@@ -104,7 +104,7 @@ def read_own_files(files: OwnFiles, config_dict: Mapping[str, Any]) -> tuple[Tas
         if split == "test":
             columns["label"] = [math.nan if task.is_regression else -1] * len(raw)
         elif task.is_regression:
-            columns["label"] = scores(raw, labels[split], f"a number as in {origin}")
+            columns["label"] = scores(raw, labels[split], f"a finite number as in {origin}")
         else:
             columns["label"] = class_ids(raw, label_columns[split], labels[split], names, origin)
         tables[split] = Table(columns, str(raw.path), raw.row_numbers())

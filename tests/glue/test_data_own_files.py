@@ -249,7 +249,7 @@ def test_labels_that_may_be_of_the_other_kind(kind, labels, warning, problem_typ
 
 def test_words_are_no_scores_whatever_is_asked_for(tmp_path):
     path = write_rows(tmp_path / "train.csv", labelled(["1", "two"]))
-    with pytest.raises(UsageError, match=r"row 2 \(line 3\): label 'two', expected a number"):
+    with pytest.raises(UsageError, match=r"row 2 \(line 3\): label 'two', expected a finite number"):
         read_own_files({"train": path}, {}, problem_type="regression")
 
 
@@ -285,7 +285,7 @@ VALIDATION = [
     (["b", "a"], ["a", "c"], "row 2 (line 2): label 'c' does not occur in {train} (labels there: a, b)"),
     ([1, 0], [1, 2], "row 2 (line 2): label 2 does not occur in {train} (labels there: 0, 1)"),
     (["b", "a"], [None], "row 1 (line 1): the label is missing"),
-    ([0.5, 1.5], ["high"], "row 1 (line 1): label 'high', expected a number as in {train}"),
+    ([0.5, 1.5], ["high"], "row 1 (line 1): label 'high', expected a finite number as in {train}"),
 ]
 
 
