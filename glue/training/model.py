@@ -77,11 +77,12 @@ def build_config(
         "problem_type": "regression" if task.is_regression else "single_label_classification",
         **settings.values,
     }
-    if task.name == OWN_FILES or "text_columns" in checkpoint.config_dict:
-        changes["text_columns"] = list(task.text_columns) if task.name == OWN_FILES else None
     if args.num_hidden_layers is not None:
         changes["num_hidden_layers"] = args.num_hidden_layers
     config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
+    vars(config).pop("text_columns", None)
+    if task.name == OWN_FILES:
+        vars(config)["text_columns"] = list(task.text_columns)  # the model remembers what it was trained on
     if args.max_length > config.max_position_embeddings:
         raise UsageError(
             f"--max_length {args.max_length}: {checkpoint.name} has {config.max_position_embeddings} positions; "
