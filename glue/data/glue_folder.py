@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.text import quoted
+
 from ..errors import UsageError
-from .labels import quoted
 from .readers import RawTable, read_table
 from .table import Table
 from .tasks import Task

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transformers.utils.text import quoted
+
 from ..errors import UsageError
 from .readers import RawTable
 from .tasks import OWN_FILES, Task
@@ -112,16 +114,10 @@ def placeholders(count: int) -> list[str]:
     return [f"LABEL_{index}" for index in range(count)]
 
 
-def quoted(value: object) -> str:
-    """Return a value of a file as a message shows it: 80 characters at most."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
-
-
 def listed(names: Sequence[object], most: int = 20) -> str:
     """Return names as a message lists them: only the first ones of very many, each cut where it is very long."""
-    short = [str(name) if len(str(name)) <= _LONGEST else f"{str(name)[: _LONGEST - 4]} ..." for name in names[:most]]
-    return ", ".join(short) + (f", ... ({len(names)} in all)" if len(names) > most else "")
+    rest = f", ... ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(str(name)[:_LONGEST] for name in names[:most]) + rest
 
 
 def label_text(value: LabelValue) -> str:
@@ -209,16 +205,14 @@ def class_ids(raw: RawTable, column: str, values: Sequence[LabelValue], names: S
 
 def _as_numbers(texts: list[str]) -> list[Any]:
     """Give the labels of a text file types: numbers where every one of them is plain, among which nan counts as one."""
-    given = [text for text in texts if text]
-    if all(map(_INTEGER.fullmatch, given)):
-        is_short = max(map(len, texts)) <= _LONGEST_NUMBER
-        return [int(text) if text else text for text in texts] if is_short else texts
-    is_number = [bool(_NUMBER.fullmatch(text)) for text in given]
-    if not any(is_number) or not all(
-        plain or text.lower() in _NOT_A_NUMBER for plain, text in zip(is_number, given, strict=True)
-    ):
+    given = {text for text in texts if text}
+    plain = set(filter(_NUMBER.fullmatch, given))
+    is_whole = all(map(_INTEGER.fullmatch, given))
+    if not plain or any(text.lower() not in _NOT_A_NUMBER for text in given - plain):
         return texts
-    return [float(text) if text else text for text in texts]
+    if is_whole and max(map(len, given)) > _LONGEST_NUMBER:
+        return texts
+    return [(int(text) if is_whole else float(text)) if text else text for text in texts]
 
 
 def _fold(name: str, task: Task) -> str:

@@ -15,10 +15,10 @@ from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import UsageError
 from .glue_folder import describe_places, find_splits, read_split
-from .labels import checkpoint_labels, listed
+from .labels import listed
 from .table import Table
 from .tasks import Task
-from .user_files import OwnFiles, read_own_files
+from .user_files import read_own_files
 
 DATA_DIR_VARIABLE = "GLUE_DATA_DIR"
 
@@ -42,16 +42,8 @@ def load_splits(
         UsageError: data are missing or broken; the message says what was looked for, or names file and row.
     """
     task = task or args.task
-    config_dict = config_dict or {}
     if args.uses_own_files:
-        files = OwnFiles(
-            _own_paths(args, config_dict),
-            args.text_column_names,
-            args.label_column_name,
-            args.problem_type,
-            bool(args.do_train),
-        )
-        task, tables = read_own_files(files, config_dict)
+        task, tables = read_own_files(args, config_dict or {})
         args.check_task(task)
         tables = {split: table for split, table in tables.items() if split in _needed_splits(args, task)}
     elif task is None:
@@ -84,16 +76,6 @@ def _needed_splits(args: RunArguments, task: Task) -> tuple[str, ...]:
         *(task.validation_splits if args.do_eval else ()),
         *(task.test_splits if args.do_predict else ()),
     )
-
-
-def _own_paths(args: RunArguments, config_dict: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the files to read: where nothing is trained, one for training only tells labels that have no names yet."""
-    paths = {
-        "train": args.train_file if args.do_train or not checkpoint_labels(config_dict) else None,
-        "validation": args.validation_file if args.do_eval else None,
-        "test": args.test_file if args.do_predict else None,
-    }
-    return {split: Path(path) for split, path in paths.items() if path is not None}
 
 
 def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:

@@ -8,68 +8,35 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.text import quoted
+
+from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import UsageError
-from .labels import (
-    LabelValue,
-    checkpoint_labels,
-    class_ids,
-    label_text,
-    listed,
-    placeholders,
-    quoted,
-    read_labels,
-    scores,
-)
+from . import labels as label_values
+from .labels import LabelValue, checkpoint_labels, label_text, listed
 from .readers import RawTable, read_table
 from .table import Table
 from .tasks import OWN_FILES, Task
 
-_PAIRS = (
-    ("sentence1", "sentence2"),
-    ("question1", "question2"),
-    ("premise", "hypothesis"),
-    ("question", "sentence"),
-    ("text", "text_pair"),
-    ("text_a", "text_b"),
-    ("text1", "text2"),
-    ("text",),
-    ("sentence",),
+_KNOWN = (
+    *(("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"), ("question", "sentence")),
+    *(("text", "text_pair"), ("text_a", "text_b"), ("text1", "text2"), ("text",), ("sentence",)),
 )
 _NO_TEXT_NAME = re.compile(r"label.*|.*(id|idx|index|uid|guid|key)|unnamed: \d+|__index_level_\d+__|", re.IGNORECASE)
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 _MANY_ROWS, _FEW_VALUES = 100, 20
 
 
-@dataclass(frozen=True)
-class OwnFiles:
-    """What the user says about own files; what is left open follows from their content.
+def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[Task, dict[str, Table]]:
+    """Read the own files that a run uses, and find out what task they are.
 
     Args:
-        paths: "train", "validation" and "test" to a file, as far as they are read.
-        text_columns: `--text_column_names`.
-        label_column: `--label_column_name`.
-        problem_type: `--problem_type`.
-        trained: whether a model is going to be trained on them.
-    """
-
-    paths: Mapping[str, Path]
-    text_columns: Sequence[str] | None = None
-    label_column: str | None = None
-    problem_type: str | None = None
-    trained: bool = True
-
-
-def read_own_files(files: OwnFiles, config_dict: Mapping[str, Any]) -> tuple[Task, dict[str, Table]]:
-    """Read own files and find out what task they are.
-
-    Args:
-        files: where they are, and what is known of them.
+        args: where they are, what is done with them, and what the user says about columns and labels.
         config_dict: the checkpoint's config.json, for the labels where nothing is trained, and for the text columns.
 
     Returns:
@@ -78,18 +45,22 @@ def read_own_files(files: OwnFiles, config_dict: Mapping[str, Any]) -> tuple[Tas
     Raises:
         UsageError: a file cannot be read, or its rows or labels do not fit; the message names file and row.
     """
-    raws = {split: read_table(path, whole=split == "test") for split, path in files.paths.items()}
-    label_columns = {split: _label_column(files, raw) for split, raw in raws.items() if split != "test"}
-    first_split, first = next(iter(raws.items()))
-    hidden = files.label_column or label_columns.get(first_split)
-    text_columns = _choose_text_columns(files, first, hidden, config_dict.get("text_columns"))
-    labels = {split: read_labels(raws[split], column) for split, column in label_columns.items()}
-    if files.trained:
-        origin, names = str(files.paths["train"]), _class_names(raws["train"], labels["train"], files.problem_type)
+    paths = {
+        # Where nothing is trained, the training file tells the labels of a checkpoint that has no names for them.
+        "train": args.train_file if args.do_train or not checkpoint_labels(config_dict) else None,
+        "validation": args.validation_file if args.do_eval else None,
+        "test": args.test_file if args.do_predict else None,
+    }
+    raws = {split: read_table(Path(path), whole=split == "test") for split, path in paths.items() if path}
+    label_columns = {split: _label_column(args, raw) for split, raw in raws.items() if split != "test"}
+    text_columns = _choose_text_columns(args, next(iter(raws.values())), config_dict.get("text_columns"))
+    labels = {split: label_values.read_labels(raws[split], column) for split, column in label_columns.items()}
+    if args.do_train:
+        origin, names = str(args.train_file), _class_names(raws["train"], labels["train"], args.problem_type)
     else:
         origin, names = "the checkpoint", _names_of_checkpoint(config_dict, labels)
-        if files.problem_type not in (None, "classification" if names else "regression"):
-            raise UsageError(f"--problem_type {files.problem_type}: not what the checkpoint was trained for")
+        if args.problem_type not in (None, "classification" if names else "regression"):
+            raise UsageError(f"--problem_type {args.problem_type}: not what the checkpoint was trained for")
     task = Task(
         OWN_FILES,
         text_columns,
@@ -104,52 +75,49 @@ def read_own_files(files: OwnFiles, config_dict: Mapping[str, Any]) -> tuple[Tas
         if split == "test":
             columns["label"] = [math.nan if task.is_regression else -1] * len(raw)
         elif task.is_regression:
-            columns["label"] = scores(raw, labels[split], f"a finite number as in {origin}")
+            columns["label"] = label_values.scores(raw, labels[split], f"a finite number as in {origin}")
         else:
-            columns["label"] = class_ids(raw, label_columns[split], labels[split], names, origin)
+            columns["label"] = label_values.class_ids(raw, label_columns[split], labels[split], names, origin)
         tables[split] = Table(columns, str(raw.path), raw.row_numbers())
     return task, tables
 
 
-def _label_column(files: OwnFiles, raw: RawTable) -> str:
-    wanted = (files.label_column,) if files.label_column else ("label", "labels")
+def _label_column(args: RunArguments, raw: RawTable) -> str:
+    wanted = (args.label_column_name,) if args.label_column_name else ("label", "labels")
     found = next((name for name in wanted if name in raw.columns), wanted[0])
     raw.values(found, "; name the one that holds the labels with --label_column_name")
     return found
 
 
-def _choose_text_columns(files: OwnFiles, raw: RawTable, label_column: str | None, saved: Any) -> tuple[str, ...]:
+def _choose_text_columns(args: RunArguments, raw: RawTable, saved: Any) -> tuple[str, ...]:
     """Choose the one or two text columns: those asked for, the saved model's, ones of a known name, what is left."""
-    there = f"(columns there: {listed(list(raw.columns))})"
-    advice = "name one or two with --text_column_names"
-    if files.text_columns:
-        chosen = tuple(files.text_columns)
-        if len(chosen) == 1 and chosen[0] not in raw.columns:
-            chosen = tuple(chosen[0].split())
-        if label_column in chosen:
-            raise UsageError(f"--text_column_names {' '.join(chosen)}: {label_column} holds the labels")
-        if len(chosen) > 2:
-            raise UsageError(f"--text_column_names {' '.join(chosen)}: expected one column, or two for pairs")
+    there = raw.columns.keys()
+    advice = f"(columns there: {listed(list(there))}); name one or two with --text_column_names"
+    given = args.text_column_names
+    if given:
+        chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in there else given
+        hidden = args.label_column_name or ("label" if "label" in there else "labels")
+        if hidden in chosen or len(chosen) > 2:
+            raise UsageError(
+                f"--text_column_names {' '.join(chosen)}: expected one column or two, none of them {hidden!r}"
+            )
         return chosen  # that they are there is found out where they are read
     if isinstance(saved, list) and 1 <= len(saved) <= 2:
-        missing = [str(name) for name in saved if name not in raw.columns]
+        missing = [str(name) for name in saved if name not in there]
         if not missing:
             return tuple(saved)
-        if not files.trained:
-            raise UsageError(f"{raw.path}: no column {missing[0]!r}, which the model was trained on {there}; {advice}")
+        if not args.do_train:
+            raise UsageError(f"{raw.path}: no column {missing[0]!r}, which the model was trained on {advice}")
         say(f"Note: {raw.path} has no column {missing[0]!r}, which the checkpoint was trained on: others are chosen")
-    for wanted in _PAIRS:
-        if set(wanted) <= raw.columns.keys() - {label_column}:
+    names = [name for name in there if name != args.label_column_name]
+    for wanted in _KNOWN:
+        if set(wanted) <= set(names):
             return wanted
-    names = [
-        name
-        for name, values in raw.columns.items()
-        if name != label_column and not _NO_TEXT_NAME.fullmatch(name) and _may_be_text(values)
-    ]
+    names = [name for name in names if not _NO_TEXT_NAME.fullmatch(name) and _may_be_text(raw.columns[name])]
     found = [name for name in names if None not in raw.columns[name]] or names
     if not 1 <= len(found) <= 2:
-        reason = f"which columns are text is not clear: {listed(found)}" if found else f"no text column {there}"
-        raise UsageError(f"{raw.path}: {reason}; {advice}")
+        reason = f"which columns are text is not clear: {listed(found)}" if found else "no text column"
+        raise UsageError(f"{raw.path}: {reason} {advice}")
     return tuple(found)
 
 
@@ -175,17 +143,18 @@ def _is_numeral(text: str) -> bool:
 def _class_names(raw: RawTable, values: list[LabelValue], problem_type: str | None) -> list[str]:
     """Return the class names of training labels in the natural order of their values, or nothing for a regression."""
     distinct = sorted(set(values))
-    kind = type(distinct[0])
-    looks_alike = kind is float and all(value.is_integer() for value in distinct) and len(distinct) <= _FEW_VALUES
-    if problem_type is None and (looks_alike or (kind is int and len(distinct) > _FEW_VALUES)):
-        say(
-            f"Warning: {raw.path}: the labels are {len(distinct)} different whole numbers, "
-            + (
-                "written as decimals, and taken for scores: --problem_type classification makes them classes"
-                if kind is float
-                else "and taken for classes: --problem_type regression makes them scores"
-            )
-        )
+    kind, is_few = type(distinct[0]), len(distinct) <= _FEW_VALUES
+    taken = {
+        float: "decimals are taken for scores; --problem_type classification makes them classes",
+        int: "numbers are taken for classes; --problem_type regression makes them scores",
+    }
+    if (
+        problem_type is None
+        and kind in taken
+        and is_few == (kind is float)
+        and all(value == int(value) for value in distinct)
+    ):
+        say(f"Warning: {raw.path}: {len(distinct)} different whole {taken[kind]}")
     if problem_type == "regression" or (problem_type is None and kind is float):
         return []
     if len(distinct) == 1:
@@ -206,9 +175,9 @@ def _names_of_checkpoint(config_dict: Mapping[str, Any], labels: Mapping[str, li
     if config_dict.get("problem_type") == "regression" or count == 1:
         return []
     trained_on = sorted(set(labels.get("train", ())))
+    used = {value for values in labels.values() for value in values}
     if not names and len(trained_on) == count:
         names = [label_text(value) for value in trained_on]
-    used = {value for values in labels.values() for value in values}
-    if not names and used and used <= set(placeholders(count)):
-        names = placeholders(count)
+    elif not names and used and used <= set(label_values.placeholders(count)):
+        names = label_values.placeholders(count)
     return names or [str(index) for index in range(count)]

@@ -7,14 +7,17 @@ import pytest
 
 from glue.cli.arguments import RunArguments
 from glue.data.loading import load_splits
-from glue.data.user_files import OwnFiles
 from glue.data.user_files import read_own_files as read
 from glue.errors import UsageError
 
 
 def read_own_files(paths, config, **settings):
     """Read files as a run does that trains where there is something to train on."""
-    return read(OwnFiles(paths, **{"trained": "train" in paths, **settings}), config)
+    files = {f"{split}_file": str(path) for split, path in paths.items()}
+    to_do = {"do_train": "train" in paths, "do_eval": "validation" in paths}
+    if "test" in paths:
+        to_do |= {"do_predict": True, "pred_dir": "p"}
+    return read(RunArguments(model_name_or_path="m", **files, **to_do, **settings), config)
 
 
 def write_rows(path, rows):
@@ -169,18 +172,26 @@ def test_the_choice_can_be_made_by_hand(tmp_path):
     rows = [{"text": f"text {row}", "reason": f"reason {row}", "stance": "ab"[row], "label": row} for row in range(2)]
     paths = {"train": write_rows(tmp_path / "a.csv", rows)}
     for given in (("text", "reason"), ("text reason",)):
-        assert read_own_files(paths, {}, text_columns=given)[0].text_columns == ("text", "reason")
-    task, tables = read_own_files(paths, {"text_columns": ["text"]}, text_columns=["reason"], label_column="stance")
+        assert read_own_files(paths, {}, text_column_names=given)[0].text_columns == ("text", "reason")
+    task, tables = read_own_files(
+        paths, {"text_columns": ["text"]}, text_column_names=("reason",), label_column_name="stance"
+    )
     assert (task.text_columns, task.label_names) == (("reason",), ("a", "b"))
     assert tables["train"].columns == {"reason": ["reason 0", "reason 1"], "label": [0, 1]}
 
 
 # settings, what the message says
 CHOICES = [
-    ({"text_columns": ["body"]}, "no column 'body' (columns there: text, reason, label)"),
-    ({"text_columns": ["text", "label"]}, "--text_column_names text label: label holds the labels"),
-    ({"text_columns": ["text", "reason", "label2"]}, "expected one column, or two for pairs"),
-    ({"label_column": "stance"}, "no column 'stance' (columns there: text, reason, label); name the one that holds"),
+    ({"text_column_names": ("body",)}, "no column 'body' (columns there: text, reason, label)"),
+    (
+        {"text_column_names": ("text", "label")},
+        "--text_column_names text label: expected one column or two, none of them 'label'",
+    ),
+    ({"text_column_names": ("text", "reason", "label2")}, "expected one column or two"),
+    (
+        {"label_column_name": "stance"},
+        "no column 'stance' (columns there: text, reason, label); name the one that holds",
+    ),
 ]
 
 
@@ -199,9 +210,7 @@ def test_the_model_s_columns_are_found_by_name(tmp_path, capsys):
     assert task.text_columns == ("query", "answer") and task.label_names == ("LABEL_0", "LABEL_1")
     assert tables["test"].columns["query"] == ["q 0", "q 1"]
     other = write_rows(tmp_path / "b.csv", [{"text": f"t {row}", "label": row} for row in range(2)])
-    with pytest.raises(
-        UsageError, match=r"b\.csv: no column 'query', which the model was trained on \("
-    ):
+    with pytest.raises(UsageError, match=r"b\.csv: no column 'query', which the model was trained on \("):
         read_own_files({"test": other}, saved)
     assert read_own_files({"train": other}, saved)[0].text_columns == ("text",)
     assert "has no column 'query', which the checkpoint was trained on: others are chosen" in capsys.readouterr().out
@@ -213,7 +222,7 @@ BAD_COLUMNS = [
     ([{"label": 1, "length": 5}, {"label": 0, "length": 6}], "no text column (columns there: label, length); name one"),
     (
         [{"headline": f"h {row}", "body": f"b {row}", "author": f"a {row}", "label": row} for row in range(2)],
-        "which columns are text is not clear: headline, body, author; name one or two with --text_column_names",
+        "which columns are text is not clear: headline, body, author (columns there: headline, body, author, label); name",
     ),
 ]
 
@@ -229,9 +238,9 @@ def test_bad_columns(kind, rows, message, tmp_path):
 
 # extension, labels, what the warning says; with the flag that it names it falls silent
 SUSPICIOUS = [
-    ("csv", [f"{row % 5}.0" for row in range(30)], "5 different whole numbers, written as decimals", "classification"),
-    ("jsonl", [float(row % 2) for row in range(30)], "2 different whole numbers, written", "classification"),
-    ("csv", list(range(26)), "26 different whole numbers, and taken for classes", "regression"),
+    ("csv", [f"{row % 5}.0" for row in range(30)], "5 different whole decimals are taken for scores", "classification"),
+    ("jsonl", [float(row % 2) for row in range(30)], "2 different whole decimals", "classification"),
+    ("csv", list(range(26)), "26 different whole numbers are taken for classes", "regression"),
 ]
 
 

@@ -109,3 +109,8 @@ def test_a_file_in_the_folders_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="file cannot be made a folder"):
         write_predictions(tmp_path / "file", GLUE_TASKS["rte"], "test", np.array([0]))
+
+
+def test_rows_keep_their_numbers(tmp_path: Path) -> None:
+    path = write_predictions(tmp_path, own_task("no", "yes"), "test", np.array([1, 0]), ["q7", "q3"])
+    assert path.read_text() == "index\tprediction\nq7\tyes\nq3\tno\n"
