@@ -284,12 +284,11 @@ def _read_parquet(path: Path) -> RawTable:
 
     num_bytes = 0
     try:
-        with parquet.ParquetFile(path) as file:
-            schema, metadata = file.schema_arrow, file.metadata
+        schema = parquet.read_schema(path)
         _check_distinct(path, schema.names)
         columns: dict[str, list[Any]] = {field.name: [] for field in schema if _is_plain(field.type)}
         texts = [field.name for field in schema if field.type in (pyarrow.string(), pyarrow.large_string())]
-        with parquet.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
             for batch in _bar(file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)), path):
                 for column, values in zip(batch.columns, columns.values(), strict=True):
                     values += _shared_values(column)

@@ -98,9 +98,7 @@ def _choose_text_columns(args: RunArguments, raw: RawTable, saved: Any) -> tuple
         chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in there else given
         hidden = args.label_column_name or ("label" if "label" in there else "labels")
         if hidden in chosen or len(chosen) > 2:
-            raise UsageError(
-                f"--text_column_names {' '.join(chosen)}: expected one column or two, none of them {hidden!r}"
-            )
+            raise UsageError(f"--text_column_names {' '.join(chosen)}: expected one column or two, but not {hidden!r}")
         return chosen  # that they are there is found out where they are read
     if isinstance(saved, list) and 1 <= len(saved) <= 2:
         missing = [str(name) for name in saved if name not in there]
@@ -148,12 +146,8 @@ def _class_names(raw: RawTable, values: list[LabelValue], problem_type: str | No
         float: "decimals are taken for scores; --problem_type classification makes them classes",
         int: "numbers are taken for classes; --problem_type regression makes them scores",
     }
-    if (
-        problem_type is None
-        and kind in taken
-        and is_few == (kind is float)
-        and all(value == int(value) for value in distinct)
-    ):
+    is_odd = kind in taken and is_few == (kind is float) and all(value == int(value) for value in distinct)
+    if problem_type is None and is_odd:
         say(f"Warning: {raw.path}: {len(distinct)} different whole {taken[kind]}")
     if problem_type == "regression" or (problem_type is None and kind is float):
         return []
