@@ -86,15 +86,7 @@ class EncodedDataset:
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        index %= len(self)
-        begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
-        row: dict[str, Any] = {name: values[begin:end].tolist() for name, values in self.features.items()}
-        row["attention_mask"] = [1] * (end - begin)
-        if self.pad_to is not None:
-            row = {name: self._pad_row(values, self.pad_values.get(name, 0)) for name, values in row.items()}
-        if self.labels is not None:
-            row["labels"] = self.labels[index].item()
-        return row
+        return {name: tensor[0].tolist() for name, tensor in self.collate([index % len(self)]).items()}
 
     def collate(
         self,
@@ -137,10 +129,6 @@ class EncodedDataset:
             return batch
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         return moved | {"attention_mask": batch["attention_mask"]}
-
-    def _pad_row(self, values: list[int], pad_value: int) -> list[int]:
-        padding = [pad_value] * (self.pad_to - len(values) if self.pad_to is not None else 0)
-        return padding + values if self.padding_side == "left" else values + padding
 
 
 def encode(

@@ -127,7 +127,7 @@ def label_text(value: LabelValue) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def read_labels(raw: RawTable, column: str) -> list[LabelValue]:
+def read_labels(raw: RawTable, column: str) -> list[Any]:
     """Read a label column whose values all have to be of one kind: text, whole numbers, numbers, or true and false.
 
     The values of a text file are numbers where all of them are plain ones; otherwise they are text. Blanks at both ends

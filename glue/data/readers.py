@@ -180,6 +180,11 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
     from pyarrow import csv
 
     broken: list[Any] = []
+
+    def leave_out(row: Any) -> str:
+        broken.append(row)
+        return "skip"
+
     # A double quote that is never closed swallows all that follows: if it takes the last line, there is one.
     data = pyarrow.py_buffer(f"{text}\n{_LAST_LINE}\n".encode())
     reading = csv.ReadOptions(use_threads=False, block_size=min(data.size + 1, 2**31 - 1), column_names=header)
@@ -187,7 +192,7 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
         delimiter="," if quoted else "\t",
         quote_char='"' if quoted else False,
         newlines_in_values=quoted,
-        invalid_row_handler=lambda row: broken.append(row) or "skip",
+        invalid_row_handler=leave_out,
     )
     try:
         names = csv.open_csv(data, reading, parsing).schema.names

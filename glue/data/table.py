@@ -26,11 +26,6 @@ class Table:
     source: str = ""
     row_numbers: list[Any] | None = None
 
-    def __post_init__(self) -> None:
-        lengths = {name: len(values) for name, values in self.columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"columns of {self.source or 'a table'} differ in length: {lengths}")
-
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 

@@ -108,6 +108,6 @@ class TokenCache:
                 path.unlink(missing_ok=True)
 
 
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _save(path: Path, arrays: dict[str, Any]) -> None:
     with path.open("wb") as file:  # of a path, numpy changes the name
         np.savez(file, **arrays)
