@@ -23,6 +23,7 @@ _SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".
 _MOST_BYTES = 2**30  # that a packed file may unpack to, 13 times GLUE's largest file; memory is bounded by it
 _BYTES_OF_A_CELL = 8  # at least, in a list
 _ROW_NUMBERS = ("idx", "index", "id")
+_MOST_COLUMNS = 20_000
 _ROWS_AT_ONCE = 16384  # of a parquet file
 _LAST_LINE = "what no file ends with"
 
@@ -179,6 +180,9 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
     import pyarrow
     from pyarrow import csv
 
+    separator = "," if quoted else "\t"
+    if text.split("\n", 1)[0].count(separator) >= _MOST_COLUMNS:
+        raise UsageError(f"{path}: more than {_MOST_COLUMNS} columns")
     broken: list[Any] = []
 
     def leave_out(row: Any) -> str:
@@ -189,7 +193,7 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
     data = pyarrow.py_buffer(f"{text}\n{_LAST_LINE}\n".encode())
     reading = csv.ReadOptions(use_threads=False, block_size=min(data.size + 1, 2**31 - 1), column_names=header)
     parsing = csv.ParseOptions(
-        delimiter="," if quoted else "\t",
+        delimiter=separator,
         quote_char='"' if quoted else False,
         newlines_in_values=quoted,
         invalid_row_handler=leave_out,
@@ -208,9 +212,10 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
     total = table.num_rows + len(broken) - 1
     # The line follows from the row unless a row spans several lines, or a line is empty.
     lines = range(1 + first, 1 + first + total) if text.count("\n") + 1 == total + first else ()
-    last = (broken.pop().text if broken else "") if len(names) > 1 else columns[names[0]].pop()
-    if last != _LAST_LINE:
+    ends = [row.text for row in broken] if len(names) > 1 else columns[names[0]]
+    if ends[-1:] != [_LAST_LINE]:
         raise UsageError(f"{_place(path, total + 1, None)}: broken row, a double quote is opened and never closed")
+    (broken if len(names) > 1 else columns[names[0]]).pop()
     for row in broken:
         if whole or (quoted and row.actual_columns > len(names)):
             place = _place(path, row.number - first, lines[row.number - first - 1] if lines else None)

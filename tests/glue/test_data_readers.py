@@ -84,6 +84,7 @@ BROKEN = [
     ),
     ("open last.csv", 'label,sentence\n1,Good.\n1,"Bad.\n0,Ugly.\n', ", row 2: broken row, a double quote is opened"),
     ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2: broken row, a double quote is opened"),
+    ("open header.csv", '"sentence\nGood.\n', ": broken file ("),
     ("many short.csv", "a,b\n1\n2\n", ", row 1 (line 2): broken row with 1 fields"),
     ("short.tsv", "sentence\tlabel\nGood.\n", ", row 1 (line 2): broken row with 1 fields"),
     ("latin.csv", b"sentence,label\nGood.,1\nna\xefve,0\n", ", line 3: not valid UTF-8 (byte 0xef at offset 25)"),

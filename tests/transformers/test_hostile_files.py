@@ -300,7 +300,7 @@ def test_a_great_many_columns(tmp_path, kind):
     names, path = [f"c{number}" for number in range(20_000)], tmp_path / f"wide.{kind}"
     if kind == "csv":
         path.write_text(",".join(names * 10) + "\n")
-        with pytest.raises(UsageError, match=r"column 'c0' stands there twice"):
+        with pytest.raises(UsageError, match=r"wide\.csv: more than 20000 columns"):
             readers.read_table(path)
     else:
         pyarrow.parquet.write_table(pyarrow.table({name: [1] for name in names}), path)
