@@ -232,6 +232,7 @@ _ROWS = [{"sentence": 'a "stone", é', "label": 1, "idx": 0}, {"sentence": "a\tr
 
 def _tables(suffix: str):
     def prepare(folder: Path):
+        from glue.cli.arguments import RunArguments
         from glue.data.user_files import read_own_files
 
         path = folder / f"x{suffix}"
@@ -267,7 +268,8 @@ def _tables(suffix: str):
 
         def call(content: bytes) -> None:
             path.write_bytes(content)
-            read_own_files({"train": path, "validation": path}, {})
+            args = RunArguments(model_name_or_path="demo", train_file=str(path), validation_file=str(path))
+            read_own_files(args, {})
 
         return strategy, call
 

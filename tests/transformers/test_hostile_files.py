@@ -292,14 +292,14 @@ def test_a_bomb_is_not_unpacked(tmp_path, name):
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(b"sentence,label\n" + bytes(2**20), 9) * 2000)
     else:
-        text, rows = ("word" * 1000, 100_000) if name.startswith("bomb") else ("word" * 1_000_000, 500)
+        text, rows = ("word" * 1000, 300_000) if name.startswith("bomb") else ("word" * 1_000_000, 500)
         column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array([text]))
         options = {"dictionary_pagesize_limit": 2**30, "store_schema": False, "compression": "zstd"}
         pyarrow.parquet.write_table(pyarrow.table({"sentence": column}), path, **options)
     words = [sys.executable, "-c", MEASURED, str(path)]
     ended = subprocess.run(words, cwd=runs.ROOT, capture_output=True, text=True, timeout=100, check=True)
     message, kilobytes = ended.stdout.splitlines()
-    assert f"{name}: unpacks to more than 100 times its size" in message
+    assert f"{name}: unpacks to more than 1024 MiB" in message
     assert int(kilobytes) < 700_000
 
 
@@ -317,7 +317,7 @@ def test_a_great_many_columns(tmp_path, kind):
     names, path = [f"c{number}" for number in range(20_000)], tmp_path / f"wide.{kind}"
     if kind == "csv":
         path.write_text(",".join(names * 10) + "\n")
-        with pytest.raises(UsageError, match=r"column 'c0' stands there twice"):
+        with pytest.raises(UsageError, match=r"wide\.csv: more than 20000 columns"):
             readers.read_table(path)
     else:
         pyarrow.parquet.write_table(pyarrow.table({name: [1] for name in names}), path)
@@ -334,12 +334,6 @@ def test_lists_and_bytes_of_a_parquet_file_are_left_alone(tmp_path):
     )
     pyarrow.parquet.write_table(table, tmp_path / "x.parquet", compression="zstd")
     assert readers.read_table(tmp_path / "x.parquet").columns == {"sentence": ["a"], "label": [1]}
-
-
-def test_text_of_many_repetitions_is_no_bomb(tmp_path):
-    lines = "".join(f"the same words again and again,{number % 2}\n" for number in range(100_000))
-    (tmp_path / "plain.csv.gz").write_bytes(gzip.compress(f"sentence,label\n{lines}".encode()))
-    assert len(readers.read_table(tmp_path / "plain.csv.gz")) == 100_000
 
 
 # --- code
