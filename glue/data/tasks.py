@@ -98,7 +98,7 @@ _TASKS = (
         metrics=("accuracy",),
         main_metric="accuracy",
         validation_splits=("validation_matched", "validation_mismatched"),
-        test_splits=("test_matched", "test_mismatched"),
+        test_splits=("test_matched", "test_mismatched", "test_ax"),
     ),
     Task(
         name="qnli",

@@ -136,19 +136,6 @@ def test_the_default_demo_learns():
     assert float(accuracy) >= 0.9 and float(constant) == 0.5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ALL_TASKS)
-def test_every_task_of_the_demo_runs_and_predicts(name, tmp_path):
-    model = ("demo", "demo-albert")[ALL_TASKS.index(name) % 2]
-    result = run(
-        *("--demo", "--task_name", name, "--model_name_or_path", model, "--max_train_steps", "2", "--do_predict"),
-        *("--max_eval_samples", "40", "--output_dir", tmp_path / "run"),
-    )
-    assert result.returncode == 0, result.stderr
-    files = sorted(path.name for path in (tmp_path / "run" / "predictions").iterdir())
-    assert len(files) == len(GLUE_TASKS[name].test_splits)
-
-
 @pytest.mark.parametrize("model_type", ["bert", "albert"])
 def test_a_demo_model_has_as_many_layers_as_are_asked_for(model_type, tmp_path):
     model = AutoModel.from_pretrained(build_demo_checkpoint(tmp_path, model_type, num_hidden_layers=5))

@@ -39,6 +39,7 @@ def test_mnli_alone_has_two_validation_and_test_splits():
         "validation_mismatched",
         "test_matched",
         "test_mismatched",
+        "test_ax",
     )
     others = {task.splits for task in GLUE_TASKS.values() if task.name != "mnli"}
     assert others == {("train", "validation", "test")}
