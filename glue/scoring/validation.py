@@ -67,7 +67,7 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
         updates: how many have been made.
 
     Returns:
-        See `OversmoothingMeter.result`; without the spectra, which are long.
+        See `measure_oversmoothing`; without the spectra, which are long.
     """
     if not setup.accelerator.is_main_process:
         return {}
