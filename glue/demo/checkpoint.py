@@ -15,7 +15,6 @@ import re
 import string
 import sys
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -156,9 +155,9 @@ def _vocabulary() -> list[str]:
     """Return the words and punctuation marks of all nine tasks, in lower case and in alphabetical order."""
     words: set[str] = set()
     for task in GLUE_TASKS.values():
-        columns = demo_splits(task.name)["train"].columns
-        text = " ".join(chain.from_iterable(columns[name] for name in task.text_columns))
-        words.update(re.findall(r"\w+|[^\w\s]", text.lower()))
+        for column in task.text_columns:
+            text = " ".join(demo_splits(task.name)["train"].columns[column])
+            words.update(re.findall(r"\w+|[^\w\s]", text.lower()))
     return sorted(words)
 
 

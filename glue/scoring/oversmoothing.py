@@ -177,5 +177,4 @@ def _sums_of_layers(
 
 def _fixed_width(spectra: Tensor) -> Tensor:
     """(b, k) -> (b, SPECTRUM), cut or filled with zeros."""
-    kept = spectra[:, :SPECTRUM]
-    return torch.nn.functional.pad(kept, (0, SPECTRUM - kept.shape[1]))
+    return torch.nn.functional.pad(spectra, (0, SPECTRUM - spectra.shape[1]))

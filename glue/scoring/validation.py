@@ -13,7 +13,7 @@ from ..errors import DivergedError
 from ..training.setup import Setup
 from .inference import predict
 from .metrics import MISMATCHED_SUFFIX, are_equal, compute_metrics, majority_baseline
-from .oversmoothing import measure_oversmoothing
+from .oversmoothing import ATTENTION, measure_oversmoothing
 
 # How many different predictions there were; a run in which there was only one has a warning.
 _CLASSES, _NUMBERS = "predicted_classes", "predicted_numbers"
@@ -78,16 +78,13 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
         (dataset.collate(each, device=setup.accelerator.device) for each in np.array_split(rows, -(-len(rows) // 32))),
     )
     del measured["spectrum"]
-    layers = {name: values for name, values in measured.items() if isinstance(values, list)}
-    depth = max(map(len, layers.values()))
-    setup.accelerator.log(
-        {
-            f"oversmoothing/{name}/layer_{depth - len(values) + number}": value
-            for name, values in layers.items()
-            for number, value in enumerate(values)
-        },
-        step=updates,
-    )
+    logged = {
+        f"oversmoothing/{name}/layer_{layer}": value
+        for name, values in measured.items()
+        if isinstance(values, list)
+        for layer, value in enumerate(values, start=1 if name == ATTENTION else 0)  # the embeddings are layer 0
+    }
+    setup.accelerator.log(logged, step=updates)
     return measured
 
 
