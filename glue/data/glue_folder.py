@@ -100,7 +100,7 @@ def to_table(parts: Iterable[RawTable], task: Task, split: str, source: str) -> 
 
 
 def _candidates(folder: Path, task: Task, split: str) -> Iterable[Iterable[Path]]:
-    ours = folder / task.name
+    ours, split = (folder / "ax", "test") if split == "test_ax" else (folder / task.name, split)
     for suffix in (".jsonl", ".jsonl.gz", ".parquet"):
         yield [path for path in (ours / f"{split}{suffix}",) if path.is_file()]
     yield ours.glob(f"{split}-*-of-*.parquet")  # a copy of the Hub's repository
