@@ -39,7 +39,7 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
     results: dict[str, float] = {}
     for number, split in enumerate(task.validation_splits):
         dataset = setup.datasets[split]
-        labels = dataset.labels if task.is_regression else setup.mapping.task_ids(task)[dataset.labels]
+        labels: Any = dataset.labels if task.is_regression else setup.mapping.task_ids(task)[dataset.labels]
         found = predict(model, dataset, task, setup.mapping, args.per_device_eval_batch_size, setup.accelerator)
         scores = compute_metrics(task, found.values, labels, found.rounding)
         scores["loss"] = float(found.losses.mean())
