@@ -80,11 +80,7 @@ def _method(settings: MethodSettings) -> str:
     if not settings.sites:
         return "None: the plain model, which the stock library computes as well."
     name, pos, sites = settings.values["method"], settings.values["pos"], ", ".join(settings.sites)
-    rows = [
-        (knob, str(settings.values[knob]), declared.metadata["help"])
-        for knob, declared in knobs_of(name).items()
-        if knob in settings.values
-    ]
+    rows = [(knob, str(settings.values[knob]), declared.metadata["help"]) for knob, declared in knobs_of(name).items()]
     table = _table(("knob", "value", "what it is"), rows)
     return f"{name} against oversmoothing, in every layer, at {sites} (`--pos {pos}`).\n\n{table}"
 
