@@ -32,7 +32,7 @@ def test_there_are_nine_tasks_in_glue_order():
     assert list(GLUE_TASKS) == [fact[0] for fact in FACTS]
 
 
-def test_mnli_alone_has_two_validation_and_test_splits():
+def test_mnli_alone_has_two_validation_splits_and_the_diagnostics():
     assert GLUE_TASKS["mnli"].splits == (
         "train",
         "validation_matched",
