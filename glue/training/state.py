@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..scoring.metrics import higher_is_better
+
 
 @dataclass
 class TrainingState:
@@ -73,16 +75,15 @@ class TrainingState:
         """Hold the newest scores in `history` against the best ones.
 
         Args:
-            metric: the score that decides; of "loss" less is better, of all others more.
+            metric: the score that decides.
 
         Returns:
             Whether it is the best so far.
         """
         score = self.history[-1][metric]
-        if metric == "loss":
-            better = self.best_score is None or score < self.best_score
-        else:
-            better = self.best_score is None or score > self.best_score
+        better = self.best_score is None or (
+            score > self.best_score if higher_is_better(metric) else score < self.best_score
+        )
         if better:
             self.best_score, self.best_epoch, self.epochs_without_improvement = score, self.history[-1]["epoch"], 0
         else:

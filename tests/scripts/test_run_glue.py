@@ -128,7 +128,7 @@ def test_run_json_says_what_was_run(finished):
 def test_model_card_warns_of_the_stock_library(finished):
     card = (finished / "README.md").read_text()
     assert "leaves it out without a word" in card and "layer_input, attention_residual" in card
-    assert "| eval_accuracy |" in card
+    assert "| accuracy |" in card
 
 
 def test_predictions_of_the_test_split(finished):
