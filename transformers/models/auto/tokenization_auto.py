@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
 from ...configuration_utils import CONFIG_NAME
-from ...tokenization_files import TOKENIZER_FILE, read_tokenizer_config
-from ...tokenization_utils_fast import PreTrainedTokenizerFast
+from ...tokenization_utils_fast import TOKENIZER_FILE, PreTrainedTokenizerFast, read_tokenizer_config
 from ...utils.errors import CheckpointError
 from ...utils.files import read_json
 from ...utils.hub import HUB_ARGUMENTS, resolve_file
-from ..albert.tokenization_albert_fast import AlbertTokenizerFast
-from ..bert.tokenization_bert_fast import BertTokenizerFast
 
-TOKENIZER_MAPPING: dict[str, type[PreTrainedTokenizerFast]] = {"bert": BertTokenizerFast, "albert": AlbertTokenizerFast}
-
-# By their name in tokenizer_config.json, with and without "Fast".
-_CLASSES: dict[str, type[PreTrainedTokenizerFast]] = {
-    "BertTokenizer": BertTokenizerFast,
-    "AlbertTokenizer": AlbertTokenizerFast,
-    "PreTrainedTokenizer": PreTrainedTokenizerFast,
-    "TokenizersBackend": PreTrainedTokenizerFast,
+# By the type of the model: where its tokenizer's class is.
+TOKENIZER_MAPPING = {
+    "bert": "bert.tokenization_bert_fast:BertTokenizerFast",
+    "albert": "albert.tokenization_albert_fast:AlbertTokenizerFast",
+    "roberta": "roberta.tokenization_roberta_fast:RobertaTokenizerFast",
+    "electra": "electra.tokenization_electra_fast:ElectraTokenizerFast",
+    "distilbert": "distilbert.tokenization_distilbert_fast:DistilBertTokenizerFast",
 }
+
+_ANY_CLASS = ("PreTrainedTokenizer", "TokenizersBackend")  # names of tokenizers that a tokenizer.json says all about
 
 
 class AutoTokenizer:
@@ -33,12 +32,7 @@ class AutoTokenizer:
 
     @classmethod
     def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        *,
-        config: Any = None,
-        use_fast: bool = True,
-        **kwargs: Any,
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], *, config: Any = None, **kwargs: Any
     ) -> PreTrainedTokenizerFast:
         """Load the tokenizer of a checkpoint.
 
@@ -48,8 +42,7 @@ class AutoTokenizer:
         Args:
             pretrained_model_name_or_path: a local folder, or a Hub id.
             config: a configuration of the model, in place of config.json.
-            use_fast: accepted for the calls of others; all tokenizers here are fast, and give the slow ones' ids.
-            **kwargs: see `PreTrainedTokenizerBase.from_pretrained`.
+            **kwargs: see `PreTrainedTokenizerFast.from_pretrained`.
 
         Raises:
             CheckpointError: the files cannot be found or read, or need a class that is not here.
@@ -57,8 +50,7 @@ class AutoTokenizer:
         """
         name = os.fspath(pretrained_model_name_or_path)
         where = {key: value for key, value in kwargs.items() if key in HUB_ARGUMENTS}
-        tokenizer_class = _class_of(name, config, where)
-        return tokenizer_class.from_pretrained(name, **kwargs)
+        return _class_of(name, config, where).from_pretrained(name, **kwargs)
 
 
 def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedTokenizerFast]:
@@ -66,24 +58,31 @@ def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedT
     if class_name is None:
         model = _model_settings(name, config, where)
         class_name = model.get("tokenizer_class")
-        model_type = str(model.get("model_type"))
-        if class_name is None and model_type in TOKENIZER_MAPPING:
-            return TOKENIZER_MAPPING[model_type]
-    known = _CLASSES.get(str(class_name).removesuffix("Fast"))
-    if known is not None:
-        return known
-    if resolve_file(name, TOKENIZER_FILE, required=False, **where) is not None:
+        if class_name is None and str(model.get("model_type")) in TOKENIZER_MAPPING:
+            return _load(TOKENIZER_MAPPING[str(model["model_type"])])
+    for place in TOKENIZER_MAPPING.values():
+        if place.endswith(f":{str(class_name).removesuffix('Fast')}Fast"):
+            return _load(place)
+    known = str(class_name).removesuffix("Fast") in _ANY_CLASS
+    if known or resolve_file(name, TOKENIZER_FILE, required=False, **where) is not None:
         return PreTrainedTokenizerFast
     if class_name is None:
-        for candidate in (BertTokenizerFast, AlbertTokenizerFast):
+        for candidate in map(_load, (TOKENIZER_MAPPING["bert"], TOKENIZER_MAPPING["albert"])):
             for filename in candidate.vocab_files_names.values():
                 if resolve_file(name, filename, required=False, **where) is not None:
                     return candidate
         return PreTrainedTokenizerFast  # says what is missing
+    names = ", ".join(place.partition(":")[2].removesuffix("Fast") for place in TOKENIZER_MAPPING.values())
     raise CheckpointError(
         f"{name} has a tokenizer of class {class_name!r} and no tokenizer.json: this lean library has "
-        f"{', '.join(_CLASSES)}, and anything that comes as a tokenizer.json"
+        f"{names}, and anything that comes as a tokenizer.json"
     )
+
+
+def _load(place: str) -> type[PreTrainedTokenizerFast]:
+    module, _, name = place.partition(":")
+    found: type[PreTrainedTokenizerFast] = getattr(importlib.import_module(f"..{module}", __package__), name)
+    return found
 
 
 def _model_settings(name: str, config: Any, where: dict[str, Any]) -> dict[str, Any]:
