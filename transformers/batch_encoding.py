@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 logger = logging.get_logger(__name__)
 
 TENSOR_TYPES = ("pt", "np")
+_DTYPES = {"i": np.int64, "u": np.int64, "f": np.float32, "b": np.bool_}  # by the kind of numpy's own
 
 
 class CharSpan(NamedTuple):
@@ -150,27 +151,19 @@ class BatchEncoding(UserDict[str, Any]):
         """Return the characters of its text that a token stands for; None for special tokens."""
         return self._relate("token_to_chars", batch_or_token_index, token_index)
 
-    def word_to_tokens(
-        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
-    ) -> TokenSpan | None:
-        """Return the tokens of a word of text `sequence_index`; None if it has none."""
+    def word_to_tokens(self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0) -> Any:
+        """Return the tokens of a word of text `sequence_index` as a `TokenSpan`; None if it has none."""
         return self._relate("word_to_tokens", batch_or_word_index, word_index, sequence_index)
 
-    def word_to_chars(
-        self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
-    ) -> CharSpan | None:
-        """Return the characters of a word of text `sequence_index`; None if it has no token."""
+    def word_to_chars(self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0) -> Any:
+        """Return the characters of a word of text `sequence_index` as a `CharSpan`; None if it has no token."""
         return self._relate("word_to_chars", batch_or_word_index, word_index, sequence_index)
 
-    def char_to_token(
-        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
-    ) -> int | None:
+    def char_to_token(self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0) -> Any:
         """Return the token that a character of text `sequence_index` went into; None for white space."""
         return self._relate("char_to_token", batch_or_char_index, char_index, sequence_index)
 
-    def char_to_word(
-        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
-    ) -> int | None:
+    def char_to_word(self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0) -> Any:
         """Return the number of the word that a character of text `sequence_index` belongs to; None for white space."""
         return self._relate("char_to_word", batch_or_char_index, char_index, sequence_index)
 
@@ -181,16 +174,13 @@ class BatchEncoding(UserDict[str, Any]):
 
     def _relate(self, relation: str, batch_or_index: int, index: int | None, *sequence_index: int) -> Any:
         """Ask an encoding for what belongs to a place; a negative number of a token counts from the end."""
-        encoding, place = (
-            self._encoding(0 if index is None else batch_or_index),
-            batch_or_index if index is None else index,
-        )
+        row, place = (0, batch_or_index) if index is None else (batch_or_index, index)
+        encoding = self._encoding(row)
         if relation.startswith("token") and place < 0:
             place += len(encoding)
         found = getattr(encoding, relation)(place, *sequence_index)
-        if not isinstance(found, tuple):
-            return found
-        return (TokenSpan if relation.endswith("tokens") else CharSpan)(*found)
+        span = TokenSpan if relation.endswith("tokens") else CharSpan
+        return span(*found) if isinstance(found, tuple) else found
 
 
 def as_tensor(name: str, values: Any, tensor_type: str) -> Any:
@@ -218,8 +208,6 @@ def as_tensor(name: str, values: Any, tensor_type: str) -> Any:
             f"{name!r} cannot be made a tensor: its rows differ in length, or hold something that is no number. "
             "Tokenize or pad with padding=True (and truncation=True), and leave out columns of text"
         ) from None
-    if not array.size:
-        array = array.astype(np.int64)
     if tensor_type == "np":
         return array
     import torch

@@ -33,6 +33,8 @@ _SOURCES = ("vocab", "vocab_file", "merges", "merges_file", "tokenizer_file", "t
 _WRITTEN_ANEW = ("tokenizer_class", "name_or_path", "special_tokens_map_file", "init_inputs")
 _WITHOUT_EFFECT = ("use_fast", "from_slow", "trust_remote_code", "verbose")  # accepted for the calls of others
 
+_ROLES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
+
 T = TypeVar("T", bound="PreTrainedTokenizerFast")
 
 
@@ -60,7 +62,7 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
     vocab_files_names: ClassVar[dict[str, str]] = {}  # files besides tokenizer.json, by the argument that takes them
     saved_class: ClassVar[str] = "PreTrainedTokenizerFast"  # the name in tokenizer_config.json
     model: ClassVar[type | None] = None  # the algorithm of the `tokenizers` library that a class needs; None is any
-    default_tokens: ClassVar[Mapping[str, str]] = {}  # special tokens by role; in a vocabulary of nothing else, by id
+    default_tokens: ClassVar[tuple[str, ...]] = ()  # those of _ROLES; in a vocabulary of nothing else, by id
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
             if tokenizer_file is None:
                 raise ValueError(f"{type(self).__name__} needs a tokenizer_object or a tokenizer_file")
             tokenizer_object = self.read_backend(tokenizer_file)
-        settings = {**self.default_tokens, **settings}
+        settings = {**dict(zip(_ROLES, self.default_tokens, strict=False)), **settings}
         # What a file says about padding and truncation is a default for the side, and no more.
         if padding := tokenizer_object.padding:
             settings = {"padding_side": padding["direction"], "pad_token": padding["pad_token"], **settings}
@@ -84,17 +86,19 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         self._other_settings: dict[str, Any] = {}  # keys of tokenizer_config.json without meaning here; saved again
         super().__init__(tokenizer_object, **settings)
 
+    @classmethod
+    def special_tokens(cls, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Return the special tokens of this class by role, with those in their place that settings name."""
+        defaults = zip(_ROLES, cls.default_tokens, strict=False)
+        return {role: str(settings.get(role, token)) for role, token in defaults}
+
     @property
     def init_kwargs(self) -> dict[str, Any]:
         """All settings and special tokens, as tokenizer_config.json has them."""
         kept = [name for name in setting_names(type(self)) if name in vars(self)]
         extra = {"additional_special_tokens": self.extra_special_tokens} if self.extra_special_tokens else {}
-        return {
-            **self._other_settings,
-            **{name: getattr(self, name) for name in kept},
-            **self.special_tokens_map,
-            **extra,
-        }
+        settings = {name: getattr(self, name) for name in kept}
+        return {**self._other_settings, **settings, **self.special_tokens_map, **extra}
 
     @classmethod
     def read_backend(cls, path: str | os.PathLike[str]) -> Tokenizer:
@@ -135,15 +139,14 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         found = {key: resolve_file(name, file, required=False, **where) for key, file in candidates.items()}
         if not any(found.values()):
             if os.path.isdir(name):
-                raise CheckpointError(
-                    f"the folder {name} has no tokenizer: expected {' or '.join(candidates.values())}"
-                )
+                names = " or ".join(candidates.values())
+                raise CheckpointError(f"the folder {name} has no tokenizer: expected {names}")
             resolve_file(name, TOKENIZER_FILE, **where)  # says why there is nothing
         with library_errors(f"cannot load the tokenizer of {name}"):
-            config = read_tokenizer_config(name, **where)
+            config = read_optional(name, TOKENIZER_CONFIG_FILE, where)
             if "added_tokens_decoder" not in config:
-                config |= _read_optional(name, SPECIAL_TOKENS_MAP_FILE, where)
-                old = _read_optional(name, ADDED_TOKENS_FILE, where)
+                config |= read_optional(name, SPECIAL_TOKENS_MAP_FILE, where)
+                old = read_optional(name, ADDED_TOKENS_FILE, where)
                 config["added_tokens_decoder"] = _old_added_tokens(old, config, found["tokenizer_file"]) if old else {}
             if "max_len" in config:
                 config.setdefault("model_max_length", config.pop("max_len"))
@@ -203,19 +206,6 @@ def copy_whole(source: str, folder: str | os.PathLike[str]) -> str:
     return str(path)
 
 
-def read_tokenizer_config(name: str, **where: Any) -> dict[str, Any]:
-    """Return the content of a checkpoint's tokenizer_config.json; an empty dictionary if it has none.
-
-    Args:
-        name: a local folder, or a Hub id.
-        **where: see `resolve_file`.
-
-    Raises:
-        CheckpointError: the file cannot be read.
-    """
-    return _read_optional(name, TOKENIZER_CONFIG_FILE, where)
-
-
 def setting_names(cls: type) -> list[str]:
     """Return the arguments of a tokenizer's constructor, without those that say what to build it from."""
     parameters = [item for base in cls.__mro__[:-1] for item in inspect.signature(base).parameters.values()]
@@ -223,7 +213,17 @@ def setting_names(cls: type) -> list[str]:
     return list(dict.fromkeys([*named, *getattr(cls, "SPECIAL_TOKENS_ATTRIBUTES", ())]))
 
 
-def _read_optional(name: str, filename: str, where: Mapping[str, Any]) -> dict[str, Any]:
+def read_optional(name: str, filename: str, where: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a JSON file of a checkpoint; an empty dictionary if it has none.
+
+    Args:
+        name: a local folder, or a Hub id.
+        filename: such as tokenizer_config.json.
+        where: arguments of `resolve_file`.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     path = resolve_file(name, filename, required=False, **where)
     return {} if path is None else read_json(path)
 

@@ -10,6 +10,8 @@ from tokenizers import AddedToken, Tokenizer
 
 from .utils.errors import CheckpointError, ConfigurationError, UserError
 
+Token = str | AddedToken
+
 
 class Vocabulary:
     """The tokens of a `tokenizers.Tokenizer`.
@@ -33,10 +35,10 @@ class Vocabulary:
         self,
         tokenizer_object: Tokenizer,
         *,
-        added_tokens_decoder: Mapping[Any, str | AddedToken | Mapping[str, Any]] | None = None,
-        extra_special_tokens: Sequence[str | AddedToken] | Mapping[str, str | AddedToken] | None = None,
-        additional_special_tokens: Sequence[str | AddedToken] | None = None,
-        **special_tokens: str | AddedToken | None,
+        added_tokens_decoder: Mapping[Any, Token | Mapping[str, Any]] | None = None,
+        extra_special_tokens: Sequence[Token] | Mapping[str, Token] | None = None,
+        additional_special_tokens: Sequence[Token] | None = None,
+        **special_tokens: Token | None,
     ) -> None:
         unknown = set(special_tokens) - set(self.SPECIAL_TOKENS_ATTRIBUTES)
         if unknown:
@@ -104,9 +106,7 @@ class Vocabulary:
         """The ids of all special tokens."""
         return self.convert_tokens_to_ids(self.all_special_tokens)
 
-    def add_tokens(
-        self, new_tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
-    ) -> int:
+    def add_tokens(self, new_tokens: Token | Sequence[Token], special_tokens: bool = False) -> int:
         """Add tokens that are found in a text before it is split; return how many were new.
 
         Args:
@@ -160,24 +160,18 @@ class Vocabulary:
         """Return the ids of all tokens, added ones included."""
         return self._tokenizer.get_vocab(with_added_tokens=True)
 
-    @property
-    def vocab(self) -> dict[str, int]:
-        """The ids of all tokens, added ones included."""
-        return self.get_vocab()
+    vocab = property(get_vocab)
 
     @property
     def added_tokens_decoder(self) -> dict[int, AddedToken]:
         """The tokens that are found in a text before it is split, special ones among them, by id."""
         return self._tokenizer.get_added_tokens_decoder()
 
-    @property
-    def added_tokens_encoder(self) -> dict[str, int]:
-        """The ids of the tokens that are found in a text before it is split."""
-        return {token.content: index for index, token in sorted(self.added_tokens_decoder.items())}
-
     def get_added_vocab(self) -> dict[str, int]:
         """Return the ids of the tokens that are found in a text before it is split."""
-        return self.added_tokens_encoder
+        return {token.content: index for index, token in sorted(self.added_tokens_decoder.items())}
+
+    added_tokens_encoder = property(get_added_vocab)
 
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
         """Return the id of a token, or of each of a list; of an unknown one that of `unk_token`, or None."""
@@ -211,7 +205,7 @@ class Vocabulary:
         return self._tokenizer.num_special_tokens_to_add(pair)
 
 
-def as_added_token(token: str | Mapping[str, Any] | AddedToken, **flags: bool) -> AddedToken:
+def as_added_token(token: Token | Mapping[str, Any], **flags: bool) -> AddedToken:
     """Return a token, as files or callers give it, with its flags.
 
     Args:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers
@@ -53,15 +53,7 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "spiece.model"}
     saved_class: ClassVar[str] = "AlbertTokenizer"
     model: ClassVar[type] = Unigram
-    default_tokens: ClassVar[Mapping[str, str]] = {
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-        "bos_token": "[CLS]",
-        "eos_token": "[SEP]",
-    }
+    default_tokens: ClassVar[tuple[str, ...]] = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "[CLS]", "[SEP]")
 
     def __init__(
         self,
@@ -95,12 +87,12 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
                 given = settings.get("added_tokens_decoder") or {}
                 settings["added_tokens_decoder"] = symbols | {int(index): token for index, token in given.items()}
         else:
-            special = {**self.default_tokens, **settings}
-            pieces = vocab or [(str(special[role]), 0.0) for role in [*self.default_tokens][:5]]
+            special = self.special_tokens(settings)
+            pieces = vocab or [(token, 0.0) for token in dict.fromkeys(special.values())]
             names = [piece for piece, _ in pieces]
-            if str(special["unk_token"]) not in names:
-                raise ValueError(f"the vocabulary has no {str(special['unk_token'])!r}, its unk_token")
-            backend = Tokenizer(Unigram(list(pieces), unk_id=names.index(str(special["unk_token"]))))
+            if special["unk_token"] not in names:
+                raise ValueError(f"the vocabulary has no {special['unk_token']!r}, its unk_token")
+            backend = Tokenizer(Unigram(list(pieces), unk_id=names.index(special["unk_token"])))
         backend.normalizer = _normalizer(do_lower_case, keep_accents, charsmap)
         marks: dict[str, Any] = {"replacement": "▁", "prepend_scheme": "always" if add_prefix_space else "never"}
         backend.pre_tokenizer = pre_tokenizers.Sequence(

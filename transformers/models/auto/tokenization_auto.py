@@ -6,22 +6,24 @@ import importlib
 import os
 from typing import Any
 
+from ...backbones import BACKBONES
 from ...configuration_utils import CONFIG_NAME
-from ...tokenization_utils_fast import TOKENIZER_FILE, PreTrainedTokenizerFast, read_tokenizer_config
+from ...tokenization_utils_fast import (
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    PreTrainedTokenizerFast,
+    read_optional,
+)
 from ...utils.errors import CheckpointError
-from ...utils.files import read_json
 from ...utils.hub import HUB_ARGUMENTS, resolve_file
 
 # By the type of the model: where its tokenizer's class is.
 TOKENIZER_MAPPING = {
-    "bert": "bert.tokenization_bert_fast:BertTokenizerFast",
-    "albert": "albert.tokenization_albert_fast:AlbertTokenizerFast",
-    "roberta": "roberta.tokenization_roberta_fast:RobertaTokenizerFast",
-    "electra": "electra.tokenization_electra_fast:ElectraTokenizerFast",
-    "distilbert": "distilbert.tokenization_distilbert_fast:DistilBertTokenizerFast",
+    **{model_type: backbone.tokenizer for model_type, backbone in BACKBONES.items()},
+    "roberta": "models.roberta.tokenization_roberta_fast:RobertaTokenizerFast",
+    "electra": "models.electra.tokenization_electra_fast:ElectraTokenizerFast",
+    "distilbert": "models.distilbert.tokenization_distilbert_fast:DistilBertTokenizerFast",
 }
-
-_ANY_CLASS = ("PreTrainedTokenizer", "TokenizersBackend")  # names of tokenizers that a tokenizer.json says all about
 
 
 class AutoTokenizer:
@@ -54,39 +56,34 @@ class AutoTokenizer:
 
 
 def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedTokenizerFast]:
-    class_name = read_tokenizer_config(name, **where).get("tokenizer_class")
+    def has(filename: str) -> bool:
+        return resolve_file(name, filename, required=False, **where) is not None
+
+    class_name = read_optional(name, TOKENIZER_CONFIG_FILE, where).get("tokenizer_class")
+    model_type = getattr(config, "model_type", None)
     if class_name is None:
-        model = _model_settings(name, config, where)
-        class_name = model.get("tokenizer_class")
-        if class_name is None and str(model.get("model_type")) in TOKENIZER_MAPPING:
-            return _load(TOKENIZER_MAPPING[str(model["model_type"])])
-    for place in TOKENIZER_MAPPING.values():
-        if place.endswith(f":{str(class_name).removesuffix('Fast')}Fast"):
+        model = read_optional(name, CONFIG_NAME, where) if config is None else vars(config)
+        class_name, model_type = model.get("tokenizer_class"), model.get("model_type", model_type)
+    for kind, place in TOKENIZER_MAPPING.items():
+        wanted = place.endswith(f":{str(class_name).removesuffix('Fast')}Fast")
+        if wanted or (class_name is None and kind == model_type):
             return _load(place)
-    known = str(class_name).removesuffix("Fast") in _ANY_CLASS
-    if known or resolve_file(name, TOKENIZER_FILE, required=False, **where) is not None:
+    if has(TOKENIZER_FILE):  # says all about a tokenizer
         return PreTrainedTokenizerFast
     if class_name is None:
-        for candidate in map(_load, (TOKENIZER_MAPPING["bert"], TOKENIZER_MAPPING["albert"])):
-            for filename in candidate.vocab_files_names.values():
-                if resolve_file(name, filename, required=False, **where) is not None:
-                    return candidate
-        return PreTrainedTokenizerFast  # says what is missing
-    names = ", ".join(place.partition(":")[2].removesuffix("Fast") for place in TOKENIZER_MAPPING.values())
-    raise CheckpointError(
-        f"{name} has a tokenizer of class {class_name!r} and no tokenizer.json: this lean library has "
-        f"{names}, and anything that comes as a tokenizer.json"
-    )
+        for candidate in map(_load, TOKENIZER_MAPPING.values()):
+            if all(map(has, candidate.vocab_files_names.values())):
+                return candidate
+    elif class_name not in ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"):
+        names = ", ".join(place.partition(":")[2].removesuffix("Fast") for place in TOKENIZER_MAPPING.values())
+        raise CheckpointError(
+            f"{name} has a tokenizer of class {class_name!r} and no tokenizer.json: this lean library has "
+            f"{names}, and anything that comes as a tokenizer.json"
+        )
+    return PreTrainedTokenizerFast  # says what is missing
 
 
 def _load(place: str) -> type[PreTrainedTokenizerFast]:
     module, _, name = place.partition(":")
-    found: type[PreTrainedTokenizerFast] = getattr(importlib.import_module(f"..{module}", __package__), name)
+    found: type[PreTrainedTokenizerFast] = getattr(importlib.import_module(f"...{module}", __package__), name)
     return found
-
-
-def _model_settings(name: str, config: Any, where: dict[str, Any]) -> dict[str, Any]:
-    if config is not None:
-        return {"model_type": getattr(config, "model_type", None), **vars(config)}
-    path = resolve_file(name, CONFIG_NAME, required=False, **where)
-    return {} if path is None else read_json(path)

@@ -47,13 +47,7 @@ class BertTokenizerFast(PreTrainedTokenizerFast):
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.txt"}
     saved_class: ClassVar[str] = "BertTokenizer"
     model: ClassVar[type] = WordPiece
-    default_tokens: ClassVar[Mapping[str, str]] = {
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    }
+    default_tokens: ClassVar[tuple[str, ...]] = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
     def __init__(
         self,
@@ -69,13 +63,13 @@ class BertTokenizerFast(PreTrainedTokenizerFast):
         self.do_lower_case = do_lower_case
         self.tokenize_chinese_chars = tokenize_chinese_chars
         self.strip_accents = strip_accents
-        special = {**self.default_tokens, **settings}
+        special = self.special_tokens(settings)
         if tokenizer_file is not None:
             backend = self.read_backend(tokenizer_file)
         else:
-            source = vocab or vocab_file or {str(special[role]): i for i, role in enumerate(self.default_tokens)}
+            source = vocab or vocab_file or {token: index for index, token in enumerate(special.values())}
             ids = dict(source) if isinstance(source, Mapping) else read_vocabulary(source)
-            backend = Tokenizer(WordPiece(ids, unk_token=str(special["unk_token"])))
+            backend = Tokenizer(WordPiece(ids, unk_token=special["unk_token"]))
         backend.normalizer = normalizers.BertNormalizer(
             clean_text=True,
             handle_chinese_chars=tokenize_chinese_chars,

@@ -53,56 +53,42 @@ class RobertaTokenizerFast(PreTrainedTokenizerFast):
     saved_class: ClassVar[str] = "RobertaTokenizer"
     model: ClassVar[type] = BPE
     model_input_names: Sequence[str] = ("input_ids", "attention_mask")
-    default_tokens: ClassVar[Mapping[str, str]] = {
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-        "cls_token": "<s>",
-        "sep_token": "</s>",
-        "mask_token": "<mask>",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-    }
+    default_tokens: ClassVar[tuple[str, ...]] = ("<pad>", "<unk>", "<s>", "</s>", "<mask>", "<s>", "</s>")
 
     def __init__(
         self,
-        vocab_file: str | os.PathLike[str] | Mapping[str, int] | None = None,
-        merges_file: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None,
+        vocab_file: Any = None,
+        merges_file: Any = None,
         tokenizer_file: str | os.PathLike[str] | None = None,
         errors: str = "replace",
         *,
         add_prefix_space: bool = False,
         trim_offsets: bool = True,
-        vocab: str | os.PathLike[str] | Mapping[str, int] | None = None,
-        merges: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None,
+        vocab: Any = None,
+        merges: Any = None,
         **settings: Any,
     ) -> None:
         self.errors = errors
         self.add_prefix_space = add_prefix_space
         self.trim_offsets = trim_offsets
+        vocab, merges = vocab or vocab_file, merges or merges_file
         if tokenizer_file is not None:
             backend = self.read_backend(tokenizer_file)
+        elif isinstance(vocab, Mapping) or (vocab is None and merges is None):
+            special = dict.fromkeys(self.special_tokens(settings).values())
+            ids = dict(vocab) if vocab else {token: index for index, token in enumerate(special)}
+            backend = Tokenizer(BPE(ids, [*(merges or ())]))
+        elif vocab is None or merges is None:
+            raise CheckpointError("a byte-level BPE is two files, vocab.json and merges.txt, or one tokenizer.json")
         else:
-            backend = Tokenizer(self._bpe(vocab or vocab_file, merges or merges_file, settings))
+            with library_errors(f"{vocab} and {merges} are not the files of a byte-level BPE"):
+                backend = Tokenizer(BPE(*BPE.read_file(os.fspath(vocab), os.fspath(merges))))
         backend.normalizer = None
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
         backend.decoder = decoders.ByteLevel()
         super().__init__(tokenizer_object=backend, **settings)
         start, end = start_and_end(self)
         backend.post_processor = processors.RobertaProcessing(end, start, trim_offsets, add_prefix_space)
-
-    def _bpe(self, vocab: Any, merges: Any, settings: Mapping[str, Any]) -> BPE:
-        """Return the algorithm with its vocabulary: paths of both files, or their contents."""
-        special = {**self.default_tokens, **settings}
-        if vocab is None and merges is None:
-            return BPE({str(special[role]): index for index, role in enumerate([*self.default_tokens][:5])}, [])
-        if isinstance(vocab, Mapping):
-            return BPE(dict(vocab), [*(merges or ())])
-        if vocab is None or merges is None:
-            raise CheckpointError(
-                "a byte-level BPE is two files: expected vocab.json and merges.txt, or tokenizer.json"
-            )
-        with library_errors(f"{vocab} and {merges} are not the files of a byte-level BPE"):
-            return BPE(*BPE.read_file(os.fspath(vocab), os.fspath(merges)))
 
 
 RobertaTokenizer = RobertaTokenizerFast
