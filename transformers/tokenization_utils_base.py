@@ -34,54 +34,21 @@ _PADDING = {True: "longest", False: None, "do_not_pad": None}
 _TRUNCATION = {True: "longest_first", False: None, "do_not_truncate": None}
 SIDES = ("right", "left")
 
+Ids = Sequence[int]
+
 _ONE_CALL = threading.Lock()  # a call's truncation must not reach another thread's
 
 
 class PreTrainedTokenizerBase(Vocabulary):
-    """Base of all tokenizers.
+    """Base of all tokenizers: what they do; `PreTrainedTokenizerFast` says what they are made of."""
 
-    Args:
-        tokenizer_object: a `tokenizers.Tokenizer`; used as it is, not copied.
-        model_max_length: tokens that the model can take; default None is no limit.
-        padding_side: "right" (default) or "left".
-        truncation_side: "right" (default) or "left", where a text that is too long loses tokens.
-        model_input_names: features that a call returns, the ids first; default input_ids, token_type_ids,
-            attention_mask. (The stock library's version 5 leaves token_type_ids out for ALBERT and for tokenizers of
-            no class, so that the model takes a pair for one text; version 4 has them, as here.)
-        clean_up_tokenization_spaces: take spaces away before punctuation when decoding; default False.
-        split_special_tokens: take the name of a special token in a text for ordinary text; default False.
-        name_or_path: where it was loaded from.
-        **tokens: special and added tokens, see `Vocabulary`.
-    """
-
+    model_max_length: int
     model_input_names: Sequence[str] = ("input_ids", "token_type_ids", "attention_mask")
     padding_side = "right"
     truncation_side = "right"
     pad_token_type_id = 0
-
-    def __init__(
-        self,
-        tokenizer_object: Tokenizer,
-        *,
-        model_max_length: float | None = None,
-        padding_side: str | None = None,
-        truncation_side: str | None = None,
-        model_input_names: Sequence[str] | None = None,
-        clean_up_tokenization_spaces: bool = False,
-        split_special_tokens: bool = False,
-        name_or_path: str = "",
-        **tokens: Any,
-    ) -> None:
-        super().__init__(tokenizer_object, **tokens)
-        no_limit = model_max_length is None or model_max_length >= LARGE_INTEGER
-        self.model_max_length = VERY_LARGE_INTEGER if no_limit else check_count("model_max_length", model_max_length)
-        self.padding_side = _one_of("padding_side", padding_side or self.padding_side, SIDES)
-        self.truncation_side = _one_of("truncation_side", truncation_side or self.truncation_side, SIDES)
-        self.model_input_names = list(model_input_names or self.model_input_names)
-        self.clean_up_tokenization_spaces = bool(clean_up_tokenization_spaces)
-        self.split_special_tokens = tokenizer_object.encode_special_tokens = bool(split_special_tokens)
-        self.name_or_path = name_or_path
-
+    clean_up_tokenization_spaces = False
+    name_or_path = ""
     is_fast = True  # there is no other kind here
     verbose = True
 
@@ -149,11 +116,8 @@ class PreTrainedTokenizerBase(Vocabulary):
             sources, encodings = [row for row, _ in pieces], [piece for _, piece in pieces]
         longest = max(map(len, encodings), default=0)
         if verbose and max_length is None and longest > self.model_max_length:
-            logging.warning_once(
-                logger,
-                f"a text has more tokens than the {self.model_max_length} that the model can take (model_max_length): "
-                "encode with truncation=True before it goes there",
-            )
+            limit_of_model = f"the {self.model_max_length} that the model can take (model_max_length)"
+            logging.warning_once(logger, f"a text has more tokens than {limit_of_model}: encode with truncation=True")
         if fill:
             width = _width(longest if fill == "longest" else max_length, pad_to_multiple_of)
             look = {"pad_id": self.pad_token_id, "pad_token": self.pad_token, "pad_type_id": self.pad_token_type_id}
@@ -195,9 +159,7 @@ class PreTrainedTokenizerBase(Vocabulary):
         """Return the tokens of a text or a pair as strings; arguments as of a call."""
         return self(text, pair, add_special_tokens=add_special_tokens, verbose=False, **kwargs).tokens()
 
-    def prepare_for_model(
-        self, ids: Sequence[int], pair_ids: Sequence[int] | None = None, **kwargs: Any
-    ) -> BatchEncoding:
+    def prepare_for_model(self, ids: Ids, pair_ids: Ids | None = None, **kwargs: Any) -> BatchEncoding:
         """Put special tokens around ids, as a call puts them around the tokens of a text or a pair.
 
         Args:
@@ -213,24 +175,18 @@ class PreTrainedTokenizerBase(Vocabulary):
         words = [None if row is None else [str(index) for index in row] for row in (ids, pair_ids)]
         return twin(*words, is_split_into_words=True, **kwargs)
 
-    def build_inputs_with_special_tokens(
-        self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
-    ) -> list[int]:
+    def build_inputs_with_special_tokens(self, token_ids_0: Ids, token_ids_1: Ids | None = None) -> Any:
         """Return one or two rows of ids with the special tokens around them."""
         return self.prepare_for_model(token_ids_0, token_ids_1, verbose=False)["input_ids"]
 
-    def create_token_type_ids_from_sequences(
-        self, token_ids_0: Sequence[int], token_ids_1: Sequence[int] | None = None
-    ) -> list[int]:
+    def create_token_type_ids_from_sequences(self, token_ids_0: Ids, token_ids_1: Ids | None = None) -> Any:
         """Return the token types of what `build_inputs_with_special_tokens` returns."""
-        return self.prepare_for_model(token_ids_0, token_ids_1, return_token_type_ids=True)["token_type_ids"]
+        options = {"return_token_type_ids": True, "verbose": False}
+        return self.prepare_for_model(token_ids_0, token_ids_1, **options)["token_type_ids"]
 
     def get_special_tokens_mask(
-        self,
-        token_ids_0: Sequence[int],
-        token_ids_1: Sequence[int] | None = None,
-        already_has_special_tokens: bool = False,
-    ) -> list[int]:
+        self, token_ids_0: Ids, token_ids_1: Ids | None = None, already_has_special_tokens: bool = False
+    ) -> Any:
         """Return 1 for the special tokens of a row and 0 for the others.
 
         Args:
@@ -238,11 +194,10 @@ class PreTrainedTokenizerBase(Vocabulary):
             token_ids_1: ids of a second text; only where there are no special tokens yet.
             already_has_special_tokens: the row has its special tokens; default False: they are put around it first.
         """
-        if not already_has_special_tokens:
-            options = {"return_special_tokens_mask": True, "verbose": False}
-            return self.prepare_for_model(token_ids_0, token_ids_1, **options)["special_tokens_mask"]
-        special = set(self.all_special_ids)
-        return [int(index in special) for index in map(int, token_ids_0)]
+        if already_has_special_tokens:
+            return [int(index in self.all_special_ids) for index in map(int, token_ids_0)]
+        options = {"return_special_tokens_mask": True, "verbose": False}
+        return self.prepare_for_model(token_ids_0, token_ids_1, **options)["special_tokens_mask"]
 
     @property
     def max_len_single_sentence(self) -> int:
@@ -300,7 +255,8 @@ class PreTrainedTokenizerBase(Vocabulary):
             if width < longest:
                 raise ConfigurationError(f"max_length {width} but a row has {longest} tokens: truncate when encoding")
             left = self._side(padding_side) == "left"
-            for name, value in self._padding_values().items():
+            values_of = {main: self.pad_token_id, "token_type_ids": self.pad_token_type_id}
+            for name, value in (values_of | {"attention_mask": 0, "special_tokens_mask": 1}).items():
                 if name not in columns:
                     continue
                 padded = np.full((len(lengths), width), value, dtype=np.int64)  # (B, S)
@@ -328,20 +284,18 @@ class PreTrainedTokenizerBase(Vocabulary):
         """
         ids = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
         ids = [ids] if isinstance(ids, int) else list(ids)
-        several = len(ids) > 0 and np.ndim(ids[0]) > 0
-        texts = self.batch_decode(ids if several else [ids], skip_special_tokens, clean_up_tokenization_spaces)
-        return texts if several else texts[0]
-
-    def batch_decode(
-        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
-    ) -> list[str]:
-        """Return the texts of several rows of ids; arguments as of `decode`."""
-        rows = [[int(index) for index in row] for row in sequences]
+        if ids and np.ndim(ids[0]):
+            return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids]
         with library_errors(self._cannot_work()):
-            texts: list[str] = self._tokenizer.decode_batch(rows, skip_special_tokens=skip_special_tokens)
-        if clean_up_tokenization_spaces is None:
-            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
-        return [self.clean_up_tokenization(text) for text in texts] if clean_up_tokenization_spaces else texts
+            text = self._tokenizer.decode([*map(int, ids)], skip_special_tokens=skip_special_tokens)
+        cleans = (
+            self.clean_up_tokenization_spaces if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
+        )
+        return self.clean_up_tokenization(text) if cleans else text
+
+    def batch_decode(self, sequences: Any, *args: Any, **kwargs: Any) -> list[str]:
+        """Return the texts of several rows of ids; arguments as of `decode`."""
+        return [self.decode(row, *args, **kwargs) for row in sequences]
 
     @staticmethod
     def clean_up_tokenization(out_string: str) -> str:
@@ -349,33 +303,23 @@ class PreTrainedTokenizerBase(Vocabulary):
         return re.sub(r" ([.?!,]|n't|'(?:m|s|ve|re))", r"\1", out_string.replace(" ' ", "'"))
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
-            f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
-            f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
-        )
+        settings = {
+            name: getattr(self, name) for name in ("name_or_path", "vocab_size", "model_max_length", "padding_side")
+        }
+        shown = [f"{name}={value!r}" for name, value in (settings | self.special_tokens_map).items()]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def _returns(self, name: str, asked: bool | None) -> bool:
         return name in self.model_input_names if asked is None else asked
 
     def _side(self, padding_side: str | None) -> str:
-        return _one_of("padding_side", padding_side or self.padding_side, SIDES)
-
-    def _padding_values(self) -> dict[str, int]:
-        main = self.model_input_names[0]
-        types = {"token_type_ids": self.pad_token_type_id, "attention_mask": 0, "special_tokens_mask": 1}
-        return {main: self.pad_token_id, **types}
+        return one_of("padding_side", padding_side or self.padding_side, SIDES)
 
     def _cannot_work(self) -> str:
         return f"the tokenizer of {self.name_or_path or type(self).__name__} cannot do its work"
 
     def _shape(
-        self,
-        padding: bool | str,
-        truncation: bool | str | None,
-        max_length: int | None,
-        pad_to_multiple_of: int | None,
-        verbose: bool,
+        self, padding: Any, truncation: Any, max_length: int | None, pad_to_multiple_of: int | None, verbose: bool
     ) -> tuple[str | None, str | None, int | None]:
         """Read the arguments that say how long rows become: how they are filled, how cut, and to how many tokens."""
         for name, value in (("max_length", max_length), ("pad_to_multiple_of", pad_to_multiple_of)):
@@ -383,9 +327,9 @@ class PreTrainedTokenizerBase(Vocabulary):
                 check_count(name, value)
         if truncation is None and max_length is not None and padding is False:
             truncation = True
-        fill = _one_of("padding", _PADDING.get(padding, padding), ("longest", "max_length", None))
+        fill = one_of("padding", _PADDING.get(padding, padding), ("longest", "max_length", None))
         cuts = ("longest_first", "only_first", "only_second", None)
-        cut = _one_of("truncation", _TRUNCATION.get(truncation or False, truncation), cuts)
+        cut = one_of("truncation", _TRUNCATION.get(truncation or False, truncation), cuts)
         if verbose and max_length is not None and fill == "longest" and cut is None:
             logging.warning_once(
                 logger, "max_length has no effect with padding=True alone: add truncation=True or padding='max_length'"
@@ -435,7 +379,8 @@ class PreTrainedTokenizerBase(Vocabulary):
                 backend.no_truncation()
 
 
-def _one_of(name: str, value: Any, expected: tuple[Any, ...]) -> Any:
+def one_of(name: str, value: Any, expected: tuple[Any, ...]) -> Any:
+    """Return a value that is one of the expected ones, or raise ConfigurationError."""
     if value not in expected:
         raise ConfigurationError(f"{name} {value!r}: expected one of {', '.join(map(repr, expected))}")
     return value

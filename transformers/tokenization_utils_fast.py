@@ -11,14 +11,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from tokenizers import Tokenizer
 
-from .tokenization_utils_base import PreTrainedTokenizerBase
-from .tokenization_vocabulary import as_added_token, library_errors
+from .tokenization_utils_base import LARGE_INTEGER, SIDES, VERY_LARGE_INTEGER, PreTrainedTokenizerBase, one_of
+from .tokenization_vocabulary import Token, as_added_token, library_errors
+from .utils.checks import check_count
 from .utils.errors import CheckpointError, ConfigurationError
 from .utils.files import make_folder, read_json, write_whole
 from .utils.hub import HUB_ARGUMENTS, resolve_file
@@ -44,8 +45,20 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
     Args:
         tokenizer_object: a `tokenizers.Tokenizer`; used as it is, not copied.
         tokenizer_file: path of a tokenizer.json, where there is no object.
-        **settings: those of `PreTrainedTokenizerBase`, special tokens among them. Special tokens that the vocabulary
-            does not have are added at its end.
+        added_tokens_decoder: tokens that it does not have, by id.
+        extra_special_tokens, additional_special_tokens: special tokens without a role, two names for one list; of a
+            dictionary the values count.
+        model_max_length: tokens that the model can take; default None is no limit.
+        padding_side: "right" (default) or "left".
+        truncation_side: "right" (default) or "left", where a text that is too long loses tokens.
+        model_input_names: features that a call returns, the ids first; default input_ids, token_type_ids,
+            attention_mask. (The stock library's version 5 leaves token_type_ids out for ALBERT and for tokenizers of
+            no class, so that the model takes a pair for one text; version 4 has them, as here.)
+        clean_up_tokenization_spaces: take spaces away before punctuation when decoding; default False.
+        split_special_tokens: take the name of a special token in a text for ordinary text; default False.
+        name_or_path: where it was loaded from.
+        **special_tokens: tokens by role: bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token.
+            Special tokens that the vocabulary does not have are added at its end.
 
     Raises:
         CheckpointError: the file cannot be read.
@@ -69,22 +82,45 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         *,
         tokenizer_object: Tokenizer | None = None,
         tokenizer_file: str | os.PathLike[str] | None = None,
-        **settings: Any,
+        added_tokens_decoder: Mapping[Any, Any] | None = None,
+        extra_special_tokens: Sequence[Token] | Mapping[str, Token] | None = None,
+        additional_special_tokens: Sequence[Token] | None = None,
+        model_max_length: float | None = None,
+        padding_side: str | None = None,
+        truncation_side: str | None = None,
+        model_input_names: Sequence[str] | None = None,
+        clean_up_tokenization_spaces: bool = False,
+        split_special_tokens: bool = False,
+        name_or_path: str = "",
+        **special_tokens: Token | None,
     ) -> None:
-        if tokenizer_object is None:
-            if tokenizer_file is None:
-                raise ValueError(f"{type(self).__name__} needs a tokenizer_object or a tokenizer_file")
-            tokenizer_object = self.read_backend(tokenizer_file)
-        settings = {**dict(zip(_ROLES, self.default_tokens, strict=False)), **settings}
-        # What a file says about padding and truncation is a default for the side, and no more.
-        if padding := tokenizer_object.padding:
-            settings = {"padding_side": padding["direction"], "pad_token": padding["pad_token"], **settings}
-        if truncation := tokenizer_object.truncation:
-            settings = {"truncation_side": truncation["direction"], **settings}
-        tokenizer_object.no_padding()
-        tokenizer_object.no_truncation()
+        unknown = set(special_tokens) - set(self.SPECIAL_TOKENS_ATTRIBUTES)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} got an unexpected argument {min(unknown)!r}")
+        if tokenizer_object is None and tokenizer_file is None:
+            raise ValueError(f"{type(self).__name__} needs a tokenizer_object or a tokenizer_file")
+        backend = self.read_backend(tokenizer_file) if tokenizer_object is None else tokenizer_object
+        # What a file says about padding and truncation is a default, and no more.
+        padding, truncation = backend.padding or {}, backend.truncation or {}
+        backend.no_padding()
+        backend.no_truncation()
+        backend.encode_special_tokens = self.split_special_tokens = bool(split_special_tokens)
+        side = padding_side or padding.get("direction", self.padding_side)
+        self.padding_side = one_of("padding_side", side, SIDES)
+        side = truncation_side or truncation.get("direction", self.truncation_side)
+        self.truncation_side = one_of("truncation_side", side, SIDES)
+        no_limit = model_max_length is None or model_max_length >= LARGE_INTEGER
+        self.model_max_length = VERY_LARGE_INTEGER if no_limit else check_count("model_max_length", model_max_length)
+        self.model_input_names = list(model_input_names or self.model_input_names)
+        self.clean_up_tokenization_spaces = bool(clean_up_tokenization_spaces)
+        self.name_or_path = name_or_path
+        self._tokenizer = backend
         self._other_settings: dict[str, Any] = {}  # keys of tokenizer_config.json without meaning here; saved again
-        super().__init__(tokenizer_object, **settings)
+        tokens = {"pad_token": padding.get("pad_token"), **self.special_tokens({}), **special_tokens}
+        by_role = {role: token for role in self.SPECIAL_TOKENS_ATTRIBUTES if (token := tokens.get(role)) is not None}
+        extra = extra_special_tokens or additional_special_tokens or ()
+        extra = [*extra.values()] if isinstance(extra, Mapping) else [*extra]
+        self._register(by_role, extra, added_tokens_decoder or {})
 
     @classmethod
     def special_tokens(cls, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -18,53 +18,36 @@ class Vocabulary:
 
     Every role of SPECIAL_TOKENS_ATTRIBUTES is an attribute, such as `cls_token`, and `cls_token_id` beside it; None
     where there is no such token.
-
-    Args:
-        tokenizer_object: what does the work; used as it is, not copied.
-        added_tokens_decoder: tokens that it does not have, by id.
-        extra_special_tokens, additional_special_tokens: special tokens without a role, two names for one list; of a
-            dictionary the values count.
-        **special_tokens: tokens by role. Special tokens that the vocabulary does not have are added at its end.
     """
 
     SPECIAL_TOKENS_ATTRIBUTES: ClassVar[tuple[str, ...]] = (
         *("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"),
     )
 
-    def __init__(
-        self,
-        tokenizer_object: Tokenizer,
-        *,
-        added_tokens_decoder: Mapping[Any, Token | Mapping[str, Any]] | None = None,
-        extra_special_tokens: Sequence[Token] | Mapping[str, Token] | None = None,
-        additional_special_tokens: Sequence[Token] | None = None,
-        **special_tokens: Token | None,
-    ) -> None:
-        unknown = set(special_tokens) - set(self.SPECIAL_TOKENS_ATTRIBUTES)
-        if unknown:
-            raise TypeError(f"{type(self).__name__} got an unexpected argument {min(unknown)!r}")
-        self._tokenizer = tokenizer_object
-        extra = extra_special_tokens or additional_special_tokens or ()
-        extra = [*extra.values()] if isinstance(extra, Mapping) else [*extra]
-        # In this order new tokens get their ids, so that they are the stock library's.
-        roles = [role for role in self.SPECIAL_TOKENS_ATTRIBUTES if special_tokens.get(role) is not None]
-        self._special_tokens: dict[str, str | None] = {role: str(special_tokens[role]) for role in roles}
-        self._extra_special_tokens = [str(token) for token in extra]
-        self._register([special_tokens[role] for role in roles], extra, added_tokens_decoder or {})
+    _tokenizer: Tokenizer
+    _special_tokens: dict[str, str | None]  # by role
+    _extra_special_tokens: list[str]
 
-    def _register(self, by_role: list[Any], extra: list[Any], added: Mapping[Any, Any]) -> None:
-        """Let the backend find special and added tokens in a text; those that are not in the vocabulary get new ids."""
+    def _register(self, by_role: Mapping[str, Token], extra: Sequence[Token], added: Mapping[Any, Any]) -> None:
+        """Let the backend find special and added tokens in a text; those that are not in the vocabulary get new ids.
+
+        Args:
+            by_role: special tokens, in the order in which new ones get their ids.
+            extra: special tokens without a role.
+            added: tokens with their flags, by id.
+        """
+        self._special_tokens = {role: str(token) for role, token in by_role.items()}
+        self._extra_special_tokens = [str(token) for token in extra]
         known = self.added_tokens_decoder.values()
         known_flags = {repr(token) for token in known}
         listed = [as_added_token(added[index]) for index in sorted(added, key=int)]
         new = {token.content: token for token in listed if repr(token) not in known_flags}
         found = {token.content for token in (*known, *listed)}
-        for token in (*by_role, *extra):
-            if str(token) not in found:
-                new.setdefault(str(token), as_added_token(token, special=True))
-        for token in map(str, by_role):
-            if token in new:
-                new[token].special = True
+        for special in (*by_role.values(), *extra):
+            if str(special) not in found:
+                new.setdefault(str(special), as_added_token(special, special=True))
+        for name in new.keys() & set(self._special_tokens.values()):
+            new[name].special = True
         self._tokenizer.add_tokens([*new.values()])
 
     def __getattr__(self, name: str) -> Any:
@@ -131,16 +114,16 @@ class Vocabulary:
         """
         added = 0
         for role, value in special_tokens_dict.items():
-            if role in ("extra_special_tokens", "additional_special_tokens"):
-                added += self.add_tokens(value, special_tokens=True)
-                kept = [] if replace_extra_special_tokens else self._extra_special_tokens
-                self._extra_special_tokens = list(dict.fromkeys([*kept, *map(str, value)]))
-            elif role in self.SPECIAL_TOKENS_ATTRIBUTES:
-                added += self.add_tokens([value], special_tokens=True)
-                setattr(self, role, value)
-            else:
+            is_list = role in ("extra_special_tokens", "additional_special_tokens")
+            if not is_list and role not in self.SPECIAL_TOKENS_ATTRIBUTES:
                 known = ", ".join(self.SPECIAL_TOKENS_ATTRIBUTES)
                 raise ConfigurationError(f"{role!r} is no role: expected {known} or extra_special_tokens")
+            added += self.add_tokens(value, special_tokens=True)
+            if is_list:
+                kept = [] if replace_extra_special_tokens else self._extra_special_tokens
+                self._extra_special_tokens = list(dict.fromkeys([*kept, *map(str, value)]))
+            else:
+                setattr(self, role, value)
         return added
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +19,7 @@ from ...utils.errors import CheckpointError
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 UNIGRAM = 1
 
-# Field numbers of the messages: the whole, a piece, the trainer's part and the normalizer's.
-_PIECE, _TRAINER, _NORMALIZER = 1, 2, 3
-_TEXT, _SCORE, _KIND = 1, 2, 3
-_MODEL_TYPE, _UNK_ID = 3, 40
-_CHARSMAP = 2
-
-# How a field is stored: as an integer of seven bits a byte, in a fixed number of bytes, or behind its length.
+# How a field is stored: as an integer, in a fixed number of bytes, or behind its length.
 _VARINT, _BYTES = 0, 2
 _FIXED = {1: 8, 5: 4}
 
@@ -53,33 +47,30 @@ def read_sentencepiece_model(path: str | os.PathLike[str]) -> SentencePieceModel
         CheckpointError: it cannot be read, is no SentencePiece model, or not of the Unigram kind.
     """
     try:
-        message = [*_fields(Path(path).read_bytes())]
-        pieces = [dict(_fields(value)) for number, value in message if number == _PIECE]
-        trainer, normalizer = (
-            {key: value for number, part in message if number == wanted for key, value in _fields(part)}
-            for wanted in (_TRAINER, _NORMALIZER)
-        )
+        whole = _fields(Path(path).read_bytes())
+        pieces = [_fields(piece) for piece in whole[1]]
+        trainer, normalizer = (_fields(b"".join(whole[part])) for part in (2, 3))
+        kind = [UNIGRAM, *trainer[3]][-1]
         model = SentencePieceModel(
-            [(str(p[_TEXT], "utf-8"), struct.unpack("<f", p.get(_SCORE, bytes(4)))[0]) for p in pieces],
-            [piece.get(_KIND, NORMAL) for piece in pieces],
-            trainer.get(_UNK_ID, 0),
-            bytes(normalizer.get(_CHARSMAP, b"")),
+            [(str(piece[1][-1], "utf-8"), struct.unpack("<f", [bytes(4), *piece[2]][-1])[0]) for piece in pieces],
+            [[NORMAL, *piece[3]][-1] for piece in pieces],
+            [0, *trainer[40]][-1],
+            bytes([b"", *normalizer[2]][-1]),
         )
-        if not model.unk_id < len(pieces):
+        if model.unk_id >= len(pieces):
             raise ValueError("no unknown piece")
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     except (LookupError, ValueError, TypeError, struct.error) as error:
         raise CheckpointError(f"{path} is not a SentencePiece model, or is incomplete") from error
-    kind = trainer.get(_MODEL_TYPE, UNIGRAM)
     if kind != UNIGRAM:
         raise CheckpointError(f"{path} is a SentencePiece model of type {kind}: only Unigram is supported")
     return model
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Go through the fields of a message: number, and an integer or the bytes of anything else."""
-    place = 0
+def _fields(data: bytes) -> dict[int, list[Any]]:
+    """Return the fields of a message by number, each time one occurs: an integer, or the bytes of anything else."""
+    fields, place = defaultdict(list), 0
     while place < len(data):
         key, place = _varint(data, place)
         value, wire_type = None, key & 7
@@ -90,7 +81,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
             value, place = data[place : place + size], place + size
         if place > len(data):
             raise ValueError("a field is longer than the message")
-        yield key >> 3, value
+        fields[key >> 3].append(value)
+    return fields
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
