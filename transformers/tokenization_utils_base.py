@@ -172,7 +172,7 @@ class PreTrainedTokenizerBase(Vocabulary):
         twin = copy.copy(self)
         twin._tokenizer = Tokenizer(WordLevel({**named, **numbers}, unk_token=""))
         twin._tokenizer.post_processor = self._tokenizer.post_processor
-        words = [None if row is None else [str(index) for index in row] for row in (ids, pair_ids)]
+        words: list[Any] = [None if row is None else [str(index) for index in row] for row in (ids, pair_ids)]
         return twin(*words, is_split_into_words=True, **kwargs)
 
     def build_inputs_with_special_tokens(self, token_ids_0: Ids, token_ids_1: Ids | None = None) -> Any:

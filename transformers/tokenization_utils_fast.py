@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -99,7 +100,7 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
             raise TypeError(f"{type(self).__name__} got an unexpected argument {min(unknown)!r}")
         if tokenizer_object is None and tokenizer_file is None:
             raise ValueError(f"{type(self).__name__} needs a tokenizer_object or a tokenizer_file")
-        backend = self.read_backend(tokenizer_file) if tokenizer_object is None else tokenizer_object
+        backend = tokenizer_object or self.read_backend(tokenizer_file or "")
         # What a file says about padding and truncation is a default, and no more.
         padding, truncation = backend.padding or {}, backend.truncation or {}
         backend.no_padding()
@@ -172,7 +173,9 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
             if key not in known:
                 raise ConfigurationError(f"{key!r} is no setting of {cls.__name__}: expected one of {', '.join(known)}")
         candidates = {"tokenizer_file": TOKENIZER_FILE, **cls.vocab_files_names}
-        found = {key: resolve_file(name, file, required=False, **where) for key, file in candidates.items()}
+        found: dict[str, Any] = {
+            key: resolve_file(name, file, required=False, **where) for key, file in candidates.items()
+        }
         if not any(found.values()):
             if os.path.isdir(name):
                 names = " or ".join(candidates.values())
@@ -212,7 +215,7 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         write_whole(folder / TOKENIZER_FILE, lambda path: self._tokenizer.save(str(path)))
         for name, content in ((TOKENIZER_CONFIG_FILE, settings), (SPECIAL_TOKENS_MAP_FILE, special)):
             text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-            write_whole(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+            write_whole(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))
         names = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_MAP_FILE)
         return (*(str(folder / name) for name in names), *self.save_vocabulary(folder))
 

@@ -105,8 +105,9 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
 
     def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
         """Copy the spiece.model that the tokenizer was loaded with, if it is still there."""
-        there = self._vocab_file is not None and os.path.isfile(self._vocab_file)
-        return (copy_whole(self._vocab_file, save_directory),) if there else ()
+        if self._vocab_file is None or not os.path.isfile(self._vocab_file):
+            return ()
+        return (copy_whole(self._vocab_file, save_directory),)
 
 
 AlbertTokenizer = AlbertTokenizerFast
