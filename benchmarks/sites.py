@@ -13,7 +13,6 @@ from glue.training.model import build_config, open_checkpoint
 from glue.training.optimizer import build_optimizer
 from glue.training.sampling import Update
 from glue.training.setup import set_up
-from glue.training.trained_rows import train_used_rows
 from transformers import AutoModelForSequenceClassification, ContraNorm
 from transformers.contranorm import ContraNormSites
 from transformers.padding import TokenLayout
@@ -55,7 +54,6 @@ class Sites:
             self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
             if name == WITHOUT_LAYER:
                 _leave_layer_out(self.models[name])
-            train_used_rows(self.models[name], self.setup.datasets["train"])
             self.models[name].load_state_dict(weights, assign=True)
             self.models[name].train()
         self.optimizer = build_optimizer(plain, self.setup.model)

@@ -26,7 +26,6 @@ import run_glue_no_trainer as script
 from glue.training.optimizer import build_optimizer
 from glue.training.sampling import TrainingOrder, Update
 from glue.training.setup import set_up
-from glue.training.trained_rows import restore_embedding
 from transformers import contranorm, dropout, grouped_attention
 from transformers.models.bert import modeling_bert
 
@@ -71,7 +70,6 @@ MEASURES = (
     "attention with a backward pass of its own",
     "ContraNorm's gradient as a formula",
     "a last layer of what is read",
-    "only the used rows of the embedding",
     "a fused optimizer",
 )
 
@@ -88,8 +86,6 @@ class Variant:
         self.name = name
         self.args = run_arguments("fp32", case, pos=POSITION, scale=SCALE)
         self.setup = set_up(self.args)
-        if name == "only the used rows of the embedding":
-            restore_embedding(self.setup.model)
         self.optimizer = build_optimizer(self.args, self.setup.model)
         if name == "a fused optimizer":
             for group in self.optimizer.param_groups:

@@ -30,7 +30,6 @@ from .memory import keep_freed_memory
 from .method_settings import ContraNormSettings
 from .model import build_config, load_model, open_checkpoint
 from .processes import join, raise_together
-from .trained_rows import restore_embedding, train_used_rows
 
 
 class Setup(NamedTuple):
@@ -91,8 +90,6 @@ def set_up(args: RunArguments) -> Setup:
             for split, table in tables.items()
         }
         model = load_model(args, checkpoint, config)
-    if args.do_train and not args.weight_decay:
-        train_used_rows(model, datasets["train"])
     if args.torch_compile:
         model.compile(dynamic=True)  # batches of any shape
     lock = FolderLock(output_dir)
@@ -139,7 +136,6 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         Stopped: a signal came while predicting; by then the model is saved.
     """
     accelerator, folder = setup.accelerator, setup.folder
-    restore_embedding(setup.model)
     if args.do_train:
         folder.save_model(setup.model, setup.tokenizer)
     with signals.at_once(accelerator.num_processes == 1):
