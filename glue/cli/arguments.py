@@ -118,6 +118,13 @@ class RunArguments:
     per_device_eval_batch_size: int = flag(
         "training", "evaluation batch of one process; changes no score", 128, metavar="N"
     )
+    optim: str = flag(
+        "training",
+        "AdamW as in the stock library's old class, which the paper used (epsilon before bias correction, decay after "
+        "the update), or PyTorch's",
+        "adamw_hf",
+        choices=("adamw_hf", "adamw_torch"),
+    )
     learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, metavar="X")
     weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, metavar="X")
     adam_beta1: float = flag("training", "AdamW's first beta", 0.9, metavar="X")
