@@ -161,10 +161,11 @@ class RunArguments:
     )
     resume_from_checkpoint: str | None = flag(
         "evaluation and checkpoints",
-        "continue from this checkpoint folder; without a value from the newest one in --output_dir",
+        "continue from this checkpoint folder; without a value from the newest one in --output_dir; auto: from that "
+        "one if there is any, else start anew",
         nargs="?",
         const="latest",
-        metavar="DIR",
+        metavar="DIR|auto",
     )
     load_best_model_at_end: bool = flag(
         "evaluation and checkpoints", "keep the best epoch's weights, not the last one's", False
@@ -326,7 +327,7 @@ class RunArguments:
         if self.resume_from_checkpoint is not None:
             if not self.do_train:
                 raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
-            if self.resume_from_checkpoint == "latest":
+            if self.resume_from_checkpoint in ("latest", "auto"):
                 if self.output_dir is None:
                     raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
             elif not Path(self.resume_from_checkpoint).is_dir():

@@ -83,7 +83,7 @@ class TokenCache:
             os.utime(path)  # used just now
         except (OSError, SafetensorError):
             return None
-        return arrays if recorded == _checksum(arrays) else None
+        return arrays if recorded == checksum(arrays) else None
 
     def keep(self, key: str | None, arrays: dict[str, np.ndarray]) -> None:
         """Keep arrays under `key`, and delete what has not been used for longest where the folder becomes too large.
@@ -94,7 +94,7 @@ class TokenCache:
             return
         try:
             make_folder(self.folder)
-            metadata = {"sha256": _checksum(arrays)}
+            metadata = {"sha256": checksum(arrays)}
             write_whole(self.folder / f"{key}{_SUFFIX}", lambda path: save_file(arrays, path, metadata))
             self._delete_oldest()
         except (OSError, CheckpointError):
@@ -110,7 +110,7 @@ class TokenCache:
                 path.unlink(missing_ok=True)
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> str:
+def checksum(arrays: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # MNLI's second validation set, in the names that the stock example writes: accuracy, accuracy_mm.
 MISMATCHED_SUFFIX = "_mm"
+# A score with one of these words in its name is the better the lower it is.
+_ERRORS = {"loss", "error", "mse", "rmse", "mae", "perplexity"}
 
 
 def load_metric(task: Task) -> GlueMetric:
@@ -34,6 +36,19 @@ def load_metric(task: Task) -> GlueMetric:
     from .metric_module import GlueMetric
 
     return GlueMetric(task)
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether of two values of a score the higher one is the better: not of a loss or another measure of error.
+
+    Args:
+        name: of the score, with a prefix or suffix or without: "accuracy", "loss", "eval_loss", "loss_mm".
+
+    Example:
+        >>> higher_is_better("accuracy_mm"), higher_is_better("eval_loss")
+        (True, False)
+    """
+    return _ERRORS.isdisjoint(name.lower().split("_"))
 
 
 def compute_metrics(task: Task, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:

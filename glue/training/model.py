@@ -80,12 +80,18 @@ def build_config(
     if args.num_hidden_layers is not None:
         changes["num_hidden_layers"] = args.num_hidden_layers
     config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
-    if args.max_length > config.max_position_embeddings:
+    multiple, positions = padding_multiple(config), config.max_position_embeddings
+    if -(-args.max_length // multiple) * multiple > positions:
         raise UsageError(
-            f"--max_length {args.max_length}: {checkpoint.name} has {config.max_position_embeddings} positions; "
-            "give that or less"
+            f"--max_length {args.max_length}: {checkpoint.name} has {positions} positions; "
+            f"give {positions - positions % multiple} or less"
         )
     return config, mapping, settings
+
+
+def padding_multiple(config: PretrainedConfig) -> int:
+    """Return what the length of a batch is a multiple of: where padding counts, the 8 of the released code."""
+    return 8 if config.contranorm_padding == "include" else 1
 
 
 def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
@@ -102,4 +108,6 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     )
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
+    if args.torch_compile:
+        model.compile(dynamic=True)  # batches of any shape
     return model
