@@ -36,7 +36,7 @@ from transformers.utils.files import make_folder, sync, write_whole
 from ..cli.arguments import RunArguments, check_writable
 from ..errors import DivergedError, UsageError
 from ..training.identity import what_changed
-from ..training.method_settings import ContraNormSettings
+from ..training.method_settings import MethodSettings
 from .lock import LOCK_FILE
 
 _PACKAGES = (
@@ -153,7 +153,7 @@ class RunFolder:
         if self.writes and self.path is not None:
             _append(self.path / "eval_log.jsonl", _json(scores))
 
-    def write_run(self, args: RunArguments, contranorm: ContraNormSettings, **details: Any) -> None:
+    def write_run(self, args: RunArguments, contranorm: MethodSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""
         content = {
             "arguments": asdict(args),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,9 @@ _WITHOUT_INFLUENCE = frozenset(
 
 
 def fixed_flags(args: RunArguments) -> dict[str, Any]:
-    """Return every flag that a score can depend on; a folder is the same however its path is spelled."""
-    flags = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE}
+    """Return every flag that a score can depend on, without the method's; a folder is the same in any spelling."""
+    settled = {item.name for item in fields(args) if item.metadata["group"] == "method"}  # see `knobs`
+    flags = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE | settled}
     if Path(model := flags["model_name_or_path"]).is_dir():
         flags["model_name_or_path"] = str(Path(model).resolve())
     return flags
@@ -42,7 +43,7 @@ def run_identity(
 
     Args:
         args: the command line.
-        knobs: the method's settings, with what was left open filled in.
+        knobs: method, position and the method's knobs, with what was left open filled in.
         data: see `data_digest`.
         execution: how it is computed: "packed" or "padded", precision, number of processes.
     """

@@ -29,7 +29,7 @@ from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .identity import data_digest, run_identity
 from .memory import keep_freed_memory
-from .method_settings import ContraNormSettings
+from .method_settings import MethodSettings
 from .model import build_config, load_model, open_checkpoint, padding_multiple
 from .processes import join, raise_together
 
@@ -44,7 +44,7 @@ class Setup:
     accelerator: Accelerator
     task: Task
     mapping: LabelMapping
-    contranorm: ContraNormSettings
+    contranorm: MethodSettings
     datasets: dict[str, EncodedDataset]
     tokenizer: Any
     model: Any
