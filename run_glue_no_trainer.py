@@ -98,9 +98,10 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     )
     total_updates = args.max_train_steps or args.num_train_epochs * order.updates_per_epoch
     num_epochs = -(-total_updates // order.updates_per_epoch)
-    model, optimizer = accelerator.prepare(setup.model, build_optimizer(args, setup.model))
+    optimizer = build_optimizer(args, setup.model)
     # Not prepared: accelerate would step the schedule once for every process.
-    scheduler = build_schedule(args, optimizer.optimizer, total_updates)
+    scheduler = build_schedule(args, optimizer, total_updates)
+    model, optimizer = accelerator.prepare(setup.model, optimizer)
     parts, state = TrainingParts(model, optimizer, scheduler), TrainingState()
     if setup.checkpoint is not None:
         state = setup.checkpointer.load(setup.checkpoint, parts)
@@ -143,8 +144,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     optimizer.step()
                     optimizer.zero_grad(set_to_none=True)
                     if not optimizer.step_was_skipped:
+                        scheduler.step()
                         break
-                scheduler.step()
 
                 state.updates += 1
                 state.updates_in_epoch += 1

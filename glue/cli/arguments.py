@@ -360,6 +360,8 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
 
     def _check_training(self) -> None:
+        if self.torch_compile and self.gradient_checkpointing:
+            raise UsageError("--torch_compile and --gradient_checkpointing exclude each other: give one of them")
         if self.resume_from_checkpoint is not None:
             if not self.do_train:
                 raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")

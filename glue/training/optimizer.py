@@ -68,7 +68,7 @@ def build_optimizer(args: RunArguments, model: nn.Module) -> AdamW:
         fused=True,
     )
     # In fp16 the kernel would skip an update by itself, and nobody would know.
-    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    optimizer._step_supports_amp_scaling = False
     return optimizer
 
 
