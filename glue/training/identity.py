@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,7 +23,7 @@ _WITHOUT_INFLUENCE = frozenset(
         *("data_dir", "train_file", "validation_file", "test_file", "demo", "token_cache", "use_slow_tokenizer"),
         *("do_predict", "pred_dir", "per_device_eval_batch_size", "cpu", "checkpointing_steps", "save_total_limit"),
         *("resume_from_checkpoint", "output_dir", "overwrite_output_dir", "logging_steps", "log_oversmoothing"),
-        *("with_tracking", "report_to"),
+        *("with_tracking", "report_to", "text_column_names", "label_column_name"),
     }
 )
 
@@ -50,13 +51,13 @@ def run_identity(
     identity = {"version": VERSION, **fixed_flags(args), **knobs, **execution, "data": data}
     if knobs.get("contranorm_padding") == "include":  # a row's result depends on the rows beside it
         identity["per_device_eval_batch_size"] = args.per_device_eval_batch_size
-    return identity
+    return json.loads(json.dumps(identity))  # type: ignore[no-any-return]
 
 
-def data_digest(datasets: Mapping[str, EncodedDataset], classes: Mapping[int, str]) -> str:
-    """Return what tells these data from all others: token ids and labels of each split, names of the classes."""
+def data_digest(datasets: Mapping[str, EncodedDataset]) -> str:
+    """Return what tells these data from all others: token ids, labels and class names of each split."""
     parts = [(split, dataset.digest()) for split, dataset in sorted(datasets.items())]
-    return hashlib.sha256(repr((parts, sorted(classes.items()))).encode()).hexdigest()
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def what_changed(stored: Any, identity: Mapping[str, Any]) -> str | None:
