@@ -156,6 +156,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     per_device_eval_batch_size: int = flag(
         "training", "evaluation batch of one process; changes no score", 128, metavar="N"
     )
+    optim: str = flag(
+        "training",
+        "AdamW as in the stock library's old class, which the paper used (epsilon before bias correction, decay after "
+        "the update), or PyTorch's",
+        "adamw_hf",
+        choices=("adamw_hf", "adamw_torch"),
+    )
     learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, metavar="X")
     weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, metavar="X")
     adam_beta1: float = flag("training", "AdamW's first beta", 0.9, metavar="X")
@@ -192,10 +199,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     )
     resume_from_checkpoint: str | None = flag(
         "evaluation and checkpoints",
-        "continue from this checkpoint folder; without a value from the newest one in --output_dir",
+        "continue from this checkpoint folder; without a value from the newest one in --output_dir; auto: from that "
+        "one if there is any, else start anew",
         nargs="?",
         const="latest",
-        metavar="DIR",
+        metavar="DIR|auto",
     )
     load_best_model_at_end: bool = flag(
         "evaluation and checkpoints", "keep the best epoch's weights, not the last one's", False
@@ -373,10 +381,12 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
 
     def _check_training(self) -> None:
+        if self.torch_compile and self.gradient_checkpointing:
+            raise UsageError("--torch_compile and --gradient_checkpointing exclude each other: give one of them")
         if self.resume_from_checkpoint is not None:
             if not self.do_train:
                 raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
-            if self.resume_from_checkpoint == "latest":
+            if self.resume_from_checkpoint in ("latest", "auto"):
                 if self.output_dir is None:
                     raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
             elif not Path(self.resume_from_checkpoint).is_dir():

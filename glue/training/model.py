@@ -83,12 +83,18 @@ def build_config(
     vars(config).pop("text_columns", None)
     if task.name == OWN_FILES:
         vars(config)["text_columns"] = list(task.text_columns)  # the model remembers what it was trained on
-    if args.max_length > config.max_position_embeddings:
+    multiple, positions = padding_multiple(config), config.max_position_embeddings
+    if -(-args.max_length // multiple) * multiple > positions:
         raise UsageError(
-            f"--max_length {args.max_length}: {checkpoint.name} has {config.max_position_embeddings} positions; "
-            "give that or less"
+            f"--max_length {args.max_length}: {checkpoint.name} has {positions} positions; "
+            f"give {positions - positions % multiple} or less"
         )
     return config, mapping, settings
+
+
+def padding_multiple(config: PretrainedConfig) -> int:
+    """Return what the length of a batch is a multiple of: where padding counts, the 8 of the released code."""
+    return 8 if config.contranorm_padding == "include" else 1
 
 
 def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
@@ -105,4 +111,6 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     )
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
+    if args.torch_compile:
+        model.compile(dynamic=True)  # batches of any shape
     return model

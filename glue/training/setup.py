@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from accelerate import Accelerator
 
@@ -22,18 +23,19 @@ from ..data.token_cache import TokenCache, default_cache_folder
 from ..errors import UsageError
 from ..output.lock import FolderLock
 from ..output.model_card import model_card
-from ..output.run_folder import RunFolder, influential_settings
+from ..output.run_folder import RunFolder
 from ..output.submission import write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
+from .identity import data_digest, run_identity
 from .memory import keep_freed_memory
 from .method_settings import MethodSettings
-from .model import build_config, load_model, open_checkpoint
+from .model import build_config, load_model, open_checkpoint, padding_multiple
 from .processes import join, raise_together
-from .trained_rows import restore_embedding, train_used_rows
 
 
-class Setup(NamedTuple):
+@dataclass
+class Setup:
     """What a run works with, once arguments, data and checkpoint have been found good.
 
     `checkpoint` is where a resumed run goes on; `lock` holds the output folder until it is released.
@@ -60,8 +62,8 @@ def set_up(args: RunArguments) -> Setup:
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
     accelerator = join(
-        cpu=args.cpu,
         mixed_precision=args.mixed_precision,
+        cpu=args.cpu,
         log_with=args.report_to,
         project_dir=None if output_dir is None else str(output_dir / "tracking"),
     )
@@ -71,30 +73,45 @@ def set_up(args: RunArguments) -> Setup:
         logging.set_verbosity_error()  # one summary of a loaded checkpoint is enough
     if args.uses_demo_data:
         say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
-    set_seed(args.seed)
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
-        settings = influential_settings(args, contranorm, accelerator.num_processes, str(accelerator.mixed_precision))
-        loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
-        folder = RunFolder(output_dir, settings, loss_file, accelerator.is_main_process)
-        checkpointer = Checkpointer(
-            None if output_dir is None else output_dir / "checkpoints", settings, accelerator, args.save_total_limit
-        )
-        wanted = args.resume_from_checkpoint
-        resumed = None if wanted is None else checkpointer.find(wanted)
-        _check_free(args, folder, resumed)
         tokenizer = checkpoint.tokenizer()
         cache = _token_cache(args, accelerator.is_local_main_process)
         datasets = {
-            split: encode(table, task, tokenizer, args.max_length, args.pad_to_max_length, mapping, cache)
+            split: encode(
+                table,
+                task,
+                tokenizer,
+                args.max_length,
+                pad_to_max_length=args.pad_to_max_length,
+                pad_to_multiple_of=padding_multiple(config),
+                mapping=mapping,
+                cache=cache,
+            )
             for split, table in tables.items()
         }
+        packs = accelerator.device.type == "cpu" and config.contranorm_padding == "exclude" and not args.torch_compile
+        identity = run_identity(
+            args,
+            contranorm.values,
+            data=data_digest({split: data for split, data in datasets.items() if split not in task.test_splits}),
+            execution={
+                "execution": "packed" if packs else "padded",
+                "mixed_precision": str(accelerator.mixed_precision),
+                "num_processes": accelerator.num_processes,
+            },
+        )
+        loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+        folder = RunFolder(output_dir, identity, loss_file, accelerator.is_main_process)
+        checkpoints = None if output_dir is None else output_dir / "checkpoints"
+        checkpointer = Checkpointer(checkpoints, identity, accelerator, args.save_total_limit)
+        resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
+        _check_free(args, folder, resumed)
+        set_seed(args.seed)
         model = load_model(args, checkpoint, config)
-    if args.do_train and not args.weight_decay:
-        train_used_rows(model, datasets["train"])
-    if args.torch_compile:
-        model.compile(dynamic=True)  # batches of any shape
+    if accelerator.process_index:  # all have drawn the same weights; each draws dropout masks of its own
+        set_seed((args.seed + accelerator.process_index) % 2**32)
     lock = FolderLock(output_dir)
     try:
         _acquire_together(lock, accelerator)
@@ -112,7 +129,17 @@ def set_up(args: RunArguments) -> Setup:
     if mapping.note:
         say(f"Note: {mapping.note}")
     return Setup(
-        *(accelerator, task, mapping, contranorm, datasets, tokenizer, model, folder, checkpointer, resumed, lock)
+        accelerator=accelerator,
+        task=task,
+        mapping=mapping,
+        contranorm=contranorm,
+        datasets=datasets,
+        tokenizer=tokenizer,
+        model=model,
+        folder=folder,
+        checkpointer=checkpointer,
+        checkpoint=resumed,
+        lock=lock,
     )
 
 
@@ -140,7 +167,6 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         Stopped: a signal came while predicting; by then the model is saved.
     """
     accelerator, folder = setup.accelerator, setup.folder
-    restore_embedding(setup.model)
     if args.do_train:
         folder.save_model(setup.model, setup.tokenizer)
     with signals.at_once(accelerator.num_processes == 1):
@@ -178,7 +204,7 @@ def _check_free(args: RunArguments, folder: RunFolder, resumed: Path | None) -> 
     """Check that the run may write into its folder: its own, or one without another run's files."""
     is_own = resumed is not None and folder.path is not None and folder.path.resolve() in resumed.resolve().parents
     if args.do_train and not is_own:
-        folder.check(args.overwrite_output_dir)
+        folder.check(args.overwrite_output_dir, restart=args.resume_from_checkpoint == "auto")
 
 
 def _acquire_together(lock: FolderLock, accelerator: Accelerator) -> None:

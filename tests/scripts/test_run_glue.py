@@ -399,3 +399,23 @@ def test_two_processes_are_one_with_twice_the_batch(data, tmp_path):
     assert together.returncode == 0, together.stderr
     alone, shared = (json.loads((tmp_path / name / "eval_results.json").read_text()) for name in ("one", "two"))
     assert shared == alone and "277 examples" in together.stdout
+
+
+@pytest.mark.parametrize(("rule", "multiple"), [("include", 8), ("exclude", 1)])
+def test_batches_are_as_wide_as_in_the_released_code_where_padding_counts(
+    checkpoint, data, monkeypatch, rule, multiple
+):
+    from glue.data.encoding import EncodedDataset
+
+    widths, collate = [], EncodedDataset.collate
+
+    def noting(data, rows, **options):
+        batch = collate(data, rows, **options)
+        widths.append((batch["input_ids"].shape[1], max(data.lengths[rows])))
+        return batch
+
+    monkeypatch.setattr(EncodedDataset, "collate", noting)
+    words = [*runs.words_for(checkpoint, data), "--contranorm_padding", rule, "--max_train_steps", "3"]
+    assert runs.run_here(*words, "--per_device_train_batch_size", "2") == 0
+    assert all(width == -(-longest // multiple) * multiple for width, longest in widths)
+    assert len({width for width, _ in widths}) > 1
