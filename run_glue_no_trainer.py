@@ -6,7 +6,7 @@
         --num_train_epochs 5 --output_dir output/rte
 
 Exit status: 0 done; 1 a file could not be written; 2 wrong arguments or data; 3 the loss is not finite; 128 + the
-signal's number: stopped by SIGTERM, SIGINT (130) or SIGUSR1, with a checkpoint where there is an output folder.
+signal's number: stopped by SIGTERM, SIGINT (130), SIGHUP or SIGUSR1, with a checkpoint where there is an output folder.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.cli.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
-from glue.cli.console import fail, progress_bar, say
+from glue.cli.console import console, fail, progress_bar, say
 from glue.cli.signals import Stopped, StopSignals
-from glue.errors import DivergedError, UsageError
-from transformers.utils.errors import CheckpointError, ConfigurationError
+from glue.errors import DivergedError
+from transformers.utils.errors import CheckpointError, UserError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    args = parse_args(argv)
-    with StopSignals() as signals:
+    with console(), StopSignals() as signals:
         try:
             with signals.at_once():
+                args = parse_args(argv)
                 from glue.training.processes import is_lost_peer, leave
                 from glue.training.setup import finish, set_up, start
 
                 setup = set_up(args)
-        except (UsageError, CheckpointError, ConfigurationError) as error:
+        except UserError as error:
             return fail(error, 2)
         except OSError as error:  # of nothing that was named: where the output goes, or a temporary folder
             return fail(error, 1)
@@ -62,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
             return fail(error, 3, shared=True)
         except OSError as error:  # CheckpointError among them
             return fail(error, 1)
+        except UserError as error:
+            return fail(error, 2)
         except Stopped as stop:
             return fail(stop, stop.status, "", shared=True)
         except RuntimeError as error:

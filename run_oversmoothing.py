@@ -15,9 +15,8 @@ from typing import Any
 
 from glue.cli.arguments import RunArguments
 from glue.cli.command_line import build_parser, flag
-from glue.cli.console import fail, progress_bar, say
+from glue.cli.console import progress_bar, run_script, say
 from glue.errors import UsageError
-from transformers.utils.errors import CheckpointError, ConfigurationError
 
 _GROUPS = {
     "models": "each is measured as it is, with the ContraNorm of its config",
@@ -93,14 +92,15 @@ def main(argv: list[str] | None = None) -> int:
         prog="run_oversmoothing.py",
         description="Measure how alike the tokens of a sequence become, layer by layer.",
     )
-    try:
+
+    def work() -> int:
         args = OversmoothingArguments(**{"model_name_or_path": [], "names": [], **vars(parser.parse_args(argv))})
         runs = [args.of_run(model) for model in args.model_name_or_path]
         measured = {name: measure(run, bool(args.attentions)) for name, run in zip(args.names, runs, strict=True)}
         write(args, measured, runs[0])
-    except (UsageError, CheckpointError, ConfigurationError) as error:
-        return fail(error, 2, program="run_oversmoothing.py")
-    return 0
+        return 0
+
+    return run_script(parser.prog, work)
 
 
 def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:

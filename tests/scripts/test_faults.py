@@ -207,7 +207,7 @@ def test_a_final_model_that_does_not_fit_leaves_no_part_of_it(flags, tmp_path, m
 LIMITED = """
 import resource, signal, sys
 import run_glue_no_trainer
-from glue import checkpointing
+from glue.training import checkpointing
 write, writes = checkpointing.Checkpointer._write, []
 def writing(*arguments):
     writes.append(1)

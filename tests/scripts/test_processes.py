@@ -173,7 +173,7 @@ def test_a_signal_to_one_process_stops_all_of_them_with_a_checkpoint(preloaded, 
     """To the one that does not write, in the middle of an epoch."""
     send = """
 import os, signal
-from glue import training_log
+from glue.output import log as training_log
 add = training_log.TrainingLog.add
 def adding(log, row, update):
     add(log, row, update)
@@ -193,7 +193,7 @@ training_log.TrainingLog.add = adding
 def test_a_loss_that_is_not_finite_on_one_process_ends_all(preloaded, flags, tmp_path):
     poison = """
 import os
-from glue import training_log
+from glue.output import log as training_log
 add = training_log.TrainingLog.add
 def adding(log, row, update):
     bad = row["step"] == 5 and os.environ["RANK"] == "1"
@@ -209,7 +209,7 @@ training_log.TrainingLog.add = adding
 def test_a_full_disk_ends_all_processes(preloaded, flags, tmp_path):
     full = """
 import os
-from glue import checkpointing
+from glue.training import checkpointing
 def record(folder):
     raise OSError(28, "No space left on device")
 checkpointing.record = record
