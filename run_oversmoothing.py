@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glue.cli.arguments import RunArguments
-from glue.cli.command_line import build_parser, flag
+from glue.cli.command_line import build_parser, check_values, flag
 from glue.cli.console import progress_bar, run_script, say
 from glue.errors import UsageError
 
@@ -38,7 +38,7 @@ class OversmoothingArguments:
     """
 
     model_name_or_path: list[str] = flag(  # noqa: RUF009
-        "models", "checkpoint folders or Hub ids", nargs="+", type=str, metavar="NAME"
+        "models", "checkpoint folders or Hub ids", is_path=True, nargs="+", type=str, metavar="NAME"
     )
     names: list[str] = flag(  # noqa: RUF009
         "models", "their names in figure and file; left out: as above", nargs="+", type=str, metavar="NAME"
@@ -46,16 +46,17 @@ class OversmoothingArguments:
     cpu: bool = flag("models", "run on the CPU although there is a GPU", False)
 
     task_name: str | None = flag("data", "GLUE task whose validation split is read", metavar="TASK")
-    data_dir: str | None = flag("data", "folder with GLUE on disk", metavar="DIR")
+    data_dir: str | None = flag("data", "folder with GLUE on disk", is_path=True)
     demo: bool = flag("data", "use the built-in miniature GLUE, as without any data", False)
-    max_length: int = flag("data", "longest input in tokens", 128, metavar="N")
-    max_samples: int | None = flag("data", "use only the first N rows", metavar="N")
-    batch_size: int = flag("data", "rows at a time; the result does not depend on it", 32, metavar="N")
+    max_length: int = flag("data", "longest input in tokens", 128, least=1)
+    max_samples: int | None = flag("data", "use only the first N rows", least=1)
+    batch_size: int = flag("data", "rows at a time; the result does not depend on it", 32, least=1)
 
-    output_dir: str = flag("output", "folder of the files", "output/oversmoothing", metavar="DIR")
+    output_dir: str = flag("output", "folder of the files", "output/oversmoothing", is_path=True)
     attentions: bool | None = flag("output", "measure attention maps too (the default)")
 
     def __post_init__(self) -> None:
+        check_values(self)
         if not self.model_name_or_path:
             raise UsageError("--model_name_or_path is missing: name one checkpoint or more")
         self.names = self.names or list(self.model_name_or_path)
@@ -63,10 +64,6 @@ class OversmoothingArguments:
             raise UsageError(f"{len(self.names)} --names for {len(self.model_name_or_path)} models: give one each")
         if len(set(self.names)) < len(self.names):
             raise UsageError("two models have the same name: tell them apart with --names")
-        for name in ("max_length", "max_samples", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name} {value}: expected 1 or more")
         self.attentions = self.attentions is not False
 
     def of_run(self, model: str) -> RunArguments:

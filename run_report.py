@@ -13,6 +13,7 @@ from pathlib import Path
 
 from glue.cli.command_line import OneLineParser
 from glue.cli.console import run_script, say
+from glue.cli.paths import expand
 from glue.errors import UsageError
 
 
@@ -27,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> int:
         args = parser.parse_args(argv)
-        report([Path(name) for name in args.sweep], args.output_dir, args.title)
+        folder = args.output_dir and expand("--output_dir", args.output_dir)
+        report([Path(expand("sweep", name)) for name in args.sweep], folder, args.title)
         return 0
 
     return run_script(parser.prog, work)

@@ -32,7 +32,8 @@ import torch
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, sync, write_whole
 
-from ..cli.arguments import RunArguments, check_writable
+from ..cli.arguments import RunArguments
+from ..cli.paths import check_writable
 from ..errors import DivergedError, UsageError
 from ..training.method_settings import MethodSettings
 from .lock import LOCK_FILE

@@ -8,8 +8,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
-import time
 
 import pytest
 import runs
@@ -110,7 +108,7 @@ CASES = [
     ([*TASK, "--pos", "9"], ["'9'", "7 attention_residual"]),
     ([*TASK, "--pos=-1"], ["'-1'"]),
     ([*TASK, "--pos", "1.5"], ["'1.5'"]),
-    ([*TASK, "--pos", ""], ["''"]),
+    ([*TASK, "--pos", ""], ["--pos is empty"]),
     ([*TASK, "--scale", "nan"], ["nan", "finite"]),
     ([*TASK, "--scale", "inf"], ["inf", "finite"]),
     ([*TASK, "--scale", "much"], ["'much'"]),
@@ -225,21 +223,6 @@ def test_a_process_of_its_own_says_the_same(place):
     finished = runs.run("--task_name", "rte", "--model_name_or_path", place / "good", "--pos", "foo")
     assert finished.returncode == 2 and finished.stdout == ""
     assert len(finished.stderr.splitlines()) == 1 and "'foo'" in finished.stderr
-
-
-def test_help_answers_at_once_and_imports_no_torch():
-    """Half a second on a free machine; the structural half of it is what is not imported."""
-    began = time.perf_counter()
-    finished = runs.run("--help")
-    seconds = time.perf_counter() - began
-    assert finished.returncode == 0 and "--contranorm_padding" in finished.stdout and "ContraNorm:" in finished.stdout
-    assert seconds < 5
-    code = "import sys, run_glue_no_trainer as r\ntry:\n    r.main(['--help'])\nexcept SystemExit:\n    pass\n"
-    code += (
-        "print('HEAVY', [m for m in ('torch', 'numpy', 'accelerate', 'datasets', 'tokenizers') if m in sys.modules])"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=runs.ROOT, capture_output=True, text=True, timeout=60)
-    assert "HEAVY []" in loaded.stdout
 
 
 def test_negative_scale_is_allowed_with_a_warning(place, capsys):
