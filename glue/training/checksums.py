@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import read_json, write_synced
@@ -15,7 +16,7 @@ _AT_ONCE = 2**20  # bytes
 
 def record(folder: Path) -> None:
     """Write down size and SHA-256 of every file in a folder, as its last file."""
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in sorted(folder.iterdir())}
+    files = {path.name: fingerprint(path) for path in sorted(folder.iterdir())}
     text = json.dumps({"files": files}, indent=2) + "\n"
     write_synced(folder / CHECKSUM_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
@@ -42,7 +43,7 @@ def damage(folder: Path, required: tuple[str, ...]) -> str | None:
         if Path(name).name != name or path.is_symlink() or not path.is_file():
             return f"{name} is missing"
         try:
-            found = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            found = fingerprint(path)
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
         if found != expected:
@@ -50,9 +51,14 @@ def damage(folder: Path, required: tuple[str, ...]) -> str | None:
     return None
 
 
-def _sha256(path: Path) -> str:
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Return size and SHA-256 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_AT_ONCE):
             digest.update(block)
-    return digest.hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
