@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
             return fail(f"another process of this run has ended: {error}", 1)
         finally:
             leave(setup.accelerator)
+            setup.folder.close()
             setup.lock.release()
     return 0
 
@@ -79,6 +80,7 @@ def main(argv: list[str] | None = None) -> int:
 def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
     from glue.output.log import TrainingLog
+    from glue.output.tracking import start_tracking, track
     from glue.scoring.validation import evaluate_all, watch_tokens, with_warnings
     from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.training.optimizer import build_optimizer, build_schedule
@@ -107,6 +109,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
             raise CheckpointError(f"{setup.checkpoint} is damaged: no run of these data stands where it says")
         say(f"Continuing {setup.checkpoint} after {state.updates} of {total_updates} updates")
     folder.start_logs(state.updates, len(state.history), setup.checkpoint)
+    if args.with_tracking:
+        start_tracking(accelerator, folder, state.updates)
     say(
         f"Training on {len(dataset)} examples: {total_updates} updates of {order.update_size} examples in {num_epochs} "
         f"epochs, on {accelerator.num_processes} process(es) and {accelerator.device.type}, precision "
@@ -172,7 +176,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                 state.history.append({"epoch": state.epoch + 1, "updates": state.updates, **scores})
                 tokens = {"oversmoothing": watch_tokens(setup, model, state.updates)} if args.log_oversmoothing else {}
                 folder.append_scores({**state.history[-1], **tokens})
-                accelerator.log({f"eval_{name}": score for name, score in scores.items()}, step=state.updates)
+                track(accelerator, {f"eval_{name}": score for name, score in scores.items()}, state.updates)
                 is_best = state.note_score(args.metric_for_best_model or setup.task.main_metric)
                 if is_best and args.load_best_model_at_end:
                     parts.best_weights = cpu_weights(accelerator.unwrap_model(model))

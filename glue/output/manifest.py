@@ -6,7 +6,6 @@ the run has ended: one that was killed leaves it so, and the file is the run's o
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,14 @@ from typing import Any
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, read_json, write_whole
 
-from ..training.checksums import fingerprint
+from ..training.checksums import CHECKSUM_FILE, fingerprint, is_whole
 
 MANIFEST = ".run_files.json"
+
+
+def checkpoint_entry(checkpoint: Path) -> str:
+    """Return the name under which a checkpoint is listed: that of its checksums, which answer for its other files."""
+    return f"checkpoints/{checkpoint.name}/{CHECKSUM_FILE}"
 
 
 class Manifest:
@@ -57,6 +61,11 @@ class Manifest:
         except OSError:
             return False
 
+    def owns_checkpoint(self, checkpoint: Path) -> bool:
+        """Whether a checkpoint may be deleted: a run has written it, it is whole, and nothing else is in it."""
+        entry = checkpoint_entry(checkpoint)
+        return entry in self._read() and self.owns(entry) and is_whole(checkpoint)
+
     def claim(self, *names: str) -> None:
         """List files that are about to be written.
 
@@ -68,16 +77,18 @@ class Manifest:
             self._write({**listed, **dict.fromkeys(names)})
 
     def close(self) -> None:
-        """Note size and checksum of what was written since the last time; a full disk leaves the list as it is."""
+        """Note size and checksum of what was written since the last time.
+
+        Raises:
+            OSError: a file cannot be read, or the list not be written.
+        """
         listed = self._read()
-        for name in [name for name, noted in listed.items() if noted is None]:
-            try:
+        for name, noted in list(listed.items()):
+            if not (self.folder / name).is_file():
+                del listed[name]
+            elif noted is None:
                 listed[name] = fingerprint(self.folder / name)
-            except OSError:
-                del listed[name]  # it was never written
-        if listed != self._read():
-            with contextlib.suppress(CheckpointError):
-                self._write(listed)
+        self._write(listed)
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -10,6 +10,7 @@ import numpy as np
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import DivergedError
+from ..output.tracking import track
 from ..training.setup import Setup
 from .inference import predict, reference_labels
 from .metrics import MISMATCHED_SUFFIX, load_metric, majority_baseline
@@ -75,13 +76,14 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
     del measured["spectrum"]
     layers = {name: values for name, values in measured.items() if isinstance(values, list)}
     depth = max(map(len, layers.values()))
-    setup.accelerator.log(
+    track(
+        setup.accelerator,
         {
             f"oversmoothing/{name}/layer_{depth - len(values) + number}": value
             for name, values in layers.items()
             for number, value in enumerate(values)
         },
-        step=updates,
+        updates,
     )
     return measured
 

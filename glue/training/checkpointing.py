@@ -38,6 +38,7 @@ from transformers.utils.pickle_files import load_pickle
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
+from ..output.manifest import Manifest, checkpoint_entry
 from .checksums import damage, record
 from .optimizer import check_optimizer_state, check_schedule_state
 from .processes import raise_together
@@ -199,6 +200,7 @@ class Checkpointer:
             files["best_model.safetensors"] = lambda path: save_file(best, path, metadata={"format": "pt"})
         if scaler is not None:
             files["scaler.pt"] = lambda path: torch.save(scaler.state_dict(), path)
+        Manifest(target.parents[1]).claim(checkpoint_entry(target))
         try:
             temporary.mkdir()
             for name, write in files.items():

@@ -51,6 +51,14 @@ def damage(folder: Path, required: tuple[str, ...]) -> str | None:
     return None
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds what was recorded, unchanged, and nothing else."""
+    if damage(folder, ()) is not None:
+        return False
+    recorded = read_json(folder / CHECKSUM_FILE)["files"]
+    return {path.name for path in folder.iterdir()} == {CHECKSUM_FILE, *recorded}
+
+
 def fingerprint(path: Path) -> dict[str, Any]:
     """Return size and SHA-256 of a file.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import gather_object
 from torch import distributed
 
@@ -18,7 +19,12 @@ from ..errors import UsageError
 
 
 def join(**settings: Any) -> Accelerator:
-    """Return the accelerator of a run whose other processes, if it has any, do the same."""
+    """Return the accelerator of a run whose other processes, if it has any, do the same.
+
+    Another run in this process may have had other settings; accelerate keeps the first ones that it is given.
+    """
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         # Keeps the group that it finds when it is imported for good; DDP would import it when there is one.
         importlib.import_module("torch.distributed.nn")

@@ -20,10 +20,11 @@ from ..data.loading import load_splits
 from ..data.tasks import Task
 from ..data.token_cache import TokenCache, default_cache_folder
 from ..errors import UsageError
+from ..output import tracking
 from ..output.lock import FolderLock
 from ..output.model_card import model_card
-from ..output.run_folder import RunFolder, influential_settings
-from ..output.submission import write_predictions
+from ..output.run_folder import RunFolder, influential_settings, recover_model
+from ..output.submission import prediction_file_name, write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .memory import keep_freed_memory
@@ -63,8 +64,9 @@ def set_up(args: RunArguments) -> Setup:
         cpu=args.cpu,
         mixed_precision=args.mixed_precision,
         log_with=args.report_to,
-        project_dir=None if output_dir is None else str(output_dir / "tracking"),
+        project_dir=None if output_dir is None else str(output_dir / tracking.FOLDER),
     )
+    tracking.check_trackers(accelerator, args.report_to)
     keep_freed_memory()
     say.on = accelerator.is_main_process
     if not accelerator.is_main_process:
@@ -72,6 +74,9 @@ def set_up(args: RunArguments) -> Setup:
     if args.uses_demo_data:
         say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
     set_seed(args.seed)
+    if output_dir is not None and accelerator.is_main_process:
+        recover_model(output_dir)
+    accelerator.wait_for_everyone()
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
@@ -124,11 +129,9 @@ def start(args: RunArguments, setup: Setup) -> None:
     """
     setup.accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
     if setup.checkpoint is None:
-        setup.folder.clear()
+        setup.folder.clear(args)
     setup.folder.delete_leftovers()
     setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path)
-    if args.with_tracking:
-        setup.accelerator.init_trackers("glue_no_trainer", setup.folder.settings)
 
 
 def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: StopSignals) -> None:
@@ -146,7 +149,7 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         _write_predictions(args, setup)
     if args.do_train and folder.writes:
         num_rows = len(setup.datasets["train"])
-        folder.write_text("README.md", model_card(args, setup.task, setup.contranorm, results, num_rows))
+        folder.write_card(model_card(args, setup.task, setup.contranorm, results, num_rows))
         folder.write_json("all_results.json", results)  # last: where it is, everything is
         say(f"Saved in {args.output_dir}")
     elif results:
@@ -163,6 +166,8 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
             )
             if accelerator.is_main_process:
                 target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
+                if not args.pred_dir:
+                    setup.folder.manifest.claim(f"predictions/{prediction_file_name(setup.task, split)}")
                 say(f"Predictions: {write_predictions(target, setup.task, split, predictions.values)}")
 
 
@@ -176,8 +181,8 @@ def _token_cache(args: RunArguments, writes: bool) -> TokenCache:
 def _check_free(args: RunArguments, folder: RunFolder, resumed: Path | None) -> None:
     """Check that the run may write into its folder: its own, or one without another run's files."""
     is_own = resumed is not None and folder.path is not None and folder.path.resolve() in resumed.resolve().parents
-    if args.do_train and not is_own:
-        folder.check(args.overwrite_output_dir)
+    if not is_own:
+        folder.check(args)
 
 
 def _acquire_together(lock: FolderLock, accelerator: Accelerator) -> None:

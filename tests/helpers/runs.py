@@ -104,12 +104,8 @@ def environment() -> dict[str, str]:
 
 def run_here(*words: str | Path) -> int:
     """Run the command line in this process, which saves the seconds of the imports; returns the exit status."""
-    from accelerate.state import AcceleratorState, PartialState
-
     import run_glue_no_trainer
 
-    AcceleratorState._reset_state(reset_partial_state=True)
-    PartialState._reset_state()
     try:
         return run_glue_no_trainer.main([str(word) for word in words])
     except SystemExit as stop:
