@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.cli.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
 from glue.cli.console import console, fail, progress_bar, say
+from glue.cli.paths import provide_caches
 from glue.cli.signals import Stopped, StopSignals
 from glue.errors import DivergedError
 from transformers.utils.errors import CheckpointError, UserError
@@ -38,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             with signals.at_once():
                 args = parse_args(argv)
+                provide_caches()
                 from glue.training.processes import is_lost_peer, leave
                 from glue.training.setup import finish, set_up, start
 

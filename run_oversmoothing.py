@@ -16,6 +16,7 @@ from typing import Any
 from glue.cli.arguments import RunArguments
 from glue.cli.command_line import build_parser, check_values, flag
 from glue.cli.console import progress_bar, run_script, say
+from glue.cli.paths import provide_caches
 from glue.errors import UsageError
 
 _GROUPS = {
@@ -92,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> int:
         args = OversmoothingArguments(**{"model_name_or_path": [], "names": [], **vars(parser.parse_args(argv))})
+        provide_caches()
         runs = [args.of_run(model) for model in args.model_name_or_path]
         measured = {name: measure(run, bool(args.attentions)) for name, run in zip(args.names, runs, strict=True)}
         write(args, measured, runs[0])

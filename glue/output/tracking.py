@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 
 from ..cli.console import say
 from ..errors import UsageError
@@ -14,15 +15,16 @@ from .run_folder import RunFolder
 FOLDER = "tracking"
 
 
-def check_trackers(accelerator: Accelerator, wanted: str | None) -> None:
+def check_trackers(wanted: str | None) -> None:
     """Check that what `--report_to` names is there.
 
     Raises:
         UsageError: it is not installed.
     """
-    if wanted is not None and not accelerator.log_with:
-        missing = "tensorboard, nor wandb," if wanted == "all" else wanted
-        raise UsageError(f"--report_to {wanted}: no {missing} is installed: install it with pip, or leave the flag out")
+    available = [str(tracker) for tracker in get_available_trackers()]
+    if wanted is not None and not (available if wanted == "all" else wanted in available):
+        missing = "tensorboard or wandb" if wanted == "all" else wanted
+        raise UsageError(f"--report_to {wanted}: not installed; install {missing} with pip, or leave the flag out")
 
 
 def start_tracking(accelerator: Accelerator, folder: RunFolder, updates: int) -> None:

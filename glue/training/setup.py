@@ -60,13 +60,13 @@ def set_up(args: RunArguments) -> Setup:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
+    tracking.check_trackers(args.report_to)
     accelerator = join(
         cpu=args.cpu,
         mixed_precision=args.mixed_precision,
         log_with=args.report_to,
         project_dir=None if output_dir is None else str(output_dir / tracking.FOLDER),
     )
-    tracking.check_trackers(accelerator, args.report_to)
     keep_freed_memory()
     say.on = accelerator.is_main_process
     if not accelerator.is_main_process:

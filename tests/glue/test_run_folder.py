@@ -172,3 +172,10 @@ def test_it_stays_until_the_new_one_stands(flags, model, monkeypatch):
     assert not (model / ".model.new").exists()
     AutoModelForSequenceClassification.from_pretrained(model)
     assert (model / "model.safetensors").read_bytes() != before["model.safetensors"]
+
+
+def test_a_folder_of_an_odd_name(flags, tmp_path):
+    folder = tmp_path / "50% of ?a=#b & 'c'\n é"
+    assert runs.run_here(*flags, "--output_dir", folder, "--with_tracking", "--do_predict") == 0
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name}
