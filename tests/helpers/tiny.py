@@ -6,6 +6,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.backbones import BACKBONES
 
 MODELS = tuple(BACKBONES)
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 SIZES = {
     "vocab_size": 61,
@@ -36,6 +37,11 @@ def model(model_type: str = "bert", *, base_model: bool = False, seed: int = 0, 
     sizes = SIZES | ({"embedding_size": 10, "num_hidden_groups": 2} if model_type == "albert" else {})
     config = AutoConfig.for_model(model_type, **sizes | {"initializer_range": 0.2} | settings)
     return (AutoModel if base_model else AutoModelForSequenceClassification).from_config(config).double().eval()
+
+
+def inputs_of(model_type: str) -> tuple[str, ...]:
+    """Names of the tensors of a batch that a model takes."""
+    return ("input_ids", "attention_mask") if model_type == "distilbert" else INPUTS
 
 
 def watch_linears(monkeypatch) -> list[tuple[torch.nn.Linear, tuple[int, ...]]]:
