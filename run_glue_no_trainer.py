@@ -114,9 +114,9 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     if args.with_tracking:
         start_tracking(accelerator, folder, state.updates)
     say(
-        f"Training on {len(dataset)} examples: {total_updates} updates of {order.update_size} examples in {num_epochs} "
-        f"epochs, on {accelerator.num_processes} process(es) and {accelerator.device.type}, precision "
-        f"{accelerator.mixed_precision}"
+        f"Training on {len(dataset)} examples: {total_updates} updates of {order.update_size} examples, "
+        f"{total_updates / order.updates_per_epoch:.3g} epochs, on {accelerator.num_processes} process(es), "
+        f"{accelerator.device.type}, precision {str(accelerator.mixed_precision).replace('no', 'fp32')}"
     )
     log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
     patience = args.early_stopping_patience or math.inf
@@ -168,7 +168,10 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     stop(stopping)
                 if isinstance(args.checkpointing_steps, int) and state.updates % args.checkpointing_steps == 0:
                     save()
-            log.flush()
+            say(
+                f"Epoch {state.epoch + 1} of {num_epochs}: {state.updates} updates done, the last one's training loss "
+                f"{log.flush():.4f}"
+            )
             if args.do_eval:
                 try:
                     with signals.at_once(accelerator.num_processes == 1):

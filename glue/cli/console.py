@@ -61,7 +61,7 @@ def console() -> Iterator[None]:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _Courtesy(sys.stdout), _Courtesy(sys.stderr)
-    say.on = True
+    say.on = os.environ.get("RANK", "0") == "0"  # until the processes of a run know each other
     try:
         yield
     finally:

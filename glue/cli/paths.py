@@ -81,5 +81,4 @@ def provide_caches() -> None:
         os.environ.setdefault(name, place)
     if not os.path.isdir(home):
         os.environ["HOME"] = place
-    if os.environ.get("RANK", "0") == "0":
-        say(f"Note: {root} cannot be written to: what libraries keep there goes to {place}, until the end")
+    say(f"Note: {root} cannot be written to: what libraries keep there goes to {place}, until the end")
