@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from glue.cli.command_line import OneLineParser
-from glue.cli.console import fail, say
+from glue.cli.console import run_script, say
+from glue.cli.paths import expand
 from glue.errors import UsageError
-from transformers.utils.errors import CheckpointError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,12 +25,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--output_dir", metavar="DIR", help="folder of the report (default: the first sweep's)")
     parser.add_argument("--title", metavar="TEXT", help="what the report is called (default: the folder's name)")
-    args = parser.parse_args(argv)
-    try:
-        report([Path(name) for name in args.sweep], args.output_dir, args.title)
-    except (UsageError, CheckpointError) as error:
-        return fail(error, 2, program="run_report.py")
-    return 0
+
+    def work() -> int:
+        args = parser.parse_args(argv)
+        folder = args.output_dir and expand("--output_dir", args.output_dir)
+        report([Path(expand("sweep", name)) for name in args.sweep], folder, args.title)
+        return 0
+
+    return run_script(parser.prog, work)
 
 
 def report(sweeps: list[Path], output_dir: str | None = None, title: str | None = None) -> None:

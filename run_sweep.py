@@ -16,12 +16,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue.cli.console import fail, progress_bar, say
-from glue.errors import UsageError
+from glue.cli.console import fail, progress_bar, run_script, say
 from run_report import report
 from sweep.arguments import SweepArguments, parse_args
 from sweep.points import Point, grid
-from transformers.utils.errors import CheckpointError
 
 if TYPE_CHECKING:
     from glue.cli.signals import StopSignals
@@ -35,15 +33,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     from glue.cli.signals import StopSignals
 
-    args = parse_args(argv)
-    try:
+    def work() -> int:
+        args = parse_args(argv)
         points = [] if args.n_trials is not None else grid(args.choices)
         if args.dry_run:
             return dry_run(args, points)
         with StopSignals() as signals:
             return sweep(args, points, signals)
-    except (UsageError, CheckpointError) as error:
-        return fail(error, 2, program="run_sweep.py")
+
+    return run_script("run_sweep.py", work)
 
 
 def sweep(args: SweepArguments, points: list[Point], signals: StopSignals) -> int:
@@ -64,8 +62,7 @@ def sweep(args: SweepArguments, points: list[Point], signals: StopSignals) -> in
     if rows:
         report([results.parent])
     if interrupted:
-        print("interrupted: start the same command again to go on", file=sys.stderr)
-        return 128 + interrupted
+        return fail("interrupted: start the same command again to go on", 128 + interrupted, "", program="run_sweep.py")
     return status
 
 

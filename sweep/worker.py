@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -21,11 +20,11 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import Trial
 
-from glue.cli.signals import StopSignals
+from glue.cli.console import run_script
+from glue.cli.signals import SIGNALS, StopSignals
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 from glue.output.lock import FolderLock
-from transformers.utils.errors import CheckpointError
 
 from . import study as states
 from .arguments import Range, SweepArguments
@@ -37,7 +36,7 @@ _ATTACHED = Path(__file__).with_name("attached.py")
 _POLL = 0.5  # seconds
 _STEPS = 100_000  # more epochs than any run has: a trial of several seeds reports those of each after the other
 _DIVERGED = 3  # exit status of a run
-_STOPPED = tuple(128 + getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+_STOPPED = [128 + number for number in SIGNALS]
 
 
 class Ending(Exception):
@@ -243,12 +242,12 @@ class Worker:
 def main(words: list[str]) -> int:
     """Work on the sweep that the command line describes; returns the exit status."""
     settings, device, workers = words
-    with StopSignals() as signals:
-        try:
+
+    def work() -> int:
+        with StopSignals() as signals:
             return Worker(from_json(settings), device, int(workers), signals).work()
-        except (UsageError, CheckpointError) as error:
-            print(f"run_sweep.py: worker on {device}: error: {error}", file=sys.stderr)
-            return 2
+
+    return run_script(f"run_sweep.py: worker on {device}", work)
 
 
 def to_json(args: SweepArguments) -> str:

@@ -47,7 +47,9 @@ def encode_truncated(
                 part.truncate(kept, direction=truncation["direction"])
             backend.enable_truncation(**truncation)
             backend.post_processor = _JOINING if processor is None else processor
-            encodings.insert(row, backend.post_process(*parts, add_special_tokens=add_special_tokens))
+            encodings.insert(
+                row, backend.post_process(parts[0], parts[1] if len(parts) > 1 else None, add_special_tokens)
+            )
         finally:
             backend.post_processor = processor
     return encodings

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import DivergedError
 from ..training.sampling import Update
 from .run_folder import RunFolder
+from .tracking import track
 
 _LISTED = 32  # rows of the data that an error names before it only counts
 
@@ -70,7 +71,7 @@ class TrainingLog:
         for row, update in self._pending:
             if not (math.isfinite(row["loss"]) and math.isfinite(row["grad_norm"])):
                 raise _diverged(row, update)
-            self.accelerator.log({"train_loss": row["loss"], "learning_rate": row["learning_rate"]}, step=row["step"])
+            track(self.accelerator, {"train_loss": row["loss"], "learning_rate": row["learning_rate"]}, row["step"])
         self._pending, self._newest = [], losses[-1]
         self.restart_clock()
         return self._newest

@@ -37,6 +37,7 @@ from transformers.utils.files import make_folder, read_json, sync, write_synced
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
+from ..output.manifest import Manifest, checkpoint_entry
 from .checksums import damage, record
 from .identity import what_changed
 from .optimizer import check_moments
@@ -181,6 +182,7 @@ class Checkpointer:
             files["best_model.safetensors"] = partial(save_file, parts.best_weights, metadata={"format": "pt"})
         if self.accelerator.scaler is not None:
             files["scaler.pt"] = partial(torch.save, self.accelerator.scaler.state_dict())
+        Manifest(target.parents[1]).claim(checkpoint_entry(target))
         try:
             temporary.mkdir()
             for name, write in files.items():

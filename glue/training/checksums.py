@@ -15,7 +15,8 @@ _AT_ONCE = 2**20  # bytes
 
 def record(folder: Path) -> None:
     """Write down size and SHA-256 of every file in a folder, as its last file."""
-    text = json.dumps({"files": {path.name: _look(path) for path in sorted(folder.iterdir())}}, indent=2) + "\n"
+    files = {path.name: fingerprint(path) for path in sorted(folder.iterdir())}
+    text = json.dumps({"files": files}, indent=2) + "\n"
     write_synced(folder / CHECKSUM_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
@@ -35,14 +36,27 @@ def damage(folder: Path) -> str | None:
         if path.parent != folder or not path.is_file():
             return f"{name} is missing"
         try:
-            if _look(path) != expected:
+            if fingerprint(path) != expected:
                 return f"{name} does not match its checksum"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
     return None
 
 
-def _look(path: Path) -> dict[str, int | str]:
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds what was recorded, unchanged, and nothing else."""
+    if damage(folder) is not None:
+        return False
+    recorded = read_json(folder / CHECKSUM_FILE)["files"]
+    return {path.name for path in folder.iterdir()} == {CHECKSUM_FILE, *recorded}
+
+
+def fingerprint(path: Path) -> dict[str, int | str]:
+    """Return size and SHA-256 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_AT_ONCE):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import GradientAccumulationPlugin, gather_object
 from torch import distributed
 
@@ -35,6 +36,8 @@ _SUPPORTED = "one process, or several that each hold the whole model, as of `acc
 def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
     """Return the accelerator of a run whose other processes, if it has any, do the same.
 
+    Another run in this process may have had other settings, and accelerate would keep those.
+
     Args:
         mixed_precision: None takes the launcher's.
         **settings: as for `Accelerator`.
@@ -44,6 +47,8 @@ def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
     """
     mixed_precision = (mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION") or "no").lower()
     processes = _check_launcher(mixed_precision)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
     if processes > 1:
         # Keeps the group that it finds when it is imported for good; DDP would import it when there is one.
         importlib.import_module("torch.distributed.nn")

@@ -21,10 +21,11 @@ from ..data.loading import load_splits
 from ..data.tasks import Task
 from ..data.token_cache import TokenCache, default_cache_folder
 from ..errors import UsageError
+from ..output import tracking
 from ..output.lock import FolderLock
 from ..output.model_card import model_card
-from ..output.run_folder import RunFolder
-from ..output.submission import write_predictions
+from ..output.run_folder import RunFolder, recover_model
+from ..output.submission import prediction_file_name, write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .identity import data_digest, run_identity
@@ -61,11 +62,12 @@ def set_up(args: RunArguments) -> Setup:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
+    tracking.check_trackers(args.report_to)
     accelerator = join(
         mixed_precision=args.mixed_precision,
         cpu=args.cpu,
         log_with=args.report_to,
-        project_dir=None if output_dir is None else str(output_dir / "tracking"),
+        project_dir=None if output_dir is None else str(output_dir / tracking.FOLDER),
     )
     keep_freed_memory()
     say.on = accelerator.is_main_process
@@ -73,6 +75,9 @@ def set_up(args: RunArguments) -> Setup:
         logging.set_verbosity_error()  # one summary of a loaded checkpoint is enough
     if args.uses_demo_data:
         say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
+    if output_dir is not None and accelerator.is_main_process:
+        recover_model(output_dir)
+    accelerator.wait_for_everyone()
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
@@ -151,12 +156,10 @@ def start(args: RunArguments, setup: Setup) -> None:
     """
     setup.accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
     if setup.checkpoint is None:
-        setup.folder.clear()
+        setup.folder.clear(args)
     setup.folder.delete_leftovers()
     data = {"text_columns": setup.task.text_columns, "classes": setup.task.label_names}
     setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path, **data)
-    if args.with_tracking:
-        setup.accelerator.init_trackers("glue_no_trainer", setup.folder.settings)
 
 
 def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: StopSignals) -> None:
@@ -173,7 +176,7 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         _write_predictions(args, setup)
     if args.do_train and folder.writes:
         num_rows = len(setup.datasets["train"])
-        folder.write_text("README.md", model_card(args, setup.task, setup.contranorm, results, num_rows))
+        folder.write_card(model_card(args, setup.task, setup.contranorm, results, num_rows))
         folder.write_json("all_results.json", results)  # last: where it is, everything is
         say(f"Saved in {args.output_dir}")
     elif results:
@@ -189,6 +192,8 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
             predictions = predict(setup.model, dataset, setup.task, setup.mapping, batch_size, accelerator)
             if accelerator.is_main_process:
                 target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
+                if not args.pred_dir:
+                    setup.folder.manifest.claim(f"predictions/{prediction_file_name(setup.task, split)}")
                 path = write_predictions(target, setup.task, split, predictions.values, dataset.row_numbers)
                 say(f"Predictions: {path}")
 
@@ -203,8 +208,8 @@ def _token_cache(args: RunArguments, writes: bool) -> TokenCache:
 def _check_free(args: RunArguments, folder: RunFolder, resumed: Path | None) -> None:
     """Check that the run may write into its folder: its own, or one without another run's files."""
     is_own = resumed is not None and folder.path is not None and folder.path.resolve() in resumed.resolve().parents
-    if args.do_train and not is_own:
-        folder.check(args.overwrite_output_dir, restart=args.resume_from_checkpoint == "auto")
+    if not is_own:
+        folder.check(args)
 
 
 def _acquire_together(lock: FolderLock, accelerator: Accelerator) -> None:

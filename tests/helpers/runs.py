@@ -106,7 +106,6 @@ def run_here(*words: str | Path) -> int:
     """Run the command line in this process, which saves the seconds of the imports; returns the exit status."""
     import run_glue_no_trainer
 
-    reset_processes()
     try:
         return run_glue_no_trainer.main([str(word) for word in words])
     except SystemExit as stop:

@@ -64,7 +64,7 @@ def test_files_of_a_run(finished):
     tokenizer = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
     assert runs.files_in(finished) == {
         *("config.json", "model.safetensors", "README.md", "run.json", "all_results.json", "train_log.jsonl"),
-        *("0.05_17_2_loss.txt", "eval_log.jsonl", "predictions/RTE.tsv"),
+        *("0.05_17_2_loss.txt", "eval_log.jsonl", "predictions/RTE.tsv", ".run_files.json"),
         *tokenizer,
         *(f"checkpoints/step_{step:06d}/{name}" for step in (6, 12, 18) for name in inner),
     }
@@ -119,9 +119,8 @@ def test_run_json_says_what_was_run(finished):
         "layer_input",
         "attention_residual",
     ]
-    assert content["contranorm"]["origins"] | {"pos": 0} == {"pos": 0} | dict.fromkeys(
-        ("tau", "use_v2", "contranorm_padding"), "checkpoint"
-    ) | {"scale": "command line"}
+    origins = content["contranorm"]["origins"]
+    assert (origins["pos"], origins["scale"], origins["tau"]) == ("command line", "command line", "checkpoint")
     assert content["versions"]["torch"] == torch.__version__ and content["hardware"]["cpus"] >= 1
 
 

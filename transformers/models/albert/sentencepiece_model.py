@@ -73,7 +73,8 @@ def _fields(data: bytes) -> dict[int, list[Any]]:
     fields, place = defaultdict(list), 0
     while place < len(data):
         key, place = _varint(data, place)
-        value, wire_type = None, key & 7
+        value: Any = None
+        wire_type = key & 7
         if wire_type in (_VARINT, _BYTES):
             value, place = _varint(data, place)
         if wire_type != _VARINT:
