@@ -5,18 +5,39 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from glue.cli.arguments import RunArguments
+from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
+from transformers.contranorm_sites import parse_positions
 from transformers.utils.text import printable
 
+_VERSION = 2  # of what an identity is made of
+_FIELDS = {item.name: item for item in fields(RunArguments)}
 # What a plain model does not depend on.
-_OF_CONTRANORM = ("pos", "tau", "use_v2", "contranorm_padding")
-# Switches that a checkpoint may have set, so that False says more than nothing does.
-_WITH_TWIN = ("use_v2",)
+KNOBS = tuple(name for name, item in _FIELDS.items() if item.metadata["group"] == "ContraNorm")
+_PLACES = ("data_dir", "train_file", "validation_file")  # of data, which their digest tells apart
+_WITHOUT_INFLUENCE = {
+    *(name for name, item in _FIELDS.items() if item.metadata["group"] == "output"),
+    *("do_predict", "test_file", "token_cache", "use_slow_tokenizer", "per_device_eval_batch_size", "cpu"),
+    *("checkpointing_steps", "save_total_limit", "resume_from_checkpoint"),
+}
+
+
+def identity(settings: Mapping[str, Any]) -> str:
+    """Return what tells settings from all others: equal ones have an equal identity."""
+    return hashlib.sha256(json.dumps([_VERSION, settings], sort_keys=True).encode()).hexdigest()[:10]
+
+
+class Data(NamedTuple):
+    """What a sweep knows about data: their digest, and the main metric of their task."""
+
+    digest: str
+    metric: str
 
 
 @dataclass(frozen=True)
@@ -25,47 +46,74 @@ class Point:
 
     Attributes:
         flags: name and value of each flag, sorted by name.
+        settings: everything that the result of the run depends on, flags that were not given included.
+        data: what it trains on and is scored on; None where nobody has looked.
 
     Example:
         >>> point = Point.of({"demo": True, "task_name": "RTE", "scale": 0.0, "pos": "7"})
         >>> point.words
         ['--demo', '--scale', '0.0', '--seed', '2021', '--task_name', 'rte']
-        >>> point == Point.of({"demo": True, "task_name": "rte", "scale": 0.0, "pos": "17"})
+        >>> point == Point.of({"demo": True, "task_name": "rte", "pos": "NONE"})
         True
     """
 
     flags: tuple[tuple[str, Any], ...]
+    settings: Mapping[str, Any] = field(compare=False, repr=False)
+    data: Data | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, flags: dict[str, Any]) -> Point:
+    def of(cls, flags: Mapping[str, Any], data: Data | None = None) -> Point:
         """Return the point of these flags. With scale 0, or at no position, it is that of the plain model.
 
         Raises:
-            UsageError: it cannot be run: a value is out of range, or two flags exclude each other.
+            UsageError: it cannot be run: a value is out of range, two flags exclude each other, or nothing is scored.
         """
-        checked = RunArguments(**flags)
-        flags = {"seed": checked.seed, **flags}
-        if checked.task_name is not None:
-            flags["task_name"] = checked.task_name
-        if checked.scale == 0 or checked.pos in ("0", "none"):
-            flags = {name: value for name, value in flags.items() if name not in _OF_CONTRANORM}
-            flags["scale"] = 0.0
-        said = ((name, value) for name, value in flags.items() if value is not False or name in _WITH_TWIN)
-        return cls(tuple(sorted(said)))
+        args = arguments_of(flags)
+        if not args.do_eval:
+            raise UsageError("a sweep compares scores: give --validation_file")
+        flags = {"seed": args.seed, **flags}
+        flags |= {name: getattr(args, name) for name in ("task_name", "metric_for_best_model") if getattr(args, name)}
+        sites = args.pos is None or parse_positions(args.pos, "bert")  # both numberings have the same digits
+        if args.scale == 0 or not sites:
+            flags = {name: value for name, value in flags.items() if name not in KNOBS} | {"scale": 0.0}
+        elif args.pos is not None:
+            flags["pos"] = "".join(sorted(set(args.pos.strip())))
+        # A checkpoint may have set what has no default, so that False says more than nothing does.
+        said = {name: value for name, value in flags.items() if value is not False or _FIELDS[name].default is None}
+        settings = {
+            name: value
+            for name, value in asdict(arguments_of(said)).items()
+            if name not in _WITHOUT_INFLUENCE and value is not None
+        }
+        return cls(tuple(sorted(said.items())), settings, data)
 
     def __getitem__(self, flag: str) -> Any:
         """The value of a flag, None where it is not given."""
         return dict(self.flags).get(flag)
 
     @property
+    def identity_settings(self) -> dict[str, Any]:
+        """What makes it this point: its settings, with the data themselves in place of where they are."""
+        if self.data is None:
+            return dict(self.settings)
+        kept = {name: value for name, value in self.settings.items() if name not in _PLACES}
+        return {**kept, "data": self.data.digest}
+
+    @property
     def key(self) -> str:
-        """Tells this point from every other one: equal flags have an equal key."""
-        return hashlib.sha256(json.dumps(self.flags).encode()).hexdigest()[:10]
+        """Tells this point from every other one."""
+        return identity(self.identity_settings)
+
+    @property
+    def metric(self) -> str:
+        """What its score is: the metric that was asked for, else the main one of its task."""
+        return str(self.settings.get("metric_for_best_model") or (self.data and self.data.metric))
 
     @property
     def task(self) -> str:
         """The GLUE task, or the name of the user's own training file."""
-        return str(self["task_name"] or Path(self["train_file"] or "demo").stem)
+        file = Path(self["train_file"] or "")
+        return str(self["task_name"] or (file.name if file.stem in GLUE_TASKS else file.stem))
 
     @property
     def title(self) -> str:
@@ -79,7 +127,7 @@ class Point:
         """The name of its folder and its log."""
         parts = (self.task, self["scale"], self["pos"], f"seed{self['seed']}", self.key)
         text = "_".join(str(part) for part in parts if part is not None)
-        return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in text)[:200]
+        return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in text)[-200:]
 
     @property
     def words(self) -> list[str]:
@@ -91,7 +139,24 @@ class Point:
         return words
 
 
-def grid(choices: dict[str, list[Any]]) -> list[Point]:
+def arguments_of(flags: Mapping[str, Any]) -> RunArguments:
+    """Return the settings of a run with these flags, as its own command line makes them.
+
+    Raises:
+        UsageError: it cannot be run.
+    """
+    try:
+        args = RunArguments(**{**flags, "output_dir": "output"})
+        if args.uses_demo_data and args.uses_demo_model:
+            from glue.demo.checkpoint import DEMO_DEFAULTS
+
+            args = RunArguments(**{**DEMO_DEFAULTS, **flags, "output_dir": "output"})
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise UsageError(f"{error.filename}: {error.strerror}") from None
+    return args
+
+
+def grid(choices: Mapping[str, list[Any]]) -> list[Point]:
     """Return every combination of the values, each once; those of the first seed come first.
 
     Args:
@@ -101,11 +166,40 @@ def grid(choices: dict[str, list[Any]]) -> list[Point]:
         UsageError: one of them cannot be run.
     """
     names = sorted(choices, key=lambda name: name != "seed")
-    points = []
-    for values in itertools.product(*(choices[name] for name in names)):
-        flags = dict(zip(names, values, strict=True))
-        try:
-            points.append(Point.of(flags))
-        except OSError as error:  # a name that is too long, a folder that may not be entered
-            raise UsageError(f"{error.filename}: {error.strerror}") from None
-    return list(dict.fromkeys(points))
+    combinations = itertools.product(*(choices[name] for name in names))
+    return list(dict.fromkeys(Point.of(dict(zip(names, values, strict=True))) for values in combinations))
+
+
+class Datasets:
+    """The data of points, each read once.
+
+    Args:
+        known: what has been read before, by a key of its flags.
+    """
+
+    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
+        self.known = {key: Data(*data) for key, data in (known or {}).items()}
+
+    def add_to(self, point: Point) -> Point:
+        """Return the point with its data.
+
+        Raises:
+            UsageError: they are missing or broken.
+        """
+        flags = {name: value for name, value in point.flags if name not in ("do_predict", "test_file")}
+        args = arguments_of(flags)
+        about = {name: getattr(args, name) for name, item in _FIELDS.items() if item.metadata["group"] == "data"}
+        key = identity(about)
+        if key not in self.known:
+            self.known[key] = _read(args)
+        return Point(point.flags, point.settings, self.known[key])
+
+
+def _read(args: RunArguments) -> Data:
+    from glue.data.loading import load_splits
+
+    task, tables = load_splits(args)
+    digest = hashlib.sha256(json.dumps(task.label_names).encode())
+    for split, table in sorted(tables.items()):
+        digest.update(json.dumps([split, table.columns], sort_keys=True).encode())
+    return Data(digest.hexdigest(), task.main_metric)

@@ -117,6 +117,19 @@ def glue_average(scores: Mapping[str, Mapping[str, float]]) -> float:
     return float(np.mean(columns))
 
 
+def higher_is_better(name: str) -> bool:
+    """Return whether a higher value of a score is a better one: of all but losses.
+
+    Args:
+        name: as in a run's results, such as "f1", "accuracy_mm" or "eval_loss".
+
+    Example:
+        >>> higher_is_better("spearmanr"), higher_is_better("eval_loss")
+        (True, False)
+    """
+    return "loss" not in name.split("_")
+
+
 def _accuracy(predicted: np.ndarray, expected: np.ndarray) -> float:
     return float((predicted == expected).mean())
 
