@@ -11,9 +11,9 @@
 `--output` (output/bench) gets `bench.md`, `bench.json` and the log of every worker process. No part needs a network.
 `python -m benchmarks --help` lists all settings; they and the machine are written beside the numbers.
 
-Ours is what `run_glue_no_trainer.py` does: its own set-up, `backward` and `gradient_norm`, `glue.training.optimizer` and
-`glue.scoring.inference`, with ContraNorm at pos 7 and scale 0.005. The stock side is what the well-known example of the stock
-library does: `AutoModelForSequenceClassification`, batches padded to their longest row and on to a multiple of 8,
+Ours is what `run_glue_no_trainer.py` does: its own set-up, `backward` and `gradient_norm`, `glue.training.optimizer`
+and `glue.scoring.inference`, with ContraNorm at pos 7 and scale 0.005. The stock side is what the well-known example of
+the stock library does: `AutoModelForSequenceClassification`, batches padded to a multiple of 8,
 PyTorch's AdamW, a linear schedule, evaluation in batches of 32 in the order of the file. Dropout is on in both, and the
 rows of every batch are the same. bf16 is `torch.autocast` in both, through accelerate.
 

@@ -14,7 +14,8 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .contranorm_sites import STRONGEST_SCALE, parse_positions
+from .contranorm_sites import parse_positions
+from .methods import Method, all_knobs, find_method, knobs_of, settings_of
 from .utils import logging
 from .utils.checks import check_count, check_number, check_switch, is_whole
 from .utils.errors import ConfigurationError
@@ -24,7 +25,6 @@ from .utils.hub import HUB_ARGUMENTS, resolve_file
 logger = logging.get_logger(__name__)
 
 CONFIG_NAME = "config.json"
-PADDING_RULES = ("exclude", "include")
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 # What the stock library has and this one has not: the key, and the only values that mean "not used".
@@ -50,15 +50,14 @@ class PretrainedConfig:
         dtype, torch_dtype: name of the type that the weights were saved in, such as "float16"; two names for one value.
         architectures: list of str, classes that the weights were saved from.
         pad_token_id, bos_token_id, eos_token_id: int or None.
-        pos: str or int, digits of ContraNorm's positions, "0" or "none" for none; default "7".
-        scale: float, ContraNorm's strength; default 0, which is the plain model.
-        tau: float above 0, ContraNorm's temperature; default 1.
-        use_v2: bool, compare features instead of tokens; default False.
+        method: str, a key of `methods.METHODS`, or a class of your own; default "contranorm".
+        use_v2: bool, released checkpoints' way to say that the method is "contranorm_v2".
         center: bool, kept for released checkpoints, without effect.
-        contranorm_padding: "exclude" (default) or "include" padding tokens in ContraNorm.
-        contranorm_identity: bool, add `scale` times the input back; None (default) is the model's own choice.
-        unpad_inputs: bool, compute on real tokens only; default True. The result is the same.
-        **kwargs: any other key, kept as an attribute.
+        unpad_inputs: bool, compute on real tokens only where that is possible; default True. The result is the same.
+        **kwargs: pos, str or int: digits of the method's positions, "0" or "none" for none; default the method's own.
+            The method's knobs (ContraNorm's are scale, tau, contranorm_identity, contranorm_padding): where one is left
+            out, the value at which it changes nothing, if it has one, so that a new configuration is the plain model;
+            a scale without a position acts at the method's own. Any other key is kept as an attribute.
 
     Raises:
         ConfigurationError: a value is wrong, or asks for something that this library does not have.
@@ -85,6 +84,12 @@ class PretrainedConfig:
     initializer_range: float = 0.02
     layer_norm_eps: float
 
+    # Knobs of ContraNorm, which every configuration has.
+    scale: float
+    tau: float
+    contranorm_padding: str
+    contranorm_identity: bool | None
+
     def __init__(
         self,
         *,
@@ -101,13 +106,9 @@ class PretrainedConfig:
         pad_token_id: int | None = None,
         bos_token_id: int | None = None,
         eos_token_id: int | None = None,
-        pos: str | int | None = "7",
-        scale: float = 0.0,
-        tau: float = 1.0,
-        use_v2: bool = False,
+        method: str | type[Method] | None = None,
+        use_v2: bool | None = None,
         center: bool = False,
-        contranorm_padding: str = "exclude",
-        contranorm_identity: bool | None = None,
         unpad_inputs: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -126,25 +127,8 @@ class PretrainedConfig:
         self.eos_token_id = eos_token_id
         self._set_labels(num_labels, id2label, label2id)
 
-        if self.model_type:
-            parse_positions(pos, self.model_type)
-        self.pos = "0" if pos is None else str(pos).strip().lower()
-        self.scale = check_number("scale", scale)
-        if abs(self.scale) > STRONGEST_SCALE:
-            raise ConfigurationError(f"scale {scale!r}: expected {STRONGEST_SCALE:g} at most")
-        self.tau = check_number("tau", tau)
-        if self.tau <= 0:
-            raise ConfigurationError(f"tau {tau!r} is not a temperature: expected a number above 0")
-        if contranorm_padding not in PADDING_RULES:
-            raise ConfigurationError(
-                f"contranorm_padding {contranorm_padding!r}: expected {' or '.join(PADDING_RULES)}"
-            )
-        self.contranorm_padding = contranorm_padding
-        self.use_v2 = check_switch("use_v2", use_v2)
+        self._set_method(method, use_v2, kwargs)
         self.center = check_switch("center", center)
-        self.contranorm_identity = contranorm_identity
-        if contranorm_identity is not None:
-            self.contranorm_identity = check_switch("contranorm_identity", contranorm_identity)
         self.unpad_inputs = check_switch("unpad_inputs", unpad_inputs)
 
         self.name_or_path = str(kwargs.pop("name_or_path", None) or kwargs.pop("_name_or_path", None) or "")
@@ -176,9 +160,18 @@ class PretrainedConfig:
         return self.dtype
 
     @property
+    def use_v2(self) -> bool:
+        """Whether the method is ContraNormV2, as released checkpoints say it."""
+        return find_method(self.method).name == "contranorm_v2"
+
+    @property
     def contranorm_sites(self) -> tuple[str, ...]:
-        """The sites at which ContraNorm acts, as `parse_positions` names them; empty for the plain model."""
-        return parse_positions(self.pos, self.model_type) if self.scale != 0 else ()
+        """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
+        return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
+
+    def build_method(self) -> Method:
+        """Return the method with its knobs as they are set here."""
+        return find_method(self.method).of_config(self)
 
     @classmethod
     def from_pretrained(
@@ -248,7 +241,7 @@ class PretrainedConfig:
             names_stay = "id2label" not in kwargs and isinstance(labels, dict) and kwargs["num_labels"] == len(labels)
             for key in ("num_labels",) if names_stay else ("num_labels", "id2label", "label2id"):
                 values.pop(key, None)
-        for newer, older in (("dtype", "torch_dtype"), ("torch_dtype", "dtype")):
+        for newer, older in _TWO_NAMES:
             if newer in kwargs:
                 values.pop(older, None)
         values.update(kwargs)
@@ -258,16 +251,19 @@ class PretrainedConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as a dictionary, model_type and the version of this library among them."""
         values = {key: copy.deepcopy(value) for key, value in vars(self).items() if key != "name_or_path"}
+        values |= {"method": find_method(self.method).name, "use_v2": self.use_v2}
         return {**values, "model_type": self.model_type, "transformers_version": _library_version()}
 
     def to_diff_dict(self) -> dict[str, Any]:
         """Return what goes into config.json: everything but those general settings that stand at their default."""
         plain = PretrainedConfig()
-        defaults = {key: value for key, value in vars(plain).items() if key not in _ALWAYS_WRITTEN}
+        written = {*_ALWAYS_WRITTEN, *knobs_of(self.method)}
+        defaults = {key: value for key, value in vars(plain).items() if key not in written}
         values = {key: value for key, value in self.to_dict().items() if key not in defaults or value != defaults[key]}
         if self.contranorm_sites:
+            knobs = ", ".join(f"{name} {values[name]}" for name in knobs_of(self.method))
             values["contranorm_note"] = (
-                f"ContraNorm acts at {', '.join(self.contranorm_sites)} with scale {self.scale:g}. The transformers "
+                f"{values['method']} acts at {', '.join(self.contranorm_sites)} with {knobs}. The transformers "
                 "library from PyPI does not know it, drops it without a word and computes another function."
             )
         return values
@@ -287,7 +283,9 @@ class PretrainedConfig:
 
     def update(self, config_dict: dict[str, Any]) -> None:
         """Replace several settings at once, checked like those of a new configuration."""
-        checked = type(self).from_dict({**self.to_dict(), **config_dict})
+        values = {**self.to_dict(), "method": self.method}
+        changes = {key: value for key, value in config_dict.items() if key in values or key in self._setting_names()}
+        checked = type(self).from_dict({**values, **config_dict}, **changes)
         checked.name_or_path = self.name_or_path
         vars(self).update(vars(checked))
 
@@ -315,10 +313,26 @@ class PretrainedConfig:
     @classmethod
     def _setting_names(cls) -> set[str]:
         """Names of all constructor arguments, and the stock example's `finetuning_task`, which is only stored."""
-        names = {"finetuning_task"}
+        names = {"finetuning_task", "pos", *all_knobs()}
         for base in cls.__mro__[:-1]:
             names.update(inspect.signature(base).parameters)
         return names - {"kwargs"}
+
+    def _set_method(self, method: str | type[Method] | None, use_v2: bool | None, values: dict[str, Any]) -> None:
+        """Take the method, its position and its knobs out of `values`."""
+        if use_v2 is not None and check_switch("use_v2", use_v2) and method in (None, "contranorm"):
+            method = "contranorm_v2"
+        self.method = "contranorm" if method is None else method
+        found = find_method(self.method)
+        for name, value in {**settings_of("contranorm", {}), **settings_of(found, values)}.items():
+            setattr(self, name, value)
+        for name in knobs_of(found):
+            values.pop(name, None)
+        pos = values.pop("pos", found.pos)
+        self.pos = "0" if pos is None else str(pos).strip().lower()
+        sites = parse_positions(pos, self.model_type) if self.model_type else ()
+        if not set(sites) <= set(found.sites):
+            raise ConfigurationError(f"pos {pos!r}: {found.name} is defined at {', '.join(found.sites)} only")
 
     def _set_labels(self, num_labels: Any, id2label: Any, label2id: Any) -> None:
         if id2label is None and label2id:
@@ -404,16 +418,10 @@ _SIZES = (
 
 _OPTIONAL_RATES = ("classifier_dropout", "classifier_dropout_prob")
 
-_ALWAYS_WRITTEN = (
-    "pos",
-    "scale",
-    "tau",
-    "use_v2",
-    "center",
-    "contranorm_padding",
-    "contranorm_identity",
-    "unpad_inputs",
-)
+_ALWAYS_WRITTEN = ("method", "pos", "use_v2", "center", "unpad_inputs")
+
+# Settings that have another, older name: where one is given, what the file says under the other does not count.
+_TWO_NAMES = (("dtype", "torch_dtype"), ("torch_dtype", "dtype"), ("method", "use_v2"), ("use_v2", "method"))
 
 
 def _dtype_name(dtype: Any) -> str | None:

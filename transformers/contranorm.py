@@ -176,3 +176,21 @@ def _normalize(hidden_states: Tensor) -> Tensor:
     lengths = tokens.norm(dim=-1, keepdim=True)
     directions = (tokens / lengths.clamp_min(1e-12)).masked_fill(lengths < 1e-12, 0.0)
     return directions.to(hidden_states.dtype)
+
+
+class OverSequences(nn.Module):
+    """A layer over padded sequences, laid over the sequences of a layout.
+
+    Args:
+        layer: maps (b, s, D) and a mask (b, s) or None to (b, s, D).
+        count_padding: let it see padding as tokens like all others.
+    """
+
+    def __init__(self, layer: nn.Module, count_padding: bool = False) -> None:
+        super().__init__()
+        self.layer = layer
+        self.count_padding = count_padding
+
+    def forward(self, tokens: Tensor, *, layout: TokenLayout) -> Tensor:
+        """Return tokens of the same shape."""
+        return (layout.without_masks() if self.count_padding else layout).map_sequences(self.layer, tokens)

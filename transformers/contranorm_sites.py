@@ -44,6 +44,7 @@ heavy is loaded. The layer itself is in `contranorm.py`.
 
 from __future__ import annotations
 
+from .backbones import backbone_of
 from .utils.errors import ConfigurationError
 
 SITES = (
@@ -57,8 +58,6 @@ SITES = (
     "layer_output",
 )
 
-STRONGEST_SCALE = 10_000.0  # a number of half precision; what anybody uses is below 1
-
 _DESCRIPTIONS = {
     "layer_input": "before self-attention; the residual also takes the result",
     "context": "attention context, heads merged, before the output dense",
@@ -70,12 +69,6 @@ _DESCRIPTIONS = {
     "layer_output": "after the final LayerNorm",
 }
 
-# Digits of the released code, in the order of SITES. BERT's 7 and 8 were added after 1 to 6 had been numbered.
-_NUMBERS = {
-    "bert": ("1", "2", "3", "7", "4", "5", "8", "6"),
-    "albert": ("1", "2", "3", "4", "5", "6", "7", "8"),
-}
-
 
 def parse_positions(pos: str | int | None, model_type: str) -> tuple[str, ...]:
     """Translate a position setting into the sites that it switches on, in every layer.
@@ -83,7 +76,7 @@ def parse_positions(pos: str | int | None, model_type: str) -> tuple[str, ...]:
     Args:
         pos: digits of the model's numbering, combined freely ("17" is 1 and 7; repeats do not matter). None, 0, "0" and
             "none" mean no site.
-        model_type: "bert" or "albert".
+        model_type: a key of `backbones.BACKBONES`.
 
     Returns:
         Names out of `SITES`, in their order; empty when ContraNorm is off.
@@ -100,7 +93,7 @@ def parse_positions(pos: str | int | None, model_type: str) -> tuple[str, ...]:
     """
     if pos is None:
         return ()
-    numbers = _numbers_of(model_type)
+    numbers = backbone_of(model_type).site_numbers
     text = str(pos).strip().lower() if isinstance(pos, (str, int)) and not isinstance(pos, bool) else ""
     if text in ("0", "none"):
         return ()
@@ -115,14 +108,6 @@ def parse_positions(pos: str | int | None, model_type: str) -> tuple[str, ...]:
 
 def positions_table(model_type: str) -> str:
     """Return the positions of `model_type` as lines of text, one a site, in the order of the layer."""
-    rows = zip(_numbers_of(model_type), SITES, strict=True)
+    rows = zip(backbone_of(model_type).site_numbers, SITES, strict=True)
     lines = [f"  {number}  {site:<19} {_DESCRIPTIONS[site]}" for number, site in rows]
     return "\n".join([f"Positions of {model_type}, from the top of a layer to its bottom:", *lines])
-
-
-def _numbers_of(model_type: str) -> tuple[str, ...]:
-    if model_type not in _NUMBERS:
-        raise ConfigurationError(
-            f"model type {model_type!r} has no ContraNorm positions: expected one of {', '.join(_NUMBERS)}"
-        )
-    return _NUMBERS[model_type]

@@ -17,6 +17,7 @@ Shape letters: B batch, S padded length, T tokens kept, D width, b sequences of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, groupby
@@ -107,6 +108,29 @@ class TokenLayout:
     def without_masks(self) -> TokenLayout:
         """Return the layout in which padding counts like any token."""
         return replace(self, groups=tuple(replace(group, mask=None) for group in self.groups))
+
+    def mean(self, tokens: Tensor) -> Tensor:
+        """Return at each token the mean of its sequence's real tokens, in the shape of `tokens`."""
+
+        def mean_of(x: Tensor, mask: Tensor | None) -> Tensor:
+            weights = torch.ones_like(x[..., :1]) if mask is None else mask[..., None].to(x.dtype)
+            return ((x * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp_min(1)).expand_as(x)
+
+        return self.map_sequences(mean_of, tokens)
+
+    def map_sequences(self, function: Callable[[Tensor, Tensor | None], Tensor], tokens: Tensor) -> Tensor:
+        """Apply a function to the sequences of every group.
+
+        Args:
+            function: maps tokens (b, s, D) and a mask (b, s), True at those that count, or None where all do, to tokens
+                of the same shape.
+            tokens: those of this layout.
+
+        Returns:
+            Tensor of the shape of `tokens`.
+        """
+        blocks = zip(self.split(tokens), self.groups, strict=True)
+        return self.join([function(block, group.mask) for block, group in blocks]).view_as(tokens)
 
     def split(self, tokens: Tensor) -> list[Tensor]:
         """Return the groups' parts of `tokens` (T, D) as views (b, s, D), in the order of `groups`."""

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
+from typing import Any
+
+from transformers.contranorm_sites import parse_positions
+from transformers.methods import METHODS, all_knobs, check_knob, knobs_of
+from transformers.utils.errors import ConfigurationError
 
 from ..data.readers import check_data_path
 from ..data.tasks import GLUE_TASKS, Task, find_task
@@ -22,7 +28,7 @@ SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant
 _GROUPS = {
     "data": "what to train and evaluate on; nothing named here or under 'model' runs the built-in demo",
     "model": "where to start from",
-    "ContraNorm": "from the command line, else the checkpoint's config, else the paper (pos 7, scale 0.005)",
+    "method": "from the command line, else the checkpoint's config, else the paper (contranorm: pos 7, scale 0.005)",
     "what to do": "training and evaluation, unless a switch says otherwise",
     "training": "the paper's recipe is: batch 32, 5 epochs, learning rate 2e-5, linear decay, no warm-up, seed 2021",
     "evaluation and checkpoints": "scores are computed after every epoch",
@@ -37,8 +43,28 @@ def _checkpointing_steps(text: str) -> int | str:
 _checkpointing_steps.__name__ = "number of steps or 'epoch'"  # argparse puts it into its message
 
 
+def _knob_flags() -> list[tuple[str, Any, Any]]:
+    """Return a field for every knob of every method, as `make_dataclass` takes them; None where it is not given."""
+    found: list[tuple[str, Any, Any]] = []
+    for name, item in all_knobs().items():
+        methods = [method for method in METHODS if name in knobs_of(method)]
+        default = "the model's own" if item.default is None else item.default
+        help = f"{item.metadata['help']} ({', '.join(methods)}; default {default})"
+        choices = item.metadata["choices"]
+        if choices is not None:
+            found.append((name, str | None, flag("method", help, choices=choices)))
+        elif item.default is None or isinstance(item.default, bool):
+            found.append((name, bool | None, flag("method", help)))
+        else:
+            found.append((name, float | None, flag("method", help, metavar="X")))
+    return found
+
+
+_Knobs = make_dataclass("_Knobs", _knob_flags())
+
+
 @dataclass
-class RunArguments:
+class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     """All settings of a run, checked; a field is None where the user left the choice to the program.
 
     After construction `task_name` is a key of `GLUE_TASKS` or None (own files), `model_name_or_path` is filled in, and
@@ -93,19 +119,15 @@ class RunArguments:
         "model", "accepted for old command lines; there is one tokenizer, and it gives the slow one's ids", False
     )
 
+    method: str | None = flag(
+        "method", "what acts against oversmoothing; none is the plain model", choices=(*METHODS, "none")
+    )
     pos: str | None = flag(
-        "ContraNorm",
+        "method",
         "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere",
         metavar="POS",
     )
-    scale: float | None = flag("ContraNorm", "how strongly; 0 is the plain model, below 0 it attracts", metavar="X")
-    tau: float | None = flag("ContraNorm", "temperature of the softmax (above 0; 1 in the paper)", metavar="X")
-    use_v2: bool | None = flag("ContraNorm", "ContraNormV2, across features instead of tokens (BERT)")
-    contranorm_padding: str | None = flag(
-        "ContraNorm",
-        "exclude: padding has no influence on a row's result; include: it has, as in the released code",
-        choices=("exclude", "include"),
-    )
+    use_v2: bool | None = flag("method", "the same as --method contranorm_v2; its --no- twin as contranorm")
 
     do_train: bool | None = flag(
         "what to do",
@@ -191,7 +213,7 @@ class RunArguments:
 
     def __post_init__(self) -> None:
         self._check_numbers()
-        self._check_contranorm()
+        self._check_method()
         self._resolve_data()
         self._resolve_switches()
         self._check_training()
@@ -242,21 +264,35 @@ class RunArguments:
         if self.warmup_ratio and self.num_warmup_steps:
             raise UsageError("--warmup_ratio and --num_warmup_steps both set the warm-up: give one of them")
 
-    def _check_contranorm(self) -> None:
-        from transformers.contranorm_sites import STRONGEST_SCALE, parse_positions
-        from transformers.utils.errors import ConfigurationError
+    @property
+    def method_settings(self) -> dict[str, Any]:
+        """Method, position and knobs as far as they were given."""
+        named = {name: getattr(self, name) for name in ("method", "pos", *all_knobs())}
+        if self.use_v2 is not None:
+            named["method"] = "contranorm_v2" if self.use_v2 else "contranorm"
+        if self.method == "none":
+            named |= {"method": None, "pos": "none"}
+        return {name: value for name, value in named.items() if value is not None}
 
-        if self.scale is not None and not math.isfinite(self.scale):
-            raise UsageError(f"--scale {self.scale}: expected a finite number, such as 0.005 (0 is the plain model)")
-        if self.scale is not None and abs(self.scale) > STRONGEST_SCALE:
-            raise UsageError(f"--scale {self.scale:g}: expected {STRONGEST_SCALE:g} at most, such as 0.005")
-        # The model's type is known only once its config has been read. Both numberings run from 1 to 8, so the check is
-        # exact; the name merely picks the table that the message shows.
-        model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
-        try:
-            parse_positions(self.pos, model_type)
-        except ConfigurationError as error:
-            raise UsageError(f"--pos: {error}") from None
+    def _check_method(self) -> None:
+        if self.use_v2 is not None and self.method is not None:
+            raise UsageError("--use_v2 and --method both name the method: give one of them")
+        if self.method == "none" and self.pos not in (None, "0", "none"):
+            raise UsageError(f"--method none is the plain model, and --pos {self.pos} is none: give one of them")
+        given = self.method_settings
+        method = given.get("method")
+        for name, item in all_knobs().items():
+            if name in given and method is not None and name not in knobs_of(method):
+                raise UsageError(f"--{name}: {method} has no such knob, only {', '.join(knobs_of(method))}")
+            if name in given:
+                own = knobs_of(method).get(name, item) if method else item
+                setattr(self, name, _checked("--", check_knob, own, given[name]))
+        if self.pos is not None:
+            self.pos = str(self.pos).strip().lower()
+            # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check
+            # is exact; the name merely picks the table that the message shows.
+            model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
+            _checked("--pos: ", parse_positions, self.pos, model_type)
 
     def _resolve_data(self) -> None:
         """Decide between task, own files and demo, and fill in the demo's names."""
@@ -383,6 +419,14 @@ def check_writable(name: str, folder: Path) -> None:
         raise UsageError(f"{name} {folder}: no permission to write in {existing}")
 
 
+def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:
+    """Return what a check of the library returns; what it complains about is said of a flag."""
+    try:
+        return check(*values)
+    except ConfigurationError as error:
+        raise UsageError(f"{prefix}{error}") from None
+
+
 _TOO_MANY = 2**63  # of whatever is counted
 
 # Name: lowest value, first value that is too high (None: none), whether the lowest one itself is excluded.
@@ -391,7 +435,6 @@ _BOUNDS: dict[str, tuple[float, float | None, bool]] = {
     "max_train_samples": (1, None, False),
     "max_eval_samples": (1, None, False),
     "num_hidden_layers": (1, None, False),
-    "tau": (0, None, True),
     "per_device_train_batch_size": (1, None, False),
     "per_device_eval_batch_size": (1, None, False),
     "learning_rate": (0, None, True),

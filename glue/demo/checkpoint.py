@@ -162,10 +162,10 @@ def _vocabulary() -> tuple[str, ...]:
 
 def _forget_contranorm(path: Path) -> None:
     """Take ContraNorm's knobs out of a config.json: a checkpoint pretrained without it leaves the choice to the run."""
-    from ..training.method_settings import PAPER_SETTINGS
+    from transformers.methods import all_knobs
 
     settings = json.loads(path.read_text(encoding="utf-8"))
-    kept = {key: value for key, value in settings.items() if key not in PAPER_SETTINGS}
+    kept = {key: value for key, value in settings.items() if key not in ("method", "pos", "use_v2", *all_knobs())}
     path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..cli.arguments import RunArguments
 from ..data.tasks import OWN_FILES, Task
-from ..training.method_settings import ContraNormSettings
+from ..training.method_settings import MethodSettings
 
 _WARNING = """\
 > **Load this model with the ContraNorm library.** It was trained with ContraNorm switched on. The `transformers`
@@ -18,7 +18,7 @@ another > function.
 
 
 def model_card(
-    args: RunArguments, task: Task, contranorm: ContraNormSettings, results: Mapping[str, Any], num_rows: int
+    args: RunArguments, task: Task, contranorm: MethodSettings, results: Mapping[str, Any], num_rows: int
 ) -> str:
     """Return the card as Markdown.
 

@@ -34,7 +34,7 @@ from transformers.utils.files import make_folder, sync, write_whole
 
 from ..cli.arguments import RunArguments, check_writable
 from ..errors import DivergedError, UsageError
-from ..training.method_settings import ContraNormSettings
+from ..training.method_settings import MethodSettings
 from .lock import LOCK_FILE
 
 # Settings that the result of a training does not depend on.
@@ -74,7 +74,7 @@ _OWN_FILES = (
 
 
 def influential_settings(
-    args: RunArguments, contranorm: ContraNormSettings, num_processes: int, mixed_precision: str
+    args: RunArguments, contranorm: MethodSettings, num_processes: int, mixed_precision: str
 ) -> dict[str, Any]:
     """Return everything given on the command line, or chosen in its place, that the result of a run depends on.
 
@@ -182,7 +182,7 @@ class RunFolder:
         if self.writes and self.path is not None:
             _append(self.path / "eval_log.jsonl", json.dumps(scores) + "\n")
 
-    def write_run(self, args: RunArguments, contranorm: ContraNormSettings, **details: Any) -> None:
+    def write_run(self, args: RunArguments, contranorm: MethodSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""
         content = {
             "arguments": asdict(args),

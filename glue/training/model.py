@@ -15,7 +15,7 @@ from ..cli.arguments import RunArguments
 from ..data.labels import LabelMapping, make_label_mapping
 from ..data.tasks import Task
 from ..errors import UsageError
-from .method_settings import ContraNormSettings, choose_settings
+from .method_settings import MethodSettings, choose_settings
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def open_checkpoint(args: RunArguments) -> Iterator[Checkpoint]:
 
 def build_config(
     args: RunArguments, checkpoint: Checkpoint, task: Task
-) -> tuple[PretrainedConfig, LabelMapping, ContraNormSettings]:
+) -> tuple[PretrainedConfig, LabelMapping, MethodSettings]:
     """Settle the model's configuration: the checkpoint's, with the task's labels and the run's ContraNorm.
 
     Raises:

@@ -27,7 +27,7 @@ from ..output.submission import write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .memory import keep_freed_memory
-from .method_settings import ContraNormSettings
+from .method_settings import MethodSettings
 from .model import build_config, load_model, open_checkpoint
 from .processes import join, raise_together
 from .trained_rows import restore_embedding, train_used_rows
@@ -42,7 +42,7 @@ class Setup(NamedTuple):
     accelerator: Accelerator
     task: Task
     mapping: LabelMapping
-    contranorm: ContraNormSettings
+    contranorm: MethodSettings
     datasets: dict[str, EncodedDataset]
     tokenizer: Any
     model: Any

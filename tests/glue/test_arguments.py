@@ -16,8 +16,8 @@ GLUE = ["--model_name_or_path", "bert-base-uncased", "--task_name", "mrpc"]
 RELEASED_FLAGS = """
     task_name train_file validation_file max_length pad_to_max_length model_name_or_path use_slow_tokenizer
     per_device_train_batch_size per_device_eval_batch_size learning_rate weight_decay num_train_epochs max_train_steps
-    gradient_accumulation_steps lr_scheduler_type num_warmup_steps output_dir seed pos scale tau use_v2
-    num_hidden_layers do_predict pred_dir
+    gradient_accumulation_steps lr_scheduler_type num_warmup_steps output_dir seed pos scale tau use_v2 method
+    contranorm_identity num_hidden_layers do_predict pred_dir
 """
 ADDED_FLAGS = """
     test_file data_dir ignore_mismatched_sizes with_tracking report_to checkpointing_steps resume_from_checkpoint
@@ -64,7 +64,7 @@ def test_help_is_grouped_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert "status 0" in done.stdout and "heavy []" in done.stdout
-    for title in ("data:", "model:", "ContraNorm:", "training:", "evaluation and checkpoints:", "output:"):
+    for title in ("data:", "model:", "method:", "training:", "evaluation and checkpoints:", "output:"):
         assert f"\n{title}\n" in done.stdout
     assert "(default: 2e-05)" in done.stdout and "--no-do_train" in done.stdout
 

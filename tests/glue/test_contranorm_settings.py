@@ -16,10 +16,11 @@ def choose(config_dict, model_type="bert", **given):
 def test_a_checkpoint_without_contranorm_gets_the_papers_setting():
     settings = choose({"hidden_size": 8})
     assert settings.values == {
+        "method": "contranorm",
         "pos": "7",
         "scale": 0.005,
         "tau": 1.0,
-        "use_v2": False,
+        "contranorm_identity": True,
         "contranorm_padding": "exclude",
     }
     assert set(settings.origins.values()) == {"default"} and settings.sites == ("attention_residual",)
@@ -32,8 +33,9 @@ def test_a_checkpoint_without_contranorm_gets_the_papers_setting():
         ("scale", 0.2, 0.1),
         ("scale", 0.2, 0.0),
         ("tau", 2.0, 0.5),
-        ("use_v2", True, False),
-        ("use_v2", False, True),
+        ("method", "contranorm_v2", "contranorm"),
+        ("contranorm_identity", True, False),
+        ("contranorm_identity", False, True),
         ("contranorm_padding", "include", "exclude"),
     ],
 )
@@ -64,3 +66,25 @@ def test_negative_scale_attracts():
 def test_a_wrong_position_in_the_checkpoint_is_an_error():
     with pytest.raises(ConfigurationError, match="'9'"):
         choose({"pos": "9"})
+
+
+def test_use_v2_is_an_alias_on_both_sides():
+    assert choose({"use_v2": True}).values["method"] == "contranorm_v2"
+    assert choose({"use_v2": True}, use_v2=False).values["method"] == "contranorm"
+    assert choose({"use_v2": False}, use_v2=True).origins["method"] == "command line"
+
+
+def test_the_identity_left_out_is_the_models():
+    assert choose({}, "bert").values["contranorm_identity"] is True
+    assert choose({}, "albert").values["contranorm_identity"] is False
+
+
+def test_another_method_takes_no_knob_of_the_checkpoints():
+    settings = choose({"pos": "3", "scale": 0.2, "tau": 2.0}, method="centering")
+    assert settings.values == {"method": "centering", "pos": "7", "scale": 1.0}
+    assert settings.origins["scale"] == "default" and settings.sites == ("attention_residual",)
+    assert choose({"method": "centering", "scale": 0.5}).values["scale"] == 0.5
+
+
+def test_method_none_is_the_plain_model():
+    assert choose({"scale": 0.2}, method="none").sites == ()

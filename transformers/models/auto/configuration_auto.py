@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ...backbones import backbone_of
 from ...configuration_utils import PretrainedConfig
-from ...utils.errors import ConfigurationError
-from ..albert.configuration_albert import AlbertConfig
-from ..bert.configuration_bert import BertConfig
-
-CONFIG_MAPPING: dict[str, type[PretrainedConfig]] = {"bert": BertConfig, "albert": AlbertConfig}
 
 
 class AutoConfig:
@@ -26,12 +22,13 @@ class AutoConfig:
 
     @classmethod
     def for_model(cls, model_type: str, **kwargs: Any) -> PretrainedConfig:
-        """Build a configuration of a kind of model ("bert", "albert") from its settings.
+        """Build a configuration of a kind of model, a key of `BACKBONES`, from its settings.
 
         Raises:
             ConfigurationError: this library does not have the kind of model, or a setting is wrong.
         """
-        return config_class_for(model_type, "this configuration")(**kwargs)
+        config: PretrainedConfig = backbone_of(model_type).config_class(**kwargs)
+        return config
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
@@ -43,19 +40,5 @@ class AutoConfig:
         """
         name = os.fspath(pretrained_model_name_or_path)
         config_dict, overrides = PretrainedConfig.get_config_dict(name, **kwargs)
-        return config_class_for(config_dict.get("model_type"), name)._of_checkpoint(name, config_dict, overrides)
-
-
-def config_class_for(model_type: Any, origin: str) -> type[PretrainedConfig]:
-    """Return the configuration class of a model type.
-
-    Args:
-        model_type: the value of config.json's key of that name; None where it has none.
-        origin: what to call the checkpoint in an error.
-    """
-    known = ", ".join(CONFIG_MAPPING)
-    if model_type is None:
-        raise ConfigurationError(f"{origin} has no model_type in its config.json: expected one of {known}")
-    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
-        raise ConfigurationError(f"{origin} is a model of type {model_type!r}: this lean library has {known} only")
-    return CONFIG_MAPPING[model_type]
+        backbone = backbone_of(config_dict.get("model_type"), name)
+        return backbone.config_class._of_checkpoint(name, config_dict, overrides)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import Any, ClassVar
 
+from ...backbones import backbone_of
 from ...configuration_utils import PretrainedConfig
 from ...modeling_utils import PreTrainedModel
 from ...utils.hub import HUB_ARGUMENTS
-from .configuration_auto import config_class_for
-
-# Loaded on first use: a run needs one of the two models.
-_MODULES = {"bert": "transformers.models.bert.modeling_bert", "albert": "transformers.models.albert.modeling_albert"}
 
 
 class _AutoModel:
     """Chooses a model class by the model type of a configuration."""
 
-    _model_mapping: ClassVar[dict[str, str]]
+    _ending: ClassVar[str]  # of the names of its classes
 
     def __init__(self) -> None:
         name = type(self).__name__
@@ -63,8 +59,8 @@ class _AutoModel:
 
     @classmethod
     def _class_for(cls, model_type: Any, origin: str) -> type[PreTrainedModel]:
-        known = config_class_for(model_type, origin).model_type
-        return getattr(importlib.import_module(_MODULES[known]), cls._model_mapping[known])
+        found: type[PreTrainedModel] = backbone_of(model_type, origin).model_class(cls._ending)
+        return found
 
 
 class AutoModel(_AutoModel):
@@ -78,7 +74,7 @@ class AutoModel(_AutoModel):
         'BertModel'
     """
 
-    _model_mapping: ClassVar[dict[str, str]] = {"bert": "BertModel", "albert": "AlbertModel"}
+    _ending = "Model"
 
 
 class AutoModelForSequenceClassification(_AutoModel):
@@ -92,7 +88,4 @@ class AutoModelForSequenceClassification(_AutoModel):
         3
     """
 
-    _model_mapping: ClassVar[dict[str, str]] = {
-        "bert": "BertForSequenceClassification",
-        "albert": "AlbertForSequenceClassification",
-    }
+    _ending = "ForSequenceClassification"

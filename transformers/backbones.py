@@ -1,0 +1,88 @@
+"""The kinds of models that this library has: one record each, all that the rest of the house has to know of it.
+
+A new backbone is a folder in `models/` and a line here. Classes are named, and loaded on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from .utils.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One kind of model.
+
+    Attributes:
+        folder: its folder in `models/`, which is also the end of its modules' names.
+        prefix: of its class names, as in `BertModel`.
+        site_numbers: the digit of each site in `--pos`, in the order of `contranorm_sites.SITES`.
+        contranorm_identity: whether its ContraNorm adds `scale` times the input back.
+        tokenizer: class of its tokenizer, as "module:Class" inside the library.
+        stacks: where its layers are in a checkpoint: how the names of their tensors begin before the number, and the
+            setting that counts them.
+        unused_keys: how tensors are named that its checkpoints have for other purposes, and that nobody misses.
+    """
+
+    folder: str
+    prefix: str
+    tokenizer: str
+    site_numbers: str = "12374586"  # the released BERT code's: 7 and 8 were added after 1 to 6 had been numbered
+    contranorm_identity: bool = True
+    stacks: tuple[tuple[str, str], ...] = (("encoder.layer.", "num_hidden_layers"),)
+    unused_keys: tuple[str, ...] = ("cls.",)
+
+    @property
+    def config_class(self) -> Any:
+        """The class of its configuration."""
+        return self.load(f"configuration_{self.folder}", f"{self.prefix}Config")
+
+    def model_class(self, ending: str) -> Any:
+        """The class of a model: "Model", or that of a head such as "ForSequenceClassification"."""
+        return self.load(f"modeling_{self.folder}", f"{self.prefix}{ending}")
+
+    def load(self, module: str, name: str) -> Any:
+        """Return a class out of a module of its folder."""
+        return getattr(importlib.import_module(f"{__package__}.models.{self.folder}.{module}"), name)
+
+
+BACKBONES: dict[str, Backbone] = {
+    "bert": Backbone("bert", "Bert", "models.bert.tokenization_bert_fast:BertTokenizerFast"),
+    "albert": Backbone(
+        "albert",
+        "Albert",
+        "models.albert.tokenization_albert_fast:AlbertTokenizerFast",
+        site_numbers="12345678",
+        contranorm_identity=False,
+        stacks=(
+            ("albert_layer_groups.", "num_hidden_groups"),
+            ("albert_layers.", "inner_group_num"),
+        ),
+        unused_keys=("predictions.", "sop_classifier."),
+    ),
+}
+
+
+def backbone_of(model_type: Any, origin: str = "this configuration") -> Backbone:
+    """Return the record of a model type.
+
+    Args:
+        model_type: the value of config.json's key of that name; None where it has none.
+        origin: what to call the checkpoint in an error.
+
+    Raises:
+        ConfigurationError: this library does not have it.
+
+    Example:
+        >>> backbone_of("albert").prefix
+        'Albert'
+    """
+    known = ", ".join(BACKBONES)
+    if model_type is None:
+        raise ConfigurationError(f"{origin} has no model_type in its config.json: expected one of {known}")
+    if not isinstance(model_type, str) or model_type not in BACKBONES:
+        raise ConfigurationError(f"{origin} is a model of type {model_type!r}: this lean library has {known} only")
+    return BACKBONES[model_type]

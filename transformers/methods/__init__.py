@@ -1,0 +1,81 @@
+"""Methods against oversmoothing, by name. A new one is a file in this folder and a line in `METHODS`.
+
+What a method is, and the three kinds there are, stands in `base.py`. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any
+
+from ..utils.errors import ConfigurationError
+from .base import ContextMap, Method, ScoreChange, TokenMap, check_knob, knob
+
+
+def _method(module: str, name: str) -> type[Method]:
+    found: type[Method] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return found
+
+
+METHODS: dict[str, type[Method]] = {
+    "contranorm": _method("contranorm", "ContraNorm"),
+    "contranorm_v2": _method("contranorm_v2", "ContraNormV2"),
+    "centering": _method("centering", "Centering"),
+}
+
+
+def find_method(method: str | type[Method]) -> type[Method]:
+    """Return the class of a name; a class is its own.
+
+    Raises:
+        ConfigurationError: there is no method of that name.
+
+    Example:
+        >>> find_method("centering").pos
+        '7'
+    """
+    if isinstance(method, type) and issubclass(method, Method):
+        return method
+    if not isinstance(method, str) or method not in METHODS:
+        raise ConfigurationError(
+            f"method {method!r} is not one of {', '.join(METHODS)}: give one of these, or a class of your own"
+        )
+    return METHODS[method]
+
+
+def knobs_of(method: str | type[Method]) -> dict[str, Field[Any]]:
+    """Return the knobs of a method by name; `default` and `metadata["help"]` of each say what it is."""
+    return {item.name: item for item in fields(find_method(method))}
+
+
+def all_knobs() -> dict[str, Field[Any]]:
+    """Return the knobs of all methods by name; one that several share is that of the first."""
+    return {name: item for method in reversed(METHODS.values()) for name, item in knobs_of(method).items()}
+
+
+def settings_of(method: str | type[Method], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a method's knobs for a configuration: the values that are there, checked; neutral ones elsewhere.
+
+    Raises:
+        ConfigurationError: a value is none of those that its knob may have.
+    """
+    found = find_method(method)
+    plain = {name: found.neutral.get(name, item.default) for name, item in knobs_of(found).items()}
+    return {name: check_knob(item, values.get(name, plain[name])) for name, item in knobs_of(found).items()}
+
+
+__all__ = [
+    "METHODS",
+    "ContextMap",
+    "Method",
+    "ScoreChange",
+    "TokenMap",
+    "all_knobs",
+    "check_knob",
+    "find_method",
+    "knob",
+    "knobs_of",
+    "settings_of",
+]
