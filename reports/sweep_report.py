@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -11,89 +12,89 @@ from typing import Any
 
 from transformers.utils.files import make_folder, write_whole
 
-from .document import Document, Figure, Heading, Paragraph, Table
+from .document import Figure, Heading, Paragraph, Part, Table, as_html, as_markdown
+from .published import AVERAGE, SHIPPED, Published, in_order, read_published
 from .scores import Paired, Row, Scores, Summary, Variant
 from .sweep_figures import draw_sweep
 
-# Reported in the paper: average over GLUE's validation sets, BERT-base, the best scale for each task.
-_PAPER_PLAIN, _PAPER_CONTRANORM = 82.59, 83.54
 _MOST_LISTED = 30
+_MOST_OPEN = 12  # rows of a table; a longer one is folded
 
 
-def write_report(rows: list[Row], folder: Path, title: str) -> list[Path]:
+def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[Published] = ()) -> list[Path]:
     """Write report.md, report.html and figures/ for the runs of a sweep.
 
     Args:
-        rows: the newest row of each point.
+        rows: one for each point.
         folder: where the files go; existing ones are replaced.
         title: what the sweep is called.
+        published: scores to set beside them, those of the paper apart.
 
     Returns:
         The two files.
     """
     scores = Scores(rows)
-    document = Document(f"ContraNorm on GLUE: {title}")
-    document.parts += [*_overview(scores), *_table(scores), *_comparison(scores), *_choice(scores)]
+    parts: list[Part] = [*_overview(scores), *_table(scores), *_beside(scores, [*read_published(SHIPPED), *published])]
+    parts += [*_choice(scores), *_differences(scores)]
     figures = draw_sweep(scores, make_folder(folder / "figures"))
     if figures:
-        document.parts.append(Heading("Figures"))
-        document.parts += [Figure(path, caption) for path, caption in figures]
-    document.parts += [*_problems(scores), *_times(scores), *_origin(scores)]
-    contents = {"report.md": document.markdown(folder), "report.html": document.html()}
+        parts += [Heading("Figures"), *(Figure(path, caption) for path, caption in figures)]
+    parts += [*_problems(scores), *_times(scores), *_origin(scores)]
+    title = f"ContraNorm on GLUE: {title}"
+    contents = {"report.md": as_markdown(title, parts, folder), "report.html": as_html(title, parts)}
     for name, content in contents.items():
         write_whole(folder / name, partial(Path.write_text, data=content, encoding="utf-8"))
     return [folder / name for name in contents]
 
 
-def _overview(scores: Scores) -> list[Paragraph]:
+def _overview(scores: Scores) -> list[Part]:
     counts = Counter(row["status"] for row in scores.rows)
-    degenerate = sum(bool(row["degenerate"]) for row in scores.rows)
-    models = ", ".join(sorted({str(row["model"]) for row in scores.rows}))
     text = (
-        f"{len(scores.rows)} run{'s' * (len(scores.rows) > 1)} of {models}: "
+        f"{len(scores.rows)} run{'s' * (len(scores.rows) > 1)} of {_models(scores)}: "
         f"{counts['finished']} finished, {counts['diverged']} diverged, "
         f"{counts['failed']} failed, {counts['pruned']} pruned; {len(scores.missing)} missing from the full grid of "
         f"{len(scores.tasks)} tasks, {len(scores.variants)} settings and {len(scores.seeds)} seeds."
     )
-    if degenerate:
+    if collapsed := scores.collapsed.total():
         text += (
-            f" {degenerate} of the finished runs predict one class for every validation example; their scores are in "
-            "the tables, and the runs are listed under Problems."
+            f" {collapsed} of the finished runs collapsed: they predict one class for every validation example. They "
+            "are counted apart and are in no mean."
         )
     return [Paragraph(text)]
 
 
-def _table(scores: Scores) -> list[Heading | Paragraph | Table]:
+def _models(scores: Scores) -> str:
+    return ", ".join(sorted({str(row["model"]) for row in scores.rows}))
+
+
+def _table(scores: Scores) -> list[Part]:
     """The paper's table: tasks in columns."""
-    metrics = {row["task"]: row["main_metric"] for row in scores.rows}
-    header = ["", *(f"{task} ({metrics[task]})" for task in scores.tasks), "average", "n"]
     lines = []
     for variant in scores.variants:
-        cells = [Summary.of(scores.of(task, variant).values()) for task in scores.tasks]
-        lines.append(_line(scores.label(variant), cells, scores))
-    for plain in scores.variants:
-        if scores.plain(plain) != plain:
-            continue
+        cells = {task: Summary.of(scores.of(task, variant).values()) for task in scores.tasks}
+        collapsed = sum(scores.collapsed[task, variant] for task in scores.tasks)
+        lines.append((scores.plain(variant) == variant, _line(scores, scores.label(variant), cells, collapsed), cells))
+    lines.sort(key=lambda line: (not line[0], -_rank(scores, line[2])))
+    chosen = []
+    for plain in scores.plain_variants:
         best = {task: scores.best(task, plain) for task in scores.tasks}
         if any(best.values()):
             mark = f", {scores.label(plain)}" if scores.varied else ""
-            of_best = [Summary.of(_of(scores, task, best[task]).values()) for task in scores.tasks]
-            lines.append(_line(f"best for each task{mark}", of_best, scores))
-            left_out = [Summary.of(scores.left_out(task, plain).values()) for task in scores.tasks]
-            if any(cell.n for cell in left_out):
-                lines.append(_line(f"chosen without the seed it is scored on{mark}", left_out, scores))
+            of_best = {task: Summary.of(scores.of(task, best[task]).values()) for task in scores.tasks}
+            chosen.append(_line(scores, f"best for each task{mark}", of_best))
+            left_out = {task: Summary.of(scores.left_out(task, plain).values()) for task in scores.tasks}
+            if any(cell.n for cell in left_out.values()):
+                chosen.append(_line(scores, f"chosen without the seed it is scored on{mark}", left_out))
+    header = ["", *(f"{task} ({scores.metrics[task]})" for task in scores.tasks), "average", "n", "collapsed"]
     return [
         Heading("Scores"),
         Paragraph(
-            "Percent, mean ± standard deviation over seeds (n - 1); n is the number of seeds, a range where the tasks "
-            "differ. The average is that of GLUE: F1 for MRPC and QQP, Spearman for STS-B, the mean of matched and "
-            "mismatched for MNLI; it is given where every task has a score."
+            "Percent (a loss is the number itself), mean ± standard deviation over seeds (n - 1); n is the number of "
+            "seeds, a range where the tasks differ. The plain model comes first, then the settings from the best to "
+            "the worst. The average is that of GLUE: F1 for MRPC and QQP, Spearman for STS-B, matched and mismatched MNLI "
+            "as one task each, without WNLI; it is given where every task has a score."
         ),
-        Table(header, lines),
-        Paragraph(
-            f"For comparison, the paper's own figures, not measured here: {_PAPER_PLAIN:.2f} on average for BERT-base "
-            f"and {_PAPER_CONTRANORM:.2f} with ContraNorm, with the best scale for each task."
-        ),
+        Table(header, [*(line for _, line, _ in lines), *chosen]),
         Paragraph(
             "'best for each task' picks the setting on the very validation set that it is then scored on: it is "
             "optimistic, the more so the more settings there are. The row below it picks for each seed the "
@@ -103,80 +104,139 @@ def _table(scores: Scores) -> list[Heading | Paragraph | Table]:
     ]
 
 
-def _of(scores: Scores, task: str, variant: Variant | None) -> dict[int, float]:
-    return {} if variant is None else scores.of(task, variant)
+def _average(scores: Scores, cells: dict[str, Summary]) -> float | None:
+    return scores.average({task: cell.mean if cell.n else None for task, cell in cells.items()})
 
 
-def _line(name: str, cells: list[Summary], scores: Scores) -> list[str]:
-    counts = sorted({cell.n for cell in cells})
-    complete = all(cell.n for cell in cells)
-    average = f"{100 * sum(cell.mean for cell in cells) / len(cells):.2f}" if complete else ""
-    return [name, *map(_score, cells), average, f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"]
+def _rank(scores: Scores, cells: dict[str, Summary]) -> float:
+    """What settings are sorted by: the average, or the mean over the tasks that there are."""
+    average = _average(scores, cells)
+    there = [scores.sign(task) * cell.mean for task, cell in cells.items() if cell.n]
+    return average if average is not None else sum(there) / len(there) - 1e6 if there else -1e9
 
 
-def _comparison(scores: Scores) -> list[Heading | Paragraph | Table]:
-    """What ContraNorm changes, seed by seed."""
-    pairs = [variant for variant in scores.variants if scores.plain(variant) != variant]
+def _line(scores: Scores, name: str, cells: dict[str, Summary], collapsed: int = 0) -> list[str]:
+    counts = sorted({cell.n for cell in cells.values()})
+    average = _average(scores, cells)
+    shown = "" if average is None else f"{100 * average:.2f}"
+    n = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    return [name, *(_score(scores, *item) for item in cells.items()), shown, n, str(collapsed or "")]
+
+
+def _beside(scores: Scores, published: list[Published]) -> list[Part]:
+    """Published numbers beside those measured here."""
+    plain = scores.plain_variants[0]
+    found: dict[str, list[dict[str, Summary]]] = {}
+    for task in scores.tasks:
+        of_plain, best = scores.of(task, plain), scores.of(task, scores.best(task, plain))
+        found[task] = [Summary.of(of_run.values()) for of_run in (of_plain, best, scores.left_out(task, plain))]
+    columns = [{task: found[task][column] for task in scores.tasks} for column in range(3)]
+    averages = [_average(scores, column) for column in columns]
     lines = []
-    for variant in pairs:
-        for task in scores.tasks:
-            paired = scores.paired(lambda other, task=task: scores.of(task, other), variant)  # type: ignore[misc]
-            if paired.n:
-                lines.append([scores.label(variant), task, *_paired(paired)])
-        paired = scores.paired(scores.average, variant)
-        if paired.n and len(scores.tasks) > 1:
-            lines.append([scores.label(variant), "average", *_paired(paired)])
-    if not lines:
-        return []
+    for row in in_order(published):
+        if row.task == AVERAGE:
+            here = ["" if average is None else f"{100 * average:.2f}" for average in averages]
+        elif row.task in found and scores.sign(row.task) > 0:
+            here = [_score(scores, row.task, summary) for summary in found[row.task]]
+        else:
+            here = [""] * 3
+        lines.append([row.method, row.model, row.task, f"{row.score:.2f}", *here, row.source])
+    seeds = f"{len(scores.seeds)} seed{'s' * (len(scores.seeds) > 1)}"
+    lacking = [task for task in ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte") if task not in found]
+    few = f" The average here lacks {', '.join(lacking)} and is another number than GLUE's." if lacking else ""
     return [
-        Heading("Difference to the plain model with the same seed"),
+        Heading("Beside published numbers"),
         Paragraph(
-            "Points. The interval is that of the middle 95 percent of 10,000 bootstrap means over seeds; with few "
-            "seeds it is too narrow (three seeds have but ten different samples), and with as many rows as here "
-            "some exclude 0 by chance. 'Seeds won' counts the seeds with a higher score than the plain model's."
+            f"The published numbers are other people's, not measured here. Measured here: {_models(scores)}, {seeds} "
+            f"({', '.join(map(str, scores.seeds[:10]))}); 'best' is the setting with the best mean on the validation "
+            "set that it is scored on, which is also the paper's rule for its scale; 'chosen' is the setting that is "
+            f"best on the other seeds.{few}"
         ),
-        Table(["setting", "task", "mean", "95 % interval", "seeds won"], lines),
+        Table(["method", "model", "task", "published", "plain, here", "best, here", "chosen, here", "source"], lines),
     ]
 
 
-def _choice(scores: Scores) -> list[Heading | Paragraph | Table]:
+def _choice(scores: Scores) -> list[Part]:
     """Which setting is best for each task, and what that choice is worth."""
     lines = []
-    for plain in (variant for variant in scores.variants if scores.plain(variant) == variant):
+    for plain in scores.plain_variants:
         for task in scores.tasks:
-            best = scores.best(task, plain)
-            base = scores.of(task, plain)
+            best, base = scores.best(task, plain), scores.of(task, plain)
             if best is None or not base:
                 continue
-            mine, left_out = scores.of(task, best), scores.left_out(task, plain)
-            gain = Paired.of(mine[seed] - base[seed] for seed in mine if seed in base)
-            honest = Paired.of(left_out[seed] - base[seed] for seed in left_out if seed in base)
-            lines.append(
-                [task, scores.label(best), *_paired(gain)[:1], *(_paired(honest)[:3] if honest.n > 1 else [""] * 3)]
-            )
+            sign, left_out = scores.sign(task), scores.left_out(task, plain)
+            chosen = scores.paired(partial(scores.of, task), best, sign)
+            honest = Paired.of((left_out[seed] - base[seed] for seed in left_out if seed in base), sign)
+            cells = _paired(honest, scores.factor(task)) if honest.n > 1 else [""] * 4
+            mean = _paired(chosen, scores.factor(task))[0]
+            lines.append([task, scores.label(best), mean, *cells, _noise(scores, task, plain)])
     if not lines:
         return []
-    header = ["task", "best setting", "gain, as chosen", "gain, chosen on other seeds", "95 % interval", "seeds won"]
-    return [Heading("The best setting for each task"), Table(header, lines)]
+    header = ["task", "best setting", "difference, as chosen", "difference, chosen on other seeds"]
+    return [
+        Heading("The best setting for each task"),
+        Paragraph("Differences to the plain model with the same seed, in points; what they mean is said below."),
+        Table([*header, "95 % interval", "shown", "seeds won", "noise"], lines),
+    ]
 
 
-def _problems(scores: Scores) -> list[Heading | Paragraph | Table]:
+def _differences(scores: Scores) -> list[Part]:
+    """What a method changes, seed by seed: a table for each task, from the best setting to the worst."""
+    others = [variant for variant in scores.variants if scores.plain(variant) != variant]
+    tables: list[Part] = []
+    count = 0
+    for task in [*scores.tasks, *([AVERAGE] if len(scores.tasks) > 1 else [])]:
+        of_task = scores.averages if task == AVERAGE else partial(scores.of, task)
+        sign, factor = (1, 100) if task == AVERAGE else (scores.sign(task), scores.factor(task))
+        found = [(variant, scores.paired(of_task, variant, sign)) for variant in others]
+        found = sorted(((v, paired) for v, paired in found if paired.n), key=lambda item: -sign * item[1].mean)
+        rows = [
+            [scores.label(variant), *_paired(paired, factor), _noise(scores, task, scores.plain(variant)), collapsed]
+            for variant, paired in found
+            for collapsed in [str(scores.collapsed[task, variant] or "")]
+        ]
+        verdicts = Counter(paired.verdict for _, paired in found)
+        summary = f"{task}: {len(rows)} settings, {verdicts['gain']} gains and {verdicts['loss']} losses shown"
+        count += len(rows)
+        if rows:
+            tables += [] if len(rows) > _MOST_OPEN else [Paragraph(f"{summary}.")]
+            header = [task, "mean", "95 % interval", "shown", "seeds won", "noise", "collapsed"]
+            tables.append(Table(header, rows, summary if len(rows) > _MOST_OPEN else ""))
+    if not tables:
+        return []
+    by_chance = f"of {count} differences here about {count / 20:.0f} would look so" if count > 10 else "a few look so"
+    return [
+        Heading("Difference to the plain model with the same seed"),
+        Paragraph(
+            "Points (of a loss, the number itself). The interval is Student's t of the differences of the seeds, at 95 "
+            "percent; it is given from two seeds on. 'Gain' and 'loss' stand only where it excludes 0; by chance alone "
+            f"{by_chance}. 'Noise' is the standard deviation of the plain model over its seeds: a difference below it "
+            "is what another seed does. 'Seeds won' counts the seeds with a better score than the plain model's."
+        ),
+        *tables,
+    ]
+
+
+def _noise(scores: Scores, task: str, plain: Variant) -> str:
+    of_plain = scores.averages(plain) if task == AVERAGE else scores.of(task, plain)
+    deviation, factor = Summary.of(of_plain.values()).deviation, 100 if task == AVERAGE else scores.factor(task)
+    return "" if math.isnan(deviation) else f"± {factor * deviation:.{2 if factor == 100 else 4}f}"
+
+
+def _problems(scores: Scores) -> list[Part]:
     lines = [
-        [row["title"], row["status"] if row["status"] != "finished" else "degenerate", row["problem"]]
+        [row["title"], row["status"] if row["status"] != "finished" else "collapsed", row["problem"]]
         for row in scores.rows
         if row["status"] in ("diverged", "failed") or row["degenerate"]
     ]
     lines += [[f"{task} {scores.label(variant)} seed {seed}", "missing", ""] for task, variant, seed in scores.missing]
     if not lines:
         return []
-    parts: list[Heading | Paragraph | Table] = [Heading("Problems")]
-    parts.append(Table(["run", "what", "last words"], lines[:_MOST_LISTED]))
-    if len(lines) > _MOST_LISTED:
-        parts.append(Paragraph(f"and {len(lines) - _MOST_LISTED} more"))
-    return parts
+    parts: list[Part] = [Heading("Problems"), Table(["run", "what", "last words"], lines[:_MOST_LISTED])]
+    return [*parts, Paragraph(f"and {len(lines) - _MOST_LISTED} more")] if len(lines) > _MOST_LISTED else parts
 
 
-def _times(scores: Scores) -> list[Heading | Table]:
+def _times(scores: Scores) -> list[Part]:
     lines = []
     for task in scores.tasks:
         rows = [row for row in scores.rows if row["task"] == task and row["status"] == "finished"]
@@ -191,7 +251,7 @@ def _times(scores: Scores) -> list[Heading | Table]:
     return [Heading("Time"), Table(header, lines)]
 
 
-def _origin(scores: Scores) -> list[Heading | Paragraph]:
+def _origin(scores: Scores) -> list[Part]:
     revisions = sorted({str(row["git_revision"]) for row in scores.rows if row["git_revision"]})
     versions = sorted(
         {f"{name} {value}" for row in scores.rows for name, value in (row["versions"] or {}).items() if value}
@@ -207,13 +267,15 @@ def _hardware(found: dict[str, Any]) -> str:
     return ", ".join([*parts, *map(str, found.get("gpus", ()))])
 
 
-def _score(summary: Summary) -> str:
-    if not summary.n:
-        return ""
-    spread = "" if math.isnan(summary.deviation) else f" ± {100 * summary.deviation:.1f}"
-    return f"{100 * summary.mean:.1f}{spread}"
+def _score(scores: Scores, task: str, summary: Summary) -> str:
+    factor, digits = scores.factor(task), 1 if scores.factor(task) == 100 else 4
+    spread = "" if math.isnan(summary.deviation) else f" ± {factor * summary.deviation:.{digits}f}"
+    return f"{factor * summary.mean:.{digits}f}{spread}" if summary.n else ""
 
 
-def _paired(paired: Paired) -> list[str]:
-    interval = "" if math.isnan(paired.low) else f"{100 * paired.low:+.1f} to {100 * paired.high:+.1f}"
-    return [f"{100 * paired.mean:+.2f}", interval, f"{paired.wins} of {paired.n}"]
+def _paired(paired: Paired, factor: int) -> list[str]:
+    """Mean, interval, verdict and seeds won."""
+    digits = 2 if factor == 100 else 4
+    interval = " to ".join(f"{factor * bound:+.{digits}f}" for bound in (paired.low, paired.high))
+    mean = f"{factor * paired.mean:+.{digits}f}"
+    return [mean, interval if paired.n > 1 else "", paired.verdict, f"{paired.wins} of {paired.n}"]

@@ -11,7 +11,7 @@ from glue.errors import UsageError
 from glue.scoring.metrics import higher_is_better
 
 from .arguments import Range, SweepArguments
-from .points import Datasets, Point, grid, identity
+from .points import Datasets, Point, grid, identity, of_method
 from .results import DIVERGED, FINISHED, PRUNED, newest
 
 
@@ -115,5 +115,5 @@ def _each_value(choices: Mapping[str, Any]) -> list[Point]:
     """Points that differ from the first one in one flag, the seed apart."""
     rest = {name: values for name, values in choices.items() if name != "seed"}
     first = first_values(rest)
-    tried = [Point.of({**first, name: value}) for name, values in rest.items() for value in values]
-    return list(dict.fromkeys([Point.of(first), *tried]))
+    tried = [{**first, name: value} for name, values in rest.items() for value in values]
+    return list(dict.fromkeys(Point.of(of_method(flags, choices)) for flags in [first, *tried]))

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from glue.cli.arguments import RunArguments
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
-from transformers.contranorm_sites import parse_positions
+from transformers.methods import all_knobs, find_method, knobs_of
 from transformers.utils.text import printable
 
 _VERSION = 2  # of what an identity is made of
 _FIELDS = {item.name: item for item in fields(RunArguments)}
-# What a plain model does not depend on.
-KNOBS = tuple(name for name, item in _FIELDS.items() if item.metadata["group"] == "ContraNorm")
+METHOD = ("method", "pos", *all_knobs())  # what a plain model does not depend on
+PLAIN = "none"  # the method of a plain model
 _PLACES = ("data_dir", "train_file", "validation_file")  # of data, which their digest tells apart
 _WITHOUT_INFLUENCE = {
     *(name for name, item in _FIELDS.items() if item.metadata["group"] == "output"),
@@ -52,7 +52,7 @@ class Point:
     Example:
         >>> point = Point.of({"demo": True, "task_name": "RTE", "scale": 0.0, "pos": "7"})
         >>> point.words
-        ['--demo', '--scale', '0.0', '--seed', '2021', '--task_name', 'rte']
+        ['--demo', '--method', 'none', '--seed', '2021', '--task_name', 'rte']
         >>> point == Point.of({"demo": True, "task_name": "rte", "pos": "NONE"})
         True
     """
@@ -63,7 +63,7 @@ class Point:
 
     @classmethod
     def of(cls, flags: Mapping[str, Any], data: Data | None = None) -> Point:
-        """Return the point of these flags. With scale 0, or at no position, it is that of the plain model.
+        """Return the point of these flags. With scale 0, at no position or with no method it is the plain model's.
 
         Raises:
             UsageError: it cannot be run: a value is out of range, two flags exclude each other, or nothing is scored.
@@ -73,11 +73,14 @@ class Point:
             raise UsageError("a sweep compares scores: give --validation_file")
         flags = {"seed": args.seed, **flags}
         flags |= {name: getattr(args, name) for name in ("task_name", "metric_for_best_model") if getattr(args, name)}
-        sites = args.pos is None or parse_positions(args.pos, "bert")  # both numberings have the same digits
-        if args.scale == 0 or not sites:
-            flags = {name: value for name, value in flags.items() if name not in KNOBS} | {"scale": 0.0}
-        elif args.pos is not None:
-            flags["pos"] = "".join(sorted(set(args.pos.strip())))
+        given = args.method_settings
+        neutral = find_method(given.get("method") or "contranorm").neutral
+        is_neutral = bool(neutral) and all(given.get(name) == value for name, value in neutral.items())
+        flags = {name: value for name, value in flags.items() if name not in (*METHOD, "use_v2")}
+        if is_neutral or args.method == PLAIN or args.pos in ("0", "none"):
+            flags["method"] = PLAIN
+        else:
+            flags |= {**given, **({"pos": "".join(sorted(set(args.pos)))} if args.pos else {})}
         # A checkpoint may have set what has no default, so that False says more than nothing does.
         said = {name: value for name, value in flags.items() if value is not False or _FIELDS[name].default is None}
         settings = {
@@ -116,17 +119,21 @@ class Point:
         return str(self["task_name"] or (file.name if file.stem in GLUE_TASKS else file.stem))
 
     @property
+    def is_plain(self) -> bool:
+        """Whether no method acts in it."""
+        return bool(self["method"] == PLAIN)
+
+    @property
     def title(self) -> str:
-        """What people are told about it: task, scale, position and seed."""
-        parts = [self.task]
-        parts += [f"{name} {self[name]}" for name in ("scale", "pos") if self[name] is not None]
-        return printable(" ".join([*parts, f"seed {self['seed']}"]))
+        """What people are told about it: task, method with its knobs, and seed."""
+        parts = [f"{name} {self[name]}" for name in METHOD if self[name] is not None]
+        return printable(" ".join([self.task, *(["plain"] if self.is_plain else parts), f"seed {self['seed']}"]))
 
     @property
     def name(self) -> str:
         """The name of its folder and its log."""
-        parts = (self.task, self["scale"], self["pos"], f"seed{self['seed']}", self.key)
-        text = "_".join(str(part) for part in parts if part is not None)
+        knobs = ["plain"] if self.is_plain else [self[name] for name in METHOD]
+        text = "_".join(str(part) for part in (self.task, *knobs, f"seed{self['seed']}", self.key) if part is not None)
         return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in text)[-200:]
 
     @property
@@ -167,7 +174,17 @@ def grid(choices: Mapping[str, list[Any]]) -> list[Point]:
     """
     names = sorted(choices, key=lambda name: name != "seed")
     combinations = itertools.product(*(choices[name] for name in names))
-    return list(dict.fromkeys(Point.of(dict(zip(names, values, strict=True))) for values in combinations))
+    found = (of_method(dict(zip(names, values, strict=True)), choices) for values in combinations)
+    return list(dict.fromkeys(map(Point.of, found)))
+
+
+def of_method(flags: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags without knobs that only others of several methods have."""
+    method = flags.get("method")
+    if method is None or len(choices["method"]) == 1:
+        return dict(flags)
+    own = ("method", *(() if method == PLAIN else ("pos", *knobs_of(method))))
+    return {name: value for name, value in flags.items() if name in own or name not in METHOD}
 
 
 class Datasets:

@@ -7,8 +7,8 @@ A row holds
     status, problem      finished, pruned, diverged or failed, and the last words of one that did not finish
     flags                its command line
     settings             everything that its result depends on, the digest of its data among it
-    task, model, seed, and each knob of ContraNorm
-                         what it was; of the plain model scale is 0 and pos is none
+    task, model, seed, method, pos, and each knob of a method
+                         what it was; of the plain model method and pos are none, and scale is 0
     main_metric, score, best_score, best_epoch, last_score
                          score is that of the saved model: of the last epoch, or of the best one where that was asked
                          for; MNLI's is the mean of matched and mismatched, as GLUE takes it
@@ -36,7 +36,7 @@ from glue.scoring.metrics import MISMATCHED_SUFFIX, higher_is_better
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder
 
-from .points import KNOBS, Point
+from .points import METHOD, PLAIN, Point
 
 # How a trial ended: the first four with a row, the others without one.
 FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
@@ -124,11 +124,12 @@ def result_row(
         attempt: 1, and 1 more for every attempt that failed.
     """
     run, results = _read(folder / "run.json"), _read(folder / "all_results.json")
-    settings, contranorm = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
+    settings, method = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
+    if point.is_plain:
+        method = {"method": PLAIN, "pos": "none", "scale": 0.0}
     log = _rows(folder / "train_log.jsonl")
     history = results.get("history") or _rows(folder / "eval_log.jsonl")
     metric, best = point.metric, max if higher_is_better(point.metric) else min
-    is_plain = contranorm.get("scale", point["scale"]) == 0
     return {
         "id": identity,
         "point": point.key,
@@ -140,9 +141,7 @@ def result_row(
         "task": point.task,
         "model": point["model_name_or_path"] or settings.get("model_name_or_path"),
         "seed": point["seed"],
-        "scale": 0.0 if is_plain else contranorm.get("scale", point["scale"]),
-        "pos": "none" if is_plain else contranorm.get("pos", point["pos"]),
-        **{name: contranorm.get(name, point[name]) for name in KNOBS if name not in ("scale", "pos")},
+        **{name: method.get(name, point[name]) for name in METHOD},
         "main_metric": metric,
         "score": _score({name.removeprefix("eval_"): score for name, score in results.items()}, metric),
         "best_score": best((score for row in history if (score := _score(row, metric)) is not None), default=None),

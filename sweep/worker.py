@@ -32,7 +32,7 @@ from . import study as states
 from .arguments import Range
 from .liveness import BEAT, Sign, Watcher
 from .plan import Plan
-from .points import Point
+from .points import Point, of_method
 from .results import RESULTS, append_results, result_row, scores_so_far
 
 ROOT = Path(__file__).parent.parent
@@ -157,6 +157,7 @@ class Worker:
                 flags[name] = trial.suggest_float(name, values.low, values.high, log=values.is_logarithmic)
             elif name != "seed":
                 flags[name] = trial.suggest_categorical(name, values) if len(values) > 1 else values[0]
+        flags = of_method(flags, self.args.choices)
         return [self.plan.point({**flags, "seed": seed}) for seed in self.plan.seeds]
 
     def _run(self, point: Point, folder: Path, trial: Trial, first_step: int) -> Outcome:
