@@ -190,6 +190,19 @@ class Scores:
         found = {seed: self.average({task: by_task[task].get(seed) for task in by_task}) for seed in self.seeds}
         return {seed: score for seed, score in found.items() if score is not None}
 
+    @cached_property
+    def ranked(self) -> list[Variant]:
+        """All variants but the plain ones, the best first: by average where there is one, else by the mean of all."""
+
+        def rank(variant: Variant) -> tuple[float, float]:
+            found = {task: Summary.of(self.of(task, variant).values()) for task in self.tasks}
+            there = [self.sign(task) * summary.mean for task, summary in found.items() if summary.n]
+            average = self.average({task: summary.mean if summary.n else None for task, summary in found.items()})
+            return (-math.inf if average is None else average, sum(there) / len(there) if there else -math.inf)
+
+        others = (variant for variant in self.variants if self.plain(variant) != variant)
+        return sorted(others, key=rank, reverse=True)
+
     def paired(self, scores: Callable[[Variant], dict[int, float]], variant: Variant, sign: int = 1) -> Paired:
         """Return how a variant does beside its plain one, seed by seed.
 

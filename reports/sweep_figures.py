@@ -17,7 +17,7 @@ from .style import figure_style, line_style
 _COLUMNS = 3
 _ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
 _MOST_LOSSES = 30  # points of a curve
-_MOST_LINES = 6  # in a panel; of curves the plain model, and the best others
+_MOST_LINES = 5  # in a panel; of curves the plain model, and the best others
 _MOST_MAPS = 6
 
 
@@ -37,7 +37,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
             caption = (
                 f"Mean difference to the plain model by {knob} and position, in points (of a loss, the number itself)"
                 f"{_named(rest)}. ▲ marks a gain and ▼ a loss that Student's t shows at 95 percent; the others are no "
-                "more than chance may do. Orange is worse, violet better."
+                "more than chance may do. Orange is worse, violet better, each panel by its own largest difference."
             )
             figures.append((f"heat_map_{knob}_{number}", partial(_heat_map, knob=knob, rest=rest), caption))
         caption = (
@@ -195,11 +195,7 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[t
     for row in scores.rows:
         if row["task"] == task and row["status"] == "finished" and not row["degenerate"]:
             by_variant.setdefault(scores.variant(row), []).append(row)
-    means = {variant: Summary.of(scores.of(task, variant).values()).mean for variant in by_variant}
-    plain = [variant for variant in by_variant if scores.plain(variant) == variant]
-    rest = (variant for variant in by_variant if variant not in plain)
-    others = sorted(rest, key=lambda item: -scores.sign(task) * np.nan_to_num(means[item]))
-    shown = [variant for variant in scores.variants if variant in [*plain, *others][:_MOST_LINES]]
+    shown = [variant for variant in _shown(scores) if variant in by_variant]
     drawn = False
     for variant in shown:
         curves = [dict(points(row)) for row in by_variant[variant]]
@@ -207,7 +203,7 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[t
         if not updates:
             continue
         values = np.array([[curve[update] for update in updates] for curve in curves])
-        style = line_style(scores.variants.index(variant))
+        style = line_style(_shown(scores).index(variant))
         middle = values.mean(axis=0)
         axis.plot(
             updates,
@@ -220,6 +216,11 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[t
             axis.fill_between(updates, middle - spread, middle + spread, color=style["color"], alpha=0.12, linewidth=0)
         drawn = True
     return drawn
+
+
+def _shown(scores: Scores) -> list[Variant]:
+    """The variants that curves are drawn of, the same in all panels."""
+    return [*scores.plain_variants, *scores.ranked][: max(_MOST_LINES, len(scores.plain_variants) + 1)]
 
 
 def _metric(scores: Scores, task: str) -> str:

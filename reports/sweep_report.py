@@ -69,32 +69,32 @@ def _models(scores: Scores) -> str:
 
 def _table(scores: Scores) -> list[Part]:
     """The paper's table: tasks in columns."""
-    lines = []
-    for variant in scores.variants:
+
+    def line(variant: Variant) -> list[str]:
         cells = {task: Summary.of(scores.of(task, variant).values()) for task in scores.tasks}
         collapsed = sum(scores.collapsed[task, variant] for task in scores.tasks)
-        lines.append((scores.plain(variant) == variant, _line(scores, scores.label(variant), cells, collapsed), cells))
-    lines.sort(key=lambda line: (not line[0], -_rank(scores, line[2])))
-    chosen = []
+        return _line(scores, scores.label(variant), cells, collapsed)
+
+    first: list[list[str]] = [line(variant) for variant in scores.plain_variants]
     for plain in scores.plain_variants:
         best = {task: scores.best(task, plain) for task in scores.tasks}
         if any(best.values()):
             mark = f", {scores.label(plain)}" if scores.varied else ""
             of_best = {task: Summary.of(scores.of(task, best[task]).values()) for task in scores.tasks}
-            chosen.append(_line(scores, f"best for each task{mark}", of_best))
+            first.append(_line(scores, f"best for each task{mark}", of_best))
             left_out = {task: Summary.of(scores.left_out(task, plain).values()) for task in scores.tasks}
             if any(cell.n for cell in left_out.values()):
-                chosen.append(_line(scores, f"chosen without the seed it is scored on{mark}", left_out))
+                first.append(_line(scores, f"chosen without the seed it is scored on{mark}", left_out))
     header = ["", *(f"{task} ({scores.metrics[task]})" for task in scores.tasks), "average", "n", "collapsed"]
     return [
         Heading("Scores"),
         Paragraph(
             "Percent (a loss is the number itself), mean ± standard deviation over seeds (n - 1); n is the number of "
-            "seeds, a range where the tasks differ. The plain model comes first, then the settings from the best to "
-            "the worst. The average is that of GLUE: F1 for MRPC and QQP, Spearman for STS-B, matched and mismatched MNLI "
-            "as one task each, without WNLI; it is given where every task has a score."
+            "seeds, a range where the tasks differ. The settings stand in order, the best first. The average is "
+            "GLUE's: F1 for MRPC and QQP, Spearman for STS-B, matched and mismatched MNLI as one task each, without "
+            "WNLI; it is given where every task has a score."
         ),
-        Table(header, [*(line for _, line, _ in lines), *chosen]),
+        Table(header, [*first, *map(line, scores.ranked)]),
         Paragraph(
             "'best for each task' picks the setting on the very validation set that it is then scored on: it is "
             "optimistic, the more so the more settings there are. The row below it picks for each seed the "
@@ -106,13 +106,6 @@ def _table(scores: Scores) -> list[Part]:
 
 def _average(scores: Scores, cells: dict[str, Summary]) -> float | None:
     return scores.average({task: cell.mean if cell.n else None for task, cell in cells.items()})
-
-
-def _rank(scores: Scores, cells: dict[str, Summary]) -> float:
-    """What settings are sorted by: the average, or the mean over the tasks that there are."""
-    average = _average(scores, cells)
-    there = [scores.sign(task) * cell.mean for task, cell in cells.items() if cell.n]
-    return average if average is not None else sum(there) / len(there) - 1e6 if there else -1e9
 
 
 def _line(scores: Scores, name: str, cells: dict[str, Summary], collapsed: int = 0) -> list[str]:

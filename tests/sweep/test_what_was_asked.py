@@ -129,6 +129,7 @@ def test_the_lowest_loss_is_the_best(sweep):
     assert sweep.run(*words, "--scale", 0, 0.1, 0.2, "--seed", 1, 2, 3)[0] == 0
     assert {row["main_metric"] for row in sweep.rows} == {"loss"}
     assert {round(row["best_score"], 6) for row in sweep.rows} == {0.1, 0.15, 0.2}
+    assert "| plain | 0.1000 ± 0.0000 |" in sweep.report() and "| best for each task | 0.1500" in sweep.report()
     plan, _ = make_plan(parse_args([*map(str, [*SEARCH, *words[3:]]), *sweep.words]))
     assert open_study(plan).direction == optuna.study.StudyDirection.MINIMIZE
 
