@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from glue.data.tasks import GLUE_TASKS
 from transformers.utils.files import make_folder, write_whole
 
 from .document import Figure, Heading, Paragraph, Part, Table, as_html, as_markdown
@@ -125,18 +126,17 @@ def _beside(scores: Scores, published: list[Published]) -> list[Part]:
         found[task] = [Summary.of(of_run.values()) for of_run in (of_plain, best, scores.left_out(task, plain))]
     columns = [{task: found[task][column] for task in scores.tasks} for column in range(3)]
     averages = [_average(scores, column) for column in columns]
+    lacking = [task for task in GLUE_TASKS if task != "wnli" and task not in found]
     lines = []
     for row in in_order(published):
-        if row.task == AVERAGE:
+        here = [""] * 3
+        if row.task == AVERAGE and not lacking:
             here = ["" if average is None else f"{100 * average:.2f}" for average in averages]
         elif row.task in found and scores.sign(row.task) > 0:
             here = [_score(scores, row.task, summary) for summary in found[row.task]]
-        else:
-            here = [""] * 3
         lines.append([row.method, row.model, row.task, f"{row.score:.2f}", *here, row.source])
     seeds = f"{len(scores.seeds)} seed{'s' * (len(scores.seeds) > 1)}"
-    lacking = [task for task in ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte") if task not in found]
-    few = f" The average here lacks {', '.join(lacking)} and is another number than GLUE's." if lacking else ""
+    few = f" There is no average of GLUE here, which takes {', '.join(lacking)} as well." if lacking else ""
     return [
         Heading("Beside published numbers"),
         Paragraph(

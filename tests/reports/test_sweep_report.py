@@ -13,6 +13,7 @@ import sweep_rows
 from sweep_rows import row
 
 import run_report
+from glue.data.tasks import GLUE_TASKS
 from reports.scores import Paired, Scores, Summary
 from reports.sweep_report import write_report
 from sweep.results import read_results
@@ -225,7 +226,17 @@ def test_published_scores_stand_beside_those_of_a_sweep(tmp_path, kind):
     assert rows[0] == ["none", "BERT-large", "rte", "70.40", scores["plain"], best, chosen, "a paper"]
     # The paper's two come without being asked for, with their source.
     assert [line[3] for line in rows[1:]] == ["82.59", "83.54"] and all("2303.06562" in line[7] for line in rows[1:])
-    assert "some-bert, 3 seeds (1, 2, 3)" in report and "The average here lacks cola, sst2" in report
+    assert "some-bert, 3 seeds (1, 2, 3)" in report and "no average of GLUE here, which takes cola, sst2" in report
+    assert rows[1][4:7] == ["", "", ""]
+
+
+def test_the_published_average_stands_beside_one_of_all_tasks(tmp_path):
+    found = tables(
+        write_report(sweep_rows.grid(list(GLUE_TASKS), [0, 0.1], ["7"], [1, 2]), tmp_path, "all")[0].read_text()
+    )
+    averages = {line[0]: line[10] for line in found["Scores"][1:]}
+    (plain,) = {line[4] for line in found["Beside published numbers"][1:]}
+    assert plain == averages["plain"] != ""
 
 
 @pytest.mark.parametrize(
