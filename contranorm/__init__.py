@@ -1,8 +1,8 @@
 """ContraNorm: a layer without parameters against oversmoothing (Guo et al., ICLR 2023, arXiv 2303.06562).
 
 It pushes the tokens of one sequence apart, so that they keep using the whole space. `ContraNorm` compares tokens,
-`ContraNormV2` features. This file is the definition of both, needs nothing but torch, and is written to be read; whoever
-changes a formula changes it here.
+`ContraNormV2` features. This file is the definition of both, it needs nothing but torch, and whoever changes a formula
+changes it here.
 
     >>> layer = ContraNorm(scale=0.1)
     >>> layer(torch.randn(2, 5, 8), mask=torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])).shape
@@ -134,4 +134,4 @@ def at_least_single(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-__all__ = ["ContraNorm", "ContraNormV2"]
+__all__ = ["ContraNorm", "ContraNormV2", "at_least_single", "directions"]

@@ -1,29 +1,34 @@
-"""What a text encoder and a classifier on top of it do, whatever their layers are: shared by BERT and ALBERT.
+"""What a text encoder and a classifier on top of it do, whatever their layers are.
 
-Signatures and outputs are those of Hugging Face's `BertModel` and `BertForSequenceClassification`; inside, hidden
-states are flat (T, D), see `padding.py`. The models themselves (modules, parameter names, the wiring of a layer) are in
-`models/`.
+Signatures and outputs are those of Hugging Face's `BertModel` and `BertForSequenceClassification`. Here a batch gets
+its layout: packed on the CPU, padded elsewhere and for whoever looks inside, see `padding.py`. The models themselves
+(their modules and parameter names) are in `models/`, the wiring of a layer is in `layer.py`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules import module as torch_module
 
-from .configuration_utils import PretrainedConfig
+from .configuration_utils import PROBLEM_TYPES, PretrainedConfig
 from .dropout import Dropout
+from .kernels.attention import runs_eagerly_on_cpu
 from .modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from .modeling_utils import PreTrainedModel
-from .sequence_classification import classification_loss
-from .text_inputs import TextInputs, prepare_text_inputs
+from .padding import TokenLayout, packed_layout, padded_layout
+from .utils.errors import ConfigurationError
 
 
 class TextClassifier(PreTrainedModel):
-    """A linear classifier on a text encoder's pooled first token; `base_model` is a `TextModel`."""
+    """A classifier on what a text encoder makes of the first token; `base_model` is a `TextModel`."""
 
-    dropout: nn.Module
-    classifier: nn.Module
+    @abstractmethod
+    def classify(self, outputs: BaseModelOutputWithPooling) -> Tensor:
+        """Return logits (B, num_labels) from the encoder's outputs."""
 
     def forward(
         self,
@@ -48,17 +53,17 @@ class TextClassifier(PreTrainedModel):
             attentions; as a tuple of those present when `return_dict` is False.
         """
         outputs = self.base_model(
-            input_ids,
-            attention_mask,
-            token_type_ids,
-            position_ids,
-            inputs_embeds,
-            output_attentions,
-            output_hidden_states,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
             return_dict=True,
-            output_last_hidden_state=False,
+            first_only=not is_watched(self),
         )
-        logits = self.classifier(self.dropout(outputs.pooler_output))
+        logits = self.classify(outputs)
         output = SequenceClassifierOutput(
             loss=None if labels is None else classification_loss(logits, labels, self.config),
             logits=logits,
@@ -70,15 +75,19 @@ class TextClassifier(PreTrainedModel):
 
 
 class TextModel(PreTrainedModel):
-    """A text encoder: embeddings, a stack of layers, a pooler on the first token (or None)."""
+    """A text encoder: embeddings, a stack of layers, and in some models a pooler on the first token."""
 
     embeddings: TextEmbeddings
     encoder: nn.Module
-    pooler: nn.Module | None
 
-    @abstractmethod
-    def pool(self, first_tokens: Tensor) -> Tensor | None:
-        """Turn the first tokens (B, D) into what a classifier reads (B, D); None without a pooler."""
+    def pool(self, first: Tensor) -> Tensor | None:
+        """Turn the first tokens (B, D) or (B, 1, D) into what a classifier reads (B, D); None without a pooler."""
+        return None
+
+    def embed(self, **inputs: Tensor | None) -> Tensor:
+        """Call the embeddings, and whatever leads from their width to the encoder's."""
+        embedded: Tensor = self.embeddings(**inputs)
+        return embedded
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.embeddings.word_embeddings
@@ -96,7 +105,7 @@ class TextModel(PreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        output_last_hidden_state: bool = True,
+        first_only: bool = False,
     ) -> BaseModelOutputWithPooling | tuple[Tensor, ...]:
         """Encode a batch.
 
@@ -107,51 +116,222 @@ class TextModel(PreTrainedModel):
             position_ids: (B, S) or (1, S); None counts from 0.
             output_attentions, output_hidden_states: return them for every layer; None as the configuration says.
             return_dict: False returns a tuple; None as the configuration says.
-            output_last_hidden_state: False leaves it out, so that the last layer computes only what the pooler reads;
-                for who wants nothing but `pooler_output`.
+            first_only: nothing but the first token of each sequence will be read, so that the last layer computes no
+                more than that, and last_hidden_state is (B, 1, D) or (B, D).
 
         Returns:
-            last_hidden_state (B, S, D), pooler_output (B, D); hidden_states, L + 1 of (B, S, D), and attentions, L of
-            (B, H, S, S), if asked for. Padding comes back as zeros, except under `contranorm_padding="include"`.
+            last_hidden_state (B, S, D), pooler_output (B, D) of models with a pooler; hidden_states, L + 1 of
+            (B, S, D), and attentions, L of (B, H, S, S), if asked for. Padding comes back as zeros, except under
+            `contranorm_padding="include"`.
 
         Raises:
-            ValueError: neither or both of input_ids and inputs_embeds, shapes that disagree, or S above
-                `max_position_embeddings`.
+            ValueError: neither or both of input_ids and inputs_embeds, shapes that disagree, or S above the number of
+                positions.
         """
         config = self.config
         output_attentions = config.output_attentions if output_attentions is None else output_attentions
         output_hidden_states = config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return_dict = config.return_dict if return_dict is None else return_dict
+        first_only = first_only and not output_hidden_states and not output_attentions
 
-        inputs = prepare_text_inputs(
-            config, input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, output_attentions
-        )
-        layout = inputs.layout
-        first_only = not (output_last_hidden_state or output_hidden_states or output_attentions)
-        encoded = self.encoder(self.embeddings(inputs), layout, output_attentions, output_hidden_states, first_only)
-        first_tokens = encoded.tokens if first_only else layout.select_first(encoded.tokens)
+        given = self._check_inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        if position_ids is None:
+            position_ids = self.embeddings.positions(given)
+        packs = not output_attentions and not (output_hidden_states and torch.is_grad_enabled())
+        layout = self._layout(given, attention_mask, packs)
+        inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
+        inputs["inputs_embeds"] = inputs_embeds
+        embedded = self.embed(**{name: x if x is None else layout.flatten(x) for name, x in inputs.items()})
+        encoded = self.encoder(embedded, None, output_attentions, output_hidden_states, True, layout, first_only)
+        last = encoded.last_hidden_state
+        if not first_only:
+            last = encoded.hidden_states[-1] if output_hidden_states else layout.restore(last)
         output = BaseModelOutputWithPooling(
-            last_hidden_state=layout.restore(encoded.tokens) if output_last_hidden_state else None,
-            pooler_output=self.pool(first_tokens),
+            last_hidden_state=last,
+            pooler_output=self.pool(last if first_only else layout.first_of_padded(last)),
             hidden_states=encoded.hidden_states,
             attentions=encoded.attentions,
         )
         return output if return_dict else output.to_tuple()
 
+    def _check_inputs(
+        self,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        token_type_ids: Tensor | None,
+        position_ids: Tensor | None,
+        inputs_embeds: Tensor | None,
+    ) -> Tensor:
+        """Check a model's inputs against each other; returns the ids, or the embeddings in their place."""
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        if given is None or (input_ids is not None and inputs_embeds is not None):
+            raise ValueError("give either input_ids or inputs_embeds: exactly one of them")
+        if given.dim() != (2 if inputs_embeds is None else 3):
+            name, wanted = ("input_ids", "(B, S)") if inputs_embeds is None else ("inputs_embeds", "(B, S, E)")
+            raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {wanted}")
+        batch_size, width = given.shape[:2]
+        longest = self.config.max_position_embeddings - self.embeddings.first_position
+        if width > longest and position_ids is None:
+            raise ValueError(
+                f"sequences of {width} tokens, but the model has {longest} positions: truncate the input (max_length "
+                "of the tokenizer)"
+            )
+        for name, ids in (("token_type_ids", token_type_ids), ("position_ids", position_ids)):
+            if ids is not None and (ids.dim() != 2 or ids.shape[1] != width or ids.shape[0] not in (1, batch_size)):
+                raise ValueError(f"{name} has shape {tuple(ids.shape)}, but the batch is {(batch_size, width)}")
+        if attention_mask is not None and tuple(attention_mask.shape) != (batch_size, width):
+            raise ValueError(
+                f"attention_mask has shape {tuple(attention_mask.shape)}, but the batch is {(batch_size, width)}: "
+                "expected one entry a token, non-zero at real tokens (masks of two tokens at a time are not supported)"
+            )
+        return given
+
+    def _layout(self, given: Tensor, attention_mask: Tensor | None, packs: bool) -> TokenLayout:
+        """Choose the layout of a batch: packed where that is possible, for it is the same function and cheaper."""
+        keep_padding = self.config.contranorm_padding == "include"
+        packs = packs and self.config.unpad_inputs and not keep_padding
+        if packs and runs_eagerly_on_cpu(given) and not is_watched(self):
+            return packed_layout(*given.shape[:2], attention_mask)
+        if attention_mask is not None:
+            attention_mask = attention_mask.to(given.device, non_blocking=True)
+        return padded_layout(*given.shape[:2], attention_mask, keep_padding)
+
 
 class TextEmbeddings(nn.Module):
-    """Sum of word, position and token-type embeddings, normalised, with dropout: TextInputs -> (T, width)."""
+    """Sum of word, position and (if the model has them) token-type embeddings, normalised, with dropout.
 
-    def __init__(self, config: PretrainedConfig, width: int) -> None:
+    Args:
+        config: sizes and rates.
+        width: of the embeddings.
+        first_position: row of the position table that belongs to a sequence's first token.
+    """
+
+    def __init__(self, config: PretrainedConfig, width: int, first_position: int = 0) -> None:
         super().__init__()
+        self.first_position = first_position
         self.word_embeddings = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_token_id)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
+        if config.type_vocab_size:
+            self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
         self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, inputs: TextInputs) -> Tensor:
-        words = self.word_embeddings(inputs.input_ids) if inputs.inputs_embeds is None else inputs.inputs_embeds
-        embeddings = words + self.token_type_embeddings(inputs.token_type_ids)
-        embeddings = embeddings + self.position_embeddings(inputs.position_ids)
-        return self.dropout(self.LayerNorm(embeddings))
+    def positions(self, given: Tensor) -> Tensor:
+        """Return the position ids of a batch of ids (B, S) or embeddings (B, S, E): (1, S) or (B, S)."""
+        return torch.arange(given.shape[1], device=given.device)[None] + self.first_position
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+    ) -> Tensor:
+        """Embed ids (B, S) or (T,); what is left out is as in `TextModel.forward`."""
+        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
+        if position_ids is None:
+            position_ids = self.positions(words if input_ids is None else input_ids)
+        embeddings = words
+        if hasattr(self, "token_type_embeddings"):
+            if token_type_ids is None:
+                token_type_ids = position_ids.new_zeros(()).expand(words.shape[:-1])
+            embeddings = words + self.token_type_embeddings(token_type_ids)
+        return self.dropout(self.LayerNorm(embeddings + self.position_embeddings(position_ids)))
+
+
+class FirstTokenHead(nn.Module):
+    """A classifier with a layer of its own on the first token, for models without a pooler.
+
+    Args:
+        config: sizes; `classifier_dropout`, or else `hidden_dropout_prob`.
+        activation: between its two layers.
+    """
+
+    def __init__(self, config: PretrainedConfig, activation: nn.Module) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dropout = Dropout(classifier_dropout(config))
+        self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
+        self.activation = activation
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, S, D), or the first tokens (B, D) alone, to logits (B, num_labels)."""
+        hidden = self.activation(self.dense(self.dropout(first_token(features))))
+        return self.out_proj(self.dropout(hidden))
+
+
+class Pooler(nn.Module):
+    """Dense layer and tanh on the first token."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, S, D), or the first tokens (B, D) alone, to (B, D)."""
+        return torch.tanh(self.dense(first_token(hidden_states)))
+
+
+def first_token(hidden_states: Tensor) -> Tensor:
+    """(B, S, D) -> (B, D), what stands in the first place of each row; (B, D) as it is."""
+    return hidden_states[:, 0] if hidden_states.dim() == 3 else hidden_states
+
+
+def classifier_dropout(config: PretrainedConfig) -> float:
+    """The rate of the dropout before a classifier."""
+    rate: float | None = getattr(config, "classifier_dropout", None)
+    return config.hidden_dropout_prob if rate is None else rate
+
+
+def is_watched(model: nn.Module) -> bool:
+    """Whether somebody looks inside a model: a hook on one of its parts, or a `forward` put in the place of its own.
+
+    What is put on the model itself (by accelerate, say) does not count: what goes in and comes out is the same.
+    """
+    if torch_module._has_any_global_hook():
+        return True
+    parts = iter(model.modules())
+    next(parts)
+    return any(
+        part._forward_hooks
+        or part._forward_pre_hooks
+        or part._backward_hooks
+        or part._backward_pre_hooks
+        or "forward" in part.__dict__
+        for part in parts
+    )
+
+
+def classification_loss(logits: Tensor, labels: Tensor, config: PretrainedConfig) -> Tensor:
+    """Compute the mean loss of a batch, in at least single precision.
+
+    Args:
+        logits: (B, num_labels).
+        labels: floats of the shape of logits (or (B,) if num_labels is 1) for regression; ints (B,) for one label of
+            several, -100 where there is none; 0/1 (B, num_labels) for several labels at once.
+        config: `problem_type` chooses mean squared error, cross-entropy or binary cross-entropy. Where it is None, one
+            label means regression, integer labels cross-entropy and others binary cross-entropy; the choice is stored
+            there, as Hugging Face's models do.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ConfigurationError: `problem_type` is unknown.
+    """
+    if config.problem_type is None:
+        if config.num_labels == 1:
+            config.problem_type = "regression"
+        else:
+            one_of_several = labels.dtype in (torch.int32, torch.int64)
+            config.problem_type = f"{'single' if one_of_several else 'multi'}_label_classification"
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    if config.problem_type == "regression":
+        return F.mse_loss(logits.squeeze(-1), labels.to(logits.dtype).view_as(logits.squeeze(-1)))
+    if config.problem_type == "single_label_classification":
+        return F.cross_entropy(logits.view(-1, config.num_labels), labels.view(-1))
+    if config.problem_type == "multi_label_classification":
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    raise ConfigurationError(
+        f"problem_type {config.problem_type!r} is unknown: expected one of {', '.join(PROBLEM_TYPES)}"
+    )

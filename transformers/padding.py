@@ -1,16 +1,14 @@
-"""Padding-free execution: the geometry of one batch, computed once and handed down through the model.
+"""The layout of a batch: where the tokens of each sequence are, computed once and handed down through the model.
 
-Half of a GLUE batch is padding. The models therefore keep their hidden states as a flat tensor (T, D) of tokens instead
-of (B, S, D), and everything that treats tokens one by one (linear layers, LayerNorm, dropout, activations) never asks
-how long a sequence is. Only attention and ContraNorm look at whole sequences; they take them from a `TokenLayout`, as
-groups of sequences of one length, each group a view of the flat tensor.
+Half of a GLUE batch is padding. Hidden states come in one of two forms, and the same modules run on both:
 
-Two layouts exist, and the same code runs on both:
+- packed, (T, D): the real tokens only, T of them, sequences sorted by length. Everything that treats tokens one by one
+  (linear layers, LayerNorm, dropout, activations) never asks how long a sequence is. What the CPU computes with.
+- padded, (B, S, D): all places in their order, with a mask. For who looks inside a model, for compiled graphs (fixed
+  shapes), for the released code's treatment of padding, and for devices to which tokens are nearly free.
 
-- unpadded: the real tokens only, T of them, sequences sorted by length so that every group is contiguous and needs no
-  mask;
-- padded: all B * S places in their order, one group with a mask. The released code's treatment of padding, attention
-  maps and compiled graphs (fixed shapes) need it.
+Only attention and methods against oversmoothing look at whole sequences; they take them from a `TokenLayout`, as groups
+of sequences of one length, each group a view of the hidden states.
 
 Shape letters: B batch, S padded length, T tokens kept, D width, b sequences of a group, s their length.
 """
@@ -18,9 +16,8 @@ Shape letters: B batch, S padded length, T tokens kept, D width, b sequences of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import accumulate, groupby
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -28,7 +25,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SequenceGroup:
-    """Sequences of one length that stand one after the other in the flat tensor.
+    """Sequences of one length that stand one after the other in the hidden states.
 
     Attributes:
         count: number of sequences, b.
@@ -43,67 +40,93 @@ class SequenceGroup:
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """Where the tokens of one batch are in the flat tensor, and how to come back from it.
+    """Where the tokens of one batch are in the hidden states.
 
     Attributes:
         batch_size: number of sequences, B; those without any token count too.
         width: padded length, S.
-        groups: the sequences, group by group, in the order of the flat tensor.
-        first_tokens: int64 tensor (B,), place of each sequence's first token in the flat tensor.
-        positions: int64 tensor (T,), place of each flat token in the padded batch, counted row by row; None when the
-            flat tensor is the padded batch itself.
-        filler: bool tensor (B * S,) for a padded batch, True at padding that callers see as zeros; None where there is
-            none.
+        groups: the sequences, group by group, in the order of the hidden states.
+        packed: whether hidden states are (T, D); else they are (B, S, D), one group.
+        first_tokens: int64 tensor (B,), where each sequence's first token is: its place in (T, D), or its column in
+            (B, S, D); None if that is column 0.
+        positions: int64 tensor (T,), place of each packed token in the padded batch, counted row by row; None when
+            every token is real.
+        filler: bool tensor (B, S), True at padding, which callers of a model see as zeros; None where there is none.
         empty: bool tensor (B,), True for sequences without any real token; None when there are none.
+        narrow_at: the site behind which only first tokens are computed, see `reading_first`.
+        memory: what layers of one forward pass remember for later ones, by name.
     """
 
     batch_size: int
     width: int
     groups: tuple[SequenceGroup, ...]
-    first_tokens: Tensor
+    packed: bool = False
+    first_tokens: Tensor | None = None
     positions: Tensor | None = None
     filler: Tensor | None = None
     empty: Tensor | None = None
+    narrow_at: str | None = None
+    memory: dict[str, Tensor] = field(default_factory=dict, compare=False)
 
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence."""
         return max(group.length for group in self.groups)
 
-    @cached_property
-    def offsets(self) -> Tensor:
-        """Where each sequence begins in the flat tensor, and where the last one ends: int64 (sequences + 1,)."""
-        lengths = [group.length for group in self.groups for _ in range(group.count)]
-        return torch.tensor([0, *accumulate(lengths)]).to(self.first_tokens.device, non_blocking=True)
-
     def flatten(self, padded: Tensor) -> Tensor:
-        """Take the kept tokens out of `padded` (B, S) or (B, S, D); rows may be shared by expansion. Returns (T,) or
-        (T, D).
-        """
-        flat = padded.expand(self.batch_size, self.width, *padded.shape[2:]).flatten(0, 1)
+        """Bring a padded tensor (B, S) or (B, S, D), rows possibly shared by expansion, into this layout's form."""
+        padded = padded.expand(self.batch_size, self.width, *padded.shape[2:])
+        if not self.packed:
+            return padded
+        flat = padded.flatten(0, 1)
         return flat if self.positions is None else flat.index_select(0, self.positions)
 
     def restore(self, tokens: Tensor) -> Tensor:
-        """Put `tokens` (T, D) back into their padded places; padding is zero. Returns (B, S, D)."""
+        """Return hidden states as (B, S, D), with zeros at padding."""
         if self.positions is not None:
-            padded = tokens.new_zeros(self.batch_size * self.width, tokens.shape[-1])
-            tokens = padded.index_copy(0, self.positions, tokens)
-        elif self.filler is not None:
-            tokens = tokens.masked_fill(self.filler[:, None], 0.0)
-        return tokens.view(self.batch_size, self.width, tokens.shape[-1])
+            places = tokens.new_zeros(self.batch_size * self.width, tokens.shape[-1])
+            tokens = places.index_copy(0, self.positions, tokens)
+        if self.filler is not None:
+            tokens = tokens.masked_fill(self.filler[:, :, None], 0.0)
+        return tokens.view(self.batch_size, self.width, -1)
 
     def select_first(self, tokens: Tensor) -> Tensor:
-        """Return each sequence's first token of `tokens` (T, D), zeros for an empty sequence, as (B, D)."""
+        """Return each sequence's first token, zeros for an empty sequence: (T, D) -> (B, D), (B, S, D) -> (B, 1, D)."""
+        if not self.packed:
+            return self.first_of_padded(tokens)
+        assert self.first_tokens is not None  # packed layouts have them
         if self.empty is None:
             return tokens.index_select(0, self.first_tokens)
         # One zero row behind the tokens, for the sequences that have none.
         tokens = torch.cat([tokens, tokens.new_zeros(1, tokens.shape[-1])])
         return tokens.index_select(0, self.first_tokens.masked_fill(self.empty, tokens.shape[0] - 1))
 
-    def of_first_tokens(self) -> TokenLayout:
-        """Return the layout of what `select_first` returns: B sequences of one token."""
-        first_tokens = torch.arange(self.batch_size, device=self.first_tokens.device)
-        return TokenLayout(self.batch_size, 1, (SequenceGroup(self.batch_size, 1),), first_tokens, empty=self.empty)
+    def first_of_padded(self, tokens: Tensor) -> Tensor:
+        """Return each sequence's first token of what `restore` returned: (B, S, D) -> (B, 1, D)."""
+        if self.packed and self.positions is not None:
+            assert self.first_tokens is not None
+            columns = self.positions[self.first_tokens.clamp_max(len(self.positions) - 1)] % self.width
+        elif self.packed or self.first_tokens is None:
+            return tokens[:, :1]
+        else:
+            columns = self.first_tokens
+        first = tokens.gather(1, columns[:, None, None].expand(-1, 1, tokens.shape[-1]))
+        return first if self.empty is None else first.masked_fill(self.empty[:, None, None], 0.0)
+
+    def reading_first(self, sites: tuple[str, ...]) -> TokenLayout:
+        """Return the layout for a layer of which only each sequence's first token will be read.
+
+        Args:
+            sites: those of the layer that look at whole sequences, in its order.
+        """
+        later = [site for site in sites if site not in ("layer_input", "context")]
+        behind_attention = set(later) <= {"attention_output", "attention_residual", "attention_norm"}
+        narrow_at = "context" if not later else "attention_norm" if behind_attention else "layer_output"
+        return replace(self, narrow_at=narrow_at)
+
+    def narrow(self, site: str, tokens: Tensor) -> Tensor:
+        """Reduce hidden states to each sequence's first token, if this is the site behind which no more is needed."""
+        return self.select_first(tokens) if site == self.narrow_at else tokens
 
     def without_masks(self) -> TokenLayout:
         """Return the layout in which padding counts like any token."""
@@ -130,120 +153,105 @@ class TokenLayout:
             Tensor of the shape of `tokens`.
         """
         blocks = zip(self.split(tokens), self.groups, strict=True)
-        return self.join([function(block, group.mask) for block, group in blocks]).view_as(tokens)
+        return self.join([function(block, group.mask) for block, group in blocks])
 
     def split(self, tokens: Tensor) -> list[Tensor]:
-        """Return the groups' parts of `tokens` (T, D) as views (b, s, D), in the order of `groups`."""
+        """Return the groups' parts of hidden states as views (b, s, D), in the order of `groups`."""
+        if not self.packed:
+            return [tokens]
         # One split and not a slice a group: its gradient is one concatenation, a slice's is a tensor of zeros each.
         parts = tokens.split([group.count * group.length for group in self.groups])
         return [part.unflatten(0, (group.count, group.length)) for part, group in zip(parts, self.groups, strict=True)]
 
     def join(self, blocks: list[Tensor]) -> Tensor:
-        """Lay the groups' results (b, s, D), given in the order of `groups`, one after the other as (T, D)."""
+        """Put the groups' results (b, s, D), given in the order of `groups`, together to hidden states."""
+        if not self.packed:
+            return blocks[0]
         flat = [block.flatten(0, 1) for block in blocks]
         return flat[0] if len(flat) == 1 else torch.cat(flat)
 
 
-def unpadded_layout(attention_mask: Tensor, device: torch.device | None = None) -> TokenLayout:
+def packed_layout(batch_size: int, width: int, attention_mask: Tensor | None = None) -> TokenLayout:
     """Lay out the real tokens of a batch, wherever in its row each of them stands.
 
     Args:
-        attention_mask: (B, S), non-zero at real tokens. The layout is computed where the mask is: one on the CPU spares
-            a GPU the wait for how many tokens there are.
-        device: where the indices go; None leaves them where the mask is.
+        batch_size, width: B and S.
+        attention_mask: (B, S), non-zero at real tokens; None when all are.
 
     Returns:
-        The layout without any padding; the padded one when every token is real (then without a mask) or none is.
+        The layout without any padding; the padded one when no token is real.
     """
-    batch_size, width = attention_mask.shape
-    device = attention_mask.device if device is None else device
+    if attention_mask is None:
+        first_tokens = torch.arange(batch_size) * width
+        return TokenLayout(batch_size, width, (SequenceGroup(batch_size, width),), True, first_tokens)
     real = attention_mask != 0
     lengths = real.sum(dim=1)
     lengths_in_order, order = lengths.sort(stable=True)
     sizes = lengths_in_order.tolist()
     if not sizes or sizes[0] == width:
-        return padded_layout(batch_size, width, device)
+        return packed_layout(batch_size, width)
     if sizes[-1] == 0:
-        return padded_layout(batch_size, width, device, attention_mask)
+        return padded_layout(batch_size, width, attention_mask)
     row, column = real[order].nonzero(as_tuple=True)
     ends = lengths_in_order.cumsum(0)
-    groups = [SequenceGroup(len(list(members)), length) for length, members in groupby(sizes) if length]
-    first_tokens = torch.empty_like(order).scatter_(0, order, ends - lengths_in_order)
     return TokenLayout(
         batch_size=batch_size,
         width=width,
-        groups=tuple(groups),
-        first_tokens=first_tokens.to(device, non_blocking=True),
-        positions=(order[row] * width + column).to(device, non_blocking=True),
-        empty=(lengths == 0).to(device, non_blocking=True) if sizes[0] == 0 else None,
+        groups=tuple(SequenceGroup(len(list(members)), length) for length, members in groupby(sizes) if length),
+        packed=True,
+        first_tokens=torch.empty_like(order).scatter_(0, order, ends - lengths_in_order),
+        positions=order[row] * width + column,
+        empty=lengths == 0 if sizes[0] == 0 else None,
     )
 
 
 def padded_layout(
-    batch_size: int,
-    width: int,
-    device: torch.device,
-    attention_mask: Tensor | None = None,
-    keep_padding: bool = False,
+    batch_size: int, width: int, attention_mask: Tensor | None = None, keep_padding: bool = False
 ) -> TokenLayout:
     """Lay out a batch as it is, padding included.
 
     Args:
-        batch_size: number of sequences, B.
-        width: padded length, S.
-        device: where the indices go.
-        attention_mask: (B, S), non-zero at real tokens; None when all are.
+        batch_size, width: B and S.
+        attention_mask: (B, S), non-zero at real tokens, where the model runs; None when all are.
         keep_padding: treat padding as the released code does: callers see its hidden states, and a row's first place is
             read even if it is padding. Otherwise padding comes back as zeros, and the first real token is read.
 
     Returns:
         A layout of one group, whose mask is `attention_mask`. Nothing is fetched from the device.
     """
-    first_tokens = torch.arange(batch_size, device=device) * width
     if attention_mask is None:
-        return TokenLayout(batch_size, width, (SequenceGroup(batch_size, width),), first_tokens)
-    real = attention_mask.to(device, non_blocking=True) != 0
+        return TokenLayout(batch_size, width, (SequenceGroup(batch_size, width),))
+    real = attention_mask != 0
     groups = (SequenceGroup(batch_size, width, real),)
     if keep_padding:
-        return TokenLayout(batch_size, width, groups, first_tokens)
+        return TokenLayout(batch_size, width, groups)
     return TokenLayout(
-        batch_size=batch_size,
-        width=width,
-        groups=groups,
-        first_tokens=first_tokens + real.int().argmax(dim=1),
-        filler=~real.flatten(),
-        empty=~real.any(dim=1),
+        batch_size, width, groups, first_tokens=real.int().argmax(dim=1), filler=~real, empty=~real.any(dim=1)
     )
 
 
-def layout_of_batch(
-    shape: tuple[int, int],
-    attention_mask: Tensor | None,
-    device: torch.device,
-    *,
-    keep_padding: bool,
-    unpad: bool,
-) -> TokenLayout:
-    """Choose the layout of a batch: unpadded where that is possible, for it is the same function and cheaper.
+def layout_of_module(hidden_states: Tensor, attention_mask: Tensor | None) -> TokenLayout:
+    """Return the layout for a part of a model that somebody calls by itself.
 
     Args:
-        shape: (B, S) of the batch.
-        attention_mask: (B, S), non-zero at real tokens; None when all are. Best on the CPU, see `unpadded_layout`.
-        device: where the model runs.
-        keep_padding: see `padded_layout`; padding is then computed with, and nothing is left out.
-        unpad: leave padding out.
+        hidden_states: (B, S, D).
+        attention_mask: None when all tokens are real; (B, S), non-zero at real tokens; or what the stock library hands
+            its layers, (B, 1, 1 or S, S): bool, True at real tokens, or what is added to attention's scores, 0 there.
 
     Raises:
-        ValueError: the mask's shape is not (B, S).
+        ValueError: the mask has another shape, or not the same entries for all queries.
     """
+    batch_size, width = hidden_states.shape[:2]
     if attention_mask is None:
-        return padded_layout(*shape, device)
-    if tuple(attention_mask.shape) != tuple(shape):
+        return padded_layout(batch_size, width)
+    mask = attention_mask
+    if mask.dim() == 4 and mask.shape[1] == 1:
+        if not torch.equal(mask, mask[:, :, :1].expand_as(mask)):
+            raise ValueError("attention_mask has other entries for other queries: that is not supported")
+        mask = mask[:, 0, 0] if mask.dtype == torch.bool else mask[:, 0, 0] > torch.finfo(mask.dtype).min / 2
+    if tuple(mask.shape) != (batch_size, width):
         raise ValueError(
-            f"attention_mask has shape {tuple(attention_mask.shape)}, but the batch is {tuple(shape)}: expected one "
-            "entry a token, non-zero at real tokens (masks of two tokens at a time are not supported)"
+            f"attention_mask has shape {tuple(attention_mask.shape)}: expected {(batch_size, width)} or "
+            f"{(batch_size, 1, 1, width)}"
         )
-    # A compiled graph wants shapes that do not depend on the data.
-    if unpad and not keep_padding and not torch.compiler.is_compiling():
-        return unpadded_layout(attention_mask, device)
-    return padded_layout(*shape, device, attention_mask, keep_padding)
+    return padded_layout(batch_size, width, mask)

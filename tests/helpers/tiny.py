@@ -3,6 +3,10 @@
 import torch
 
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+from transformers.backbones import BACKBONES
+
+MODELS = tuple(BACKBONES)
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 SIZES = {
     "vocab_size": 61,
@@ -33,6 +37,24 @@ def model(model_type: str = "bert", *, base_model: bool = False, seed: int = 0, 
     sizes = SIZES | ({"embedding_size": 10, "num_hidden_groups": 2} if model_type == "albert" else {})
     config = AutoConfig.for_model(model_type, **sizes | {"initializer_range": 0.2} | settings)
     return (AutoModel if base_model else AutoModelForSequenceClassification).from_config(config).double().eval()
+
+
+def inputs_of(model_type: str) -> tuple[str, ...]:
+    """Names of the tensors of a batch that a model takes."""
+    return ("input_ids", "attention_mask") if model_type == "distilbert" else INPUTS
+
+
+def watch_linears(monkeypatch) -> list[tuple[torch.nn.Linear, tuple[int, ...]]]:
+    """A growing list of every linear layer that is called, and the shape of its input; no model can tell."""
+    seen: list[tuple[torch.nn.Linear, tuple[int, ...]]] = []
+    original = torch.nn.Linear.forward
+
+    def forward(self, input):
+        seen.append((self, tuple(input.shape)))
+        return original(self, input)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    return seen
 
 
 def ragged_batch(lengths: list[int], width: int, seed: int = 1) -> dict[str, torch.Tensor]:

@@ -1,11 +1,13 @@
-"""ContraNorm in training: the formula's result and gradient, and memory that grows linearly over long sequences."""
+"""The kernels of ContraNorm: the formula's result and gradient, and memory that grows linearly over long sequences."""
 
 import pytest
 import torch
 
-from transformers import ContraNorm, ContraNormV2, contranorm_training
-from transformers.contranorm_training import FeatureContraNorm, LinearMemoryContraNorm, ShortContraNorm
-from transformers.padding import padded_layout, unpadded_layout
+from contranorm import ContraNorm, ContraNormV2
+from transformers.contranorm import OverSequences
+from transformers.kernels import contranorm as kernels
+from transformers.kernels.contranorm import FeatureContraNorm, LinearMemoryContraNorm, ShortContraNorm
+from transformers.padding import packed_layout, padded_layout
 
 LENGTHS = (13, 4, 1, 4, 9)
 
@@ -32,6 +34,10 @@ def batch():
     return tokens, torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
 
 
+def in_a_model(layer, tokens, layout):
+    return layout.restore(OverSequences(layer)(layout.flatten(tokens), layout=layout))
+
+
 def result_and_gradient(function, tokens, mask):
     x = tokens.clone().requires_grad_()
     y = function(x).masked_fill(~mask[:, :, None], 0.0)
@@ -43,7 +49,7 @@ def result_and_gradient(function, tokens, mask):
 @pytest.mark.parametrize("tau", [1.0, 0.2])
 def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monkeypatch):
     tokens, mask = batch()
-    layout = padded_layout(*mask.shape, tokens.device, mask) if masked else unpadded_layout(mask)
+    layout = padded_layout(*mask.shape, mask) if masked else packed_layout(*mask.shape, mask)
     layer, called = ContraNormV2(0.4, tau), []
     original = FeatureContraNorm.apply
     monkeypatch.setattr(FeatureContraNorm, "apply", lambda *words: called.append(1) or original(*words))
@@ -59,7 +65,7 @@ def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monke
             result[row, real] = 1.4 * tokens[row, real] - 0.4 * dual_mean(tokens[row, real])
         return result
 
-    ours = result_and_gradient(lambda x: layout.restore(layer.over_layout(layout.flatten(x), layout)), tokens, mask)
+    ours = result_and_gradient(lambda x: in_a_model(layer, x, layout), tokens, mask)
     assert called
     for result, formula in zip(ours, result_and_gradient(direct, tokens, mask), strict=True):
         torch.testing.assert_close(result, formula, rtol=1e-11, atol=1e-12)
@@ -71,13 +77,13 @@ def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monke
 def test_result_and_gradient_are_those_of_the_formula(identity, tau, kernel, monkeypatch):
     tokens, mask = batch()
     if kernel.endswith(("rows", "one by one", "blocks")):
-        monkeypatch.setattr(contranorm_training, "SHORT", 0)
+        monkeypatch.setattr(kernels, "SHORT", 0)
         at_once = {"rows one by one": 1, "rows in blocks": 40, "all rows": 1 << 18}[kernel]
-        monkeypatch.setattr(contranorm_training, "_AT_ONCE", at_once)
-    layout = padded_layout(*mask.shape, tokens.device, mask) if kernel == "masked" else unpadded_layout(mask)
+        monkeypatch.setattr(kernels, "_AT_ONCE", at_once)
+    layout = padded_layout(*mask.shape, mask) if kernel == "masked" else packed_layout(*mask.shape, mask)
     layer = ContraNorm(0.4, tau, identity)
 
-    ours = result_and_gradient(lambda x: layout.restore(layer.over_layout(layout.flatten(x), layout)), tokens, mask)
+    ours = result_and_gradient(lambda x: in_a_model(layer, x, layout), tokens, mask)
     expected = result_and_gradient(lambda x: direct(x, mask, 0.4, tau, identity), tokens, mask)
     for result, formula in zip(ours, expected, strict=True):
         torch.testing.assert_close(result, formula, rtol=1e-11, atol=1e-12)
@@ -90,11 +96,11 @@ def test_result_and_gradient_are_those_of_the_formula(identity, tau, kernel, mon
         (20, True, True, ShortContraNorm),
         (10, False, True, LinearMemoryContraNorm),
         (10, True, True, None),
-        (20, False, False, None),
+        (20, False, False, ShortContraNorm),
     ],
 )
 def test_which_kernel_runs(short, masked, grad, kernel, monkeypatch):
-    monkeypatch.setattr(contranorm_training, "SHORT", short)
+    monkeypatch.setattr(kernels, "SHORT", short)
     tokens, mask = batch()
     called = []
     for function in (ShortContraNorm, LinearMemoryContraNorm):
@@ -104,18 +110,74 @@ def test_which_kernel_runs(short, masked, grad, kernel, monkeypatch):
             "apply",
             lambda *words, function=function, original=original: called.append(function) or original(*words),
         )
-    y = ContraNorm(0.3)(tokens.requires_grad_(grad), mask if masked else None)
-    assert called == ([kernel] if kernel else [])
+    layer, layout = ContraNorm(0.3), padded_layout(*mask.shape, mask if masked else None)
+    y = OverSequences(layer)(tokens.requires_grad_(grad), layout=layout)
+    assert called[-1:] == ([kernel] if kernel else [])
     mask = mask if masked else torch.ones_like(mask)
     torch.testing.assert_close(y[mask], direct(tokens, mask, 0.3, 1.0, True)[mask], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("layer", [ContraNorm, ContraNormV2])
+def test_a_subclass_is_used_as_it_is_with_gradients_and_without(layer):
+    class Halved(layer):
+        def push(self, x, mean):
+            return super().push(x, mean) / 2
+
+    class Mean(layer):
+        def weighted_mean(self, x, mask):
+            return x * 3
+
+    tokens, mask = batch()
+    layout = packed_layout(*mask.shape, mask)
+    flat = layout.flatten(tokens)
+    plain = OverSequences(layer(0.3))(flat, layout=layout)
+    for grad in (True, False):
+        x = flat.clone().requires_grad_(grad)
+        torch.testing.assert_close(OverSequences(Halved(0.3))(x, layout=layout), plain / 2, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(OverSequences(Mean(0.3))(x, layout=layout), 0.4 * flat, rtol=1e-12, atol=1e-12)
+
+
+def test_a_layer_with_a_method_or_a_hook_of_its_own_is_used_as_it_is():
+    x, layout = torch.randn(1, 4, 3), padded_layout(1, 4)
+    layer = ContraNorm(0.3)
+    layer.push = lambda tokens, mean: tokens
+    assert OverSequences(layer)(x, layout=layout).equal(x)
+    layer, seen = ContraNorm(0.3), []
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    OverSequences(layer)(x, layout=layout)
+    assert seen == [x.shape]
+
+
+def test_a_changed_definition_is_what_counts(monkeypatch, library_log):
+    """Whoever edits a formula in its file gets the edited formula, not the kernel of the old one."""
+    monkeypatch.setattr(ContraNorm, "push", lambda self, x, mean: x + mean)
+    tokens, mask = batch()
+    layout = packed_layout(*mask.shape, mask)
+    x = layout.flatten(tokens).requires_grad_()
+    expected = layout.map_sequences(lambda block, _: block + ContraNorm(0.3).weighted_mean(block, None), x)
+    torch.testing.assert_close(OverSequences(ContraNorm(0.3))(x, layout=layout), expected, rtol=1e-12, atol=1e-12)
+    assert any("definition of ContraNorm has been changed" in line for line in library_log)
+
+
+@pytest.mark.parametrize("layer", [ContraNorm(0.3, 0.5), ContraNorm(0.3, identity=False), ContraNormV2(0.3)])
+def test_the_gradient_has_a_gradient(layer):
+    tokens, mask = batch()
+    layout = packed_layout(2, 13, mask[:2])
+    x = (layout.flatten(tokens[:2]) + 1).requires_grad_()
+    found = []
+    for function in (lambda: OverSequences(layer)(x, layout=layout), lambda: layout.map_sequences(layer, x)):
+        (first,) = torch.autograd.grad(function().cos().sum(), x, create_graph=True)
+        found.append([first, *torch.autograd.grad(first.sin().sum(), x)])
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("short", [0, 512])
 def test_half_precision_works_in_single(short, monkeypatch):
-    monkeypatch.setattr(contranorm_training, "SHORT", short)
+    monkeypatch.setattr(kernels, "SHORT", short)
     torch.manual_seed(1)
     x = torch.randn(1, 30, 8).bfloat16().requires_grad_()
-    y = ContraNorm(0.5)(x)
+    y = OverSequences(ContraNorm(0.5))(x, layout=padded_layout(1, 30))
     y.float().sum().backward()
     assert y.dtype == x.grad.dtype == torch.bfloat16
     exact = x.detach().double()
@@ -126,7 +188,7 @@ def test_half_precision_works_in_single(short, monkeypatch):
 def test_at_4096_tokens_peak_memory_is_at_most_four_times_the_tokens():
     x = torch.randn(1, 4096, 384, requires_grad=True)
     with torch.profiler.profile(profile_memory=True) as profile:
-        ContraNorm(0.005)(x).sum().backward()
+        OverSequences(ContraNorm(0.005))(x, layout=padded_layout(1, 4096)).sum().backward()
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
     held = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):

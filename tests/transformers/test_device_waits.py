@@ -8,28 +8,29 @@ import runs
 import tiny
 import torch
 
+from transformers.padding import packed_layout
+
 FETCHES = ("item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__", "__index__")
 
 
 @pytest.mark.parametrize("pattern", tiny.LENGTH_PATTERNS)
 @pytest.mark.parametrize("use_v2", [False, True], ids=["v1", "v2"])
-@pytest.mark.parametrize("model_type", ["bert", "albert"])
+@pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_forward_and_backward_fetch_nothing_from_the_device(model_type, use_v2, pattern):
-    """On the meta device, whose tensors have no values, with the mask on the CPU, where `collate` leaves it."""
+    """On the meta device, whose tensors have no values; the mask may be there, or on the CPU."""
     settings = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
     model = tiny.model(model_type, pos="7", scale=0.3, use_v2=use_v2, **settings).float().to("meta").train()
     batch = tiny.ragged_batch(*tiny.LENGTH_PATTERNS[pattern])
-    on_device = {name: tensor.to("meta") for name, tensor in batch.items() if name != "attention_mask"}
+    on_device = {name: tensor.to("meta") for name, tensor in batch.items()}
     labels = torch.zeros(len(batch["input_ids"]), dtype=torch.long, device="meta")
-    model(**on_device, attention_mask=batch["attention_mask"], labels=labels).loss.backward()
+    for mask in (batch["attention_mask"], on_device["attention_mask"]):
+        model(**{**on_device, "attention_mask": mask}, labels=labels).loss.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_a_mask_on_the_device_is_fetched():
-    """Without a host that knows the lengths, one has to ask; so the test above can fail."""
-    model = tiny.model(pos="7", scale=0.3).to("meta")
-    with pytest.raises((RuntimeError, NotImplementedError), match=r"meta"):
-        model(**{name: tensor.to("meta") for name, tensor in tiny.ragged_batch([3, 5], 7).items()})
+def test_a_value_that_is_fetched_would_be_noticed():
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        packed_layout(2, 5, torch.ones(2, 5, device="meta"))
 
 
 def test_losses_are_fetched_once_in_logging_steps(tmp_path, monkeypatch):
@@ -58,4 +59,4 @@ def test_losses_are_fetched_once_in_logging_steps(tmp_path, monkeypatch):
     assert more.pop("flush") == 4  # losses and gradient norms, each twice
     # These are the CPU's own: it reads the layout from a mask that is there, draws its dropout masks itself, and sees
     # each loss at once. On a GPU `_watch` looks at the loss of the step before, which has arrived by then.
-    assert more == {"unpadded_layout": 2 * 8, "keep_mask": more["keep_mask"], "_watch": 8}
+    assert more == {"packed_layout": 2 * 8, "keep_mask": more["keep_mask"], "_watch": 8}

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import LENGTH_PATTERNS
 
-from transformers import grouped_attention
-from transformers.grouped_attention import attend, attend_jagged
-from transformers.padding import padded_layout, unpadded_layout
+from transformers.kernels import attention as kernels
+from transformers.kernels.attention import attend, attend_visibly
+from transformers.padding import packed_layout, padded_layout
 
 HEADS, WIDTH, SCALE = 3, 12, 0.7
 
@@ -16,7 +16,7 @@ HEADS, WIDTH, SCALE = 3, 12, 0.7
 def make_batch(pattern, unpad):
     lengths, width = LENGTH_PATTERNS[pattern]
     mask = torch.arange(width)[None] < torch.tensor(lengths)[:, None]
-    layout = unpadded_layout(mask) if unpad else padded_layout(len(lengths), width, mask.device, mask)
+    layout = (packed_layout if unpad else padded_layout)(len(lengths), width, mask)
     torch.manual_seed(0)
     flat = layout.flatten(torch.randn(*mask.shape, 3 * WIDTH, dtype=torch.float64))
     return layout, [part.contiguous().requires_grad_() for part in flat.chunk(3, dim=-1)]
@@ -35,16 +35,15 @@ def by_the_formula(query, key, value, layout):
 
 @pytest.mark.parametrize("pattern", LENGTH_PATTERNS)
 @pytest.mark.parametrize("unpad", [True, False])
-@pytest.mark.parametrize("kernel", ["own", "scaled_dot_product_attention", "jagged"])
+@pytest.mark.parametrize("kernel", ["own", "scaled_dot_product_attention", "visible"])
 def test_every_kernel_computes_the_formula(kernel, unpad, pattern, monkeypatch):
     layout, tensors = make_batch(pattern, unpad)
-    if kernel == "jagged" and any(group.mask is not None for group in layout.groups):
-        with pytest.raises(ValueError, match="mask"):
-            attend_jagged(*tensors, layout, HEADS, SCALE)
-        return
     if kernel == "scaled_dot_product_attention":
-        monkeypatch.setattr(grouped_attention, "SHORT", 0)
-    function = attend_jagged if kernel == "jagged" else attend
+        monkeypatch.setattr(kernels, "SHORT", 0)
+
+    def function(*inputs):
+        return attend_visibly(*inputs, lambda p: p)[0] if kernel == "visible" else attend(*inputs)
+
     # Where a whole row is padding, nothing that comes out has a meaning.
     real = torch.cat(
         [
@@ -54,7 +53,7 @@ def test_every_kernel_computes_the_formula(kernel, unpad, pattern, monkeypatch):
     )
     outputs = []
     for compute in (lambda: function(*tensors, layout, HEADS, SCALE), lambda: by_the_formula(*tensors, layout)):
-        result = compute()[real]
+        result = compute().flatten(0, -2)[real]
         gradients = torch.autograd.grad(result, tensors, torch.cos(result.detach()))
         outputs.append([result, *gradients])
     for ours, expected in zip(*outputs, strict=True):
@@ -73,12 +72,10 @@ def test_every_kernel_computes_the_formula(kernel, unpad, pattern, monkeypatch):
 )
 def test_which_kernel_runs(dropout, short, grad, own, monkeypatch):
     layout, tensors = make_batch("ragged", True)
-    monkeypatch.setattr(grouped_attention, "SHORT", short)
+    monkeypatch.setattr(kernels, "SHORT", short)
     calls = []
     original = torch.nn.functional.scaled_dot_product_attention
-    monkeypatch.setattr(
-        grouped_attention.F, "scaled_dot_product_attention", lambda *a, **k: calls.append(1) or original(*a, **k)
-    )
+    monkeypatch.setattr(kernels.F, "scaled_dot_product_attention", lambda *a, **k: calls.append(1) or original(*a, **k))
     with torch.set_grad_enabled(grad):
         attend(*tensors, layout, HEADS, SCALE, dropout)
     assert len(calls) == (0 if own else len(layout.groups))
@@ -95,10 +92,21 @@ def test_the_gradient_with_dropout_is_that_of_the_same_mask(monkeypatch):
     assert not torch.allclose(once(*tensors), attend(*tensors, layout, HEADS, SCALE))
 
 
+@pytest.mark.parametrize("unpad", [True, False])
+def test_the_gradient_has_a_gradient(unpad):
+    layout, tensors = make_batch("ragged", unpad)
+    found = []
+    for function in (attend, lambda *words: attend_visibly(*words, lambda p: p)[0]):
+        first = torch.autograd.grad(function(*tensors, layout, HEADS, SCALE).cos().sum(), tensors, create_graph=True)
+        found.append([*first, *torch.autograd.grad(sum(x.sin().sum() for x in first), tensors)])
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-12)
+
+
 def test_dropout_keeps_the_mean_and_has_the_variance_of_a_dropped_probability():
     """With equal scores and values 1, a result is the mean of s kept-or-dropped terms over 1 - p."""
     length, p = 20, 0.3
-    layout = padded_layout(500, length, torch.device("cpu"))
+    layout = packed_layout(500, length)
     ones = torch.ones(500 * length, 8, dtype=torch.float64, requires_grad=True)
     torch.manual_seed(5)
     result = attend(torch.zeros_like(ones), ones, ones, layout, 4, 1.0, p)[:, ::2]

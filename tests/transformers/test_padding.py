@@ -6,9 +6,9 @@ import pytest
 import tiny
 import torch
 
-from transformers.padding import layout_of_batch, padded_layout, unpadded_layout
+from transformers.padding import layout_of_module, packed_layout, padded_layout
 
-MODELS = ("bert", "albert")
+MODELS = tiny.MODELS
 DUAL_FORMS = pytest.mark.parametrize("use_v2", [False, True], ids=["v1", "v2"])
 
 
@@ -97,14 +97,12 @@ def test_the_mask_may_be_of_any_type(mask_type):
 
 
 @pytest.mark.parametrize("model_type", MODELS)
-def test_linear_layers_see_real_tokens_only(model_type):
+def test_linear_layers_see_real_tokens_only(model_type, monkeypatch):
     model = tiny.model(model_type, pos="7", scale=0.3)
-    rows = []
-    layer = model.bert.encoder.layer[0] if model_type == "bert" else model.albert.encoder.layers()[0]
-    intermediate = layer.intermediate.dense if model_type == "bert" else layer.ffn
-    intermediate.register_forward_hook(lambda module, inputs, output: rows.append(tuple(inputs[0].shape)))
+    seen = tiny.watch_linears(monkeypatch)
     model.base_model(**tiny.ragged_batch([7, 3, 12, 5], 20))
-    assert set(rows) == {(7 + 3 + 12 + 5, 24)}
+    layers = {id(part) for layer in model.base_model.encoder.layers() for part in layer.modules()}
+    assert {shape[:-1] for linear, shape in seen if id(linear) in layers} == {(7 + 3 + 12 + 5,)}
 
 
 @DUAL_FORMS
@@ -128,21 +126,20 @@ def test_last_layer_computes_the_same_from_less(model_type, pos, use_v2, unpad_i
         *(("albert", pos, 22) for pos in "678"),
     ],
 )
-def test_last_layer_computes_only_what_is_read(model_type, pos, rows):
+def test_last_layer_computes_only_what_is_read(model_type, pos, rows, monkeypatch):
     """Behind the last position that looks at whole sequences, only the first token of each row goes through the FFN."""
     model = tiny.model(model_type, pos=pos, scale=0.3)
     layer = model.bert.encoder.layer[-1] if model_type == "bert" else model.albert.encoder.layers()[-1]
-    seen = []
     ffn = layer.intermediate.dense if model_type == "bert" else layer.ffn
-    ffn.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[0]))
+    seen = tiny.watch_linears(monkeypatch)
     model(**tiny.ragged_batch([7, 3, 12], 20))
-    assert seen[-1] == rows
+    assert [shape[0] for linear, shape in seen if linear is ffn][-1] == rows
 
 
 def test_layout_groups_sequences_of_one_length():
     lengths, width = [4, 2, 4, 0, 1, 2], 6
     mask = tiny.ragged_batch(lengths, width)["attention_mask"]
-    layout = unpadded_layout(mask)
+    layout = packed_layout(len(lengths), width, mask)
     assert [(group.count, group.length, group.mask) for group in layout.groups] == [
         (1, 1, None),
         (2, 2, None),
@@ -159,11 +156,23 @@ def test_layout_groups_sequences_of_one_length():
 
 
 def test_a_full_batch_needs_neither_mask_nor_indices():
-    layout = unpadded_layout(torch.ones(3, 5))
-    assert layout.positions is None and layout.groups == padded_layout(3, 5, torch.device("cpu")).groups
+    layout = packed_layout(3, 5, torch.ones(3, 5))
+    assert layout.positions is None and layout.groups == padded_layout(3, 5).groups
     assert layout.groups[0].mask is None
 
 
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"\(2, 4\).*\(2, 5\)"):
-        layout_of_batch((2, 5), torch.ones(2, 4), torch.device("cpu"), keep_padding=False, unpad=True)
+        layout_of_module(torch.ones(2, 5, 8), torch.ones(2, 4))
+    with pytest.raises(ValueError, match=r"\(2, 4\).*\(2, 5\)"):
+        tiny.model()(input_ids=torch.ones(2, 5, dtype=torch.long), attention_mask=torch.ones(2, 4))
+
+
+def test_masks_of_the_stock_librarys_layers_are_read():
+    real = torch.tensor([[1, 1, 0], [1, 1, 1]]).bool()
+    added = torch.zeros(2, 1, 1, 3).masked_fill(~real[:, None, None], torch.finfo(torch.float32).min)
+    for mask in (real, real.long(), real[:, None, None], added, added.expand(-1, -1, 3, -1)):
+        assert layout_of_module(torch.ones(2, 3, 8), mask).groups[0].mask.equal(real)
+    causal = torch.ones(1, 1, 3, 3).tril().bool()
+    with pytest.raises(ValueError, match="other queries"):
+        layout_of_module(torch.ones(1, 3, 8), causal)

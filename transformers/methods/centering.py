@@ -22,7 +22,7 @@ class Centering(TokenMap):
         >>> import torch
         >>> from transformers.padding import padded_layout
         >>> x = torch.tensor([[[1.0], [3.0]]])
-        >>> Centering(scale=1.0)(x, layout=padded_layout(1, 2, x.device)).flatten().tolist()
+        >>> Centering(scale=1.0)(x, layout=padded_layout(1, 2)).flatten().tolist()
         [-1.0, 1.0]
     """
 

@@ -1,8 +1,8 @@
 """ALBERT with ContraNorm: `AlbertModel` and `AlbertForSequenceClassification`.
 
-Parameter names are Hugging Face's. The forward passes of model and classifier are in `modeling_text.py`; here are the
-modules and the wiring of a layer, read from the top: the classifier, the model, its layer. ALBERT is BERT with narrow
-embeddings and with layers that share their parameters.
+Parameter names, and the names and signatures of modules, are Hugging Face's. The forward passes of model and classifier
+are in `modeling_text.py`, the wiring of a layer is in `layer.py`; here are the modules, read from the top: the
+classifier, the model, its layer. ALBERT is BERT with narrow embeddings and with layers that share their parameters.
 """
 
 from __future__ import annotations
@@ -14,15 +14,24 @@ from torch import Tensor, nn
 
 from ...activations import ACT2FN
 from ...attention import SelfAttention
-from ...contranorm import ContraNormSites
+from ...configuration_utils import PretrainedConfig
 from ...dropout import Dropout
-from ...encoder import EncoderOutput, run_layers
-from ...modeling_text import TextClassifier, TextEmbeddings, TextModel
-from ...padding import TokenLayout
+from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
+from ...modeling_outputs import BaseModelOutputWithPooling
+from ...modeling_text import TextClassifier, TextEmbeddings, TextModel, first_token
+from ...modeling_utils import PreTrainedModel
+from ...padding import TokenLayout, layout_of_module
 from .configuration_albert import AlbertConfig
 
 
-class AlbertForSequenceClassification(TextClassifier):
+class AlbertPreTrainedModel(PreTrainedModel):
+    """What ALBERT's models have in common."""
+
+    config_class = AlbertConfig
+    base_model_prefix = "albert"
+
+
+class AlbertForSequenceClassification(AlbertPreTrainedModel, TextClassifier):
     """ALBERT with a linear classifier on the pooled first token; `forward` is `TextClassifier.forward`.
 
     Args:
@@ -38,9 +47,6 @@ class AlbertForSequenceClassification(TextClassifier):
         (2, 3)
     """
 
-    config_class = AlbertConfig
-    base_model_prefix = "albert"
-
     def __init__(self, config: AlbertConfig) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
@@ -49,58 +55,54 @@ class AlbertForSequenceClassification(TextClassifier):
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
+    def classify(self, outputs: BaseModelOutputWithPooling) -> Tensor:
+        logits: Tensor = self.classifier(self.dropout(outputs.pooler_output))
+        return logits
 
-class AlbertModel(TextModel):
+
+class AlbertModel(AlbertPreTrainedModel, TextModel):
     """ALBERT's encoder: embeddings, `num_hidden_layers` layers, and a pooler on the first token; `forward` is
     `TextModel.forward`.
 
     Args:
-        config: sizes, dropout, and ContraNorm's pos, scale, tau, use_v2, contranorm_padding and contranorm_identity.
+        config: sizes, dropout, and the method with its position and knobs.
         add_pooling_layer: False leaves the pooler out.
     """
 
-    config_class = AlbertConfig
-    base_model_prefix = "albert"
-
     def __init__(self, config: AlbertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
-        self.embeddings = TextEmbeddings(config, config.embedding_size)
-        self.encoder = AlbertEncoder(config)
+        self.embeddings = AlbertEmbeddings(config)
+        self.encoder = AlbertTransformer(config)
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if add_pooling_layer else None
         self.post_init()
 
-    def pool(self, first_tokens: Tensor) -> Tensor | None:
-        return None if self.pooler is None else torch.tanh(self.pooler(first_tokens))
+    def pool(self, first: Tensor) -> Tensor | None:
+        return None if self.pooler is None else torch.tanh(self.pooler(first_token(first)))
 
 
-class AlbertEncoder(nn.Module):
+class AlbertEmbeddings(TextEmbeddings):
+    """ALBERT's embeddings, narrower than its layers."""
+
+    def __init__(self, config: AlbertConfig) -> None:
+        super().__init__(config, config.embedding_size)
+
+
+class AlbertTransformer(LayerStack):
     """Projection of the embeddings to D, then `num_hidden_layers` layers that share `num_hidden_groups` sets of
     parameters.
     """
 
     def __init__(self, config: AlbertConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.embedding_hidden_mapping_in = nn.Linear(config.embedding_size, config.hidden_size)
         self.albert_layer_groups = nn.ModuleList([AlbertLayerGroup(config) for _ in range(config.num_hidden_groups)])
         self.num_hidden_layers = config.num_hidden_layers
-        self.gradient_checkpointing = False
 
-    def forward(
-        self,
-        tokens: Tensor,
-        layout: TokenLayout,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-        first_only: bool = False,
-    ) -> EncoderOutput:
-        tokens = self.embedding_hidden_mapping_in(tokens)
-        checkpointing = self.gradient_checkpointing and self.training
-        return run_layers(
-            self.layers(), tokens, layout, output_attentions, output_hidden_states, first_only, checkpointing
-        )
+    def forward(self, hidden_states: Tensor, *arguments: Any, **options: Any) -> Any:
+        """`LayerStack.forward`, from embeddings (..., embedding_size)."""
+        return super().forward(self.embedding_hidden_mapping_in(hidden_states), *arguments, **options)
 
     def layers(self) -> list[nn.Module]:
-        """The layers in the order in which tokens pass them; each stands there as often as it is used."""
         groups: list[Any] = [group.albert_layers for group in self.albert_layer_groups]
         depth = self.num_hidden_layers
         return [layer for step in range(depth) for layer in groups[step * len(groups) // depth]]
@@ -114,55 +116,50 @@ class AlbertLayerGroup(nn.Module):
         self.albert_layers = nn.ModuleList([AlbertLayer(config) for _ in range(config.inner_group_num)])
 
 
-class AlbertLayer(nn.Module):
-    """One transformer layer with its eight places for ContraNorm (drawn in `contranorm_sites.py`)."""
+class AlbertLayer(PostNormLayer):
+    """One layer: attention with the end of its block, then the feed-forward network."""
 
     def __init__(self, config: AlbertConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.attention = AlbertAttention(config)
         self.ffn = nn.Linear(config.hidden_size, config.intermediate_size)
         self.activation = ACT2FN[config.hidden_act]
         self.ffn_output = nn.Linear(config.intermediate_size, config.hidden_size)
         self.full_layer_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.contranorm = ContraNormSites(config)
+        self.end = BlockEnd(config, FEED_FORWARD_END)
 
-    def forward(
-        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool = False, first_only: bool = False
+    def attend(
+        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None.
+        attended: tuple[Tensor, Tensor | None] = self.attention(hidden_states, None, output_attentions, layout)
+        return attended
 
-        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they
-        matter.
-        """
-        contranorm, attention = self.contranorm, self.attention
-
-        hidden_states = contranorm.layer_input(hidden_states, layout)
-        context, probabilities = attention(hidden_states, layout, output_attentions)
-        context = contranorm.context(context, layout)
-        if first_only and contranorm.end_by("context"):
-            context, hidden_states = layout.select_first(context), layout.select_first(hidden_states)
-            layout = layout.of_first_tokens()
-        update = attention.output_dropout(attention.dense(context))
-        update = contranorm.attention_output(update, layout)
-        hidden_states = contranorm.attention_residual(update + hidden_states, layout)
-        hidden_states = attention.LayerNorm(hidden_states)
-        hidden_states = contranorm.attention_norm(hidden_states, layout)
-        if first_only and contranorm.end_by("attention_norm"):
-            hidden_states, layout = layout.select_first(hidden_states), layout.of_first_tokens()
-
+    def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
         update = self.ffn_output(self.activation(self.ffn(hidden_states)))
-        update = contranorm.ffn_output(update, layout)
-        hidden_states = contranorm.ffn_residual(update + hidden_states, layout)
-        hidden_states = self.full_layer_layer_norm(hidden_states)
-        hidden_states = contranorm.layer_output(hidden_states, layout)
-        return layout.select_first(hidden_states) if first_only else hidden_states, probabilities
+        result: Tensor = self.end(update, hidden_states, self.full_layer_layer_norm, layout)
+        return result
 
 
 class AlbertAttention(SelfAttention):
-    """Self-attention that also holds its output projection and LayerNorm, where ALBERT's checkpoints have them."""
+    """Self-attention that also holds the end of its block, where ALBERT's checkpoints have it."""
 
-    def __init__(self, config: AlbertConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.output_dropout = Dropout(config.hidden_dropout_prob)
+        self.end = BlockEnd(config, ATTENTION_END)
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        output_attentions: bool = False,
+        layout: TokenLayout | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Hidden states to hidden states and the attention probabilities or None; arguments as of `SelfAttention`."""
+        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
+        context, probabilities = super().forward(hidden_states, None, output_attentions, layout)
+        context, residual = (layout.narrow("context", tokens) for tokens in (context, hidden_states))
+        update = self.output_dropout(self.dense(context))
+        return self.end(update, residual, self.LayerNorm, layout), probabilities

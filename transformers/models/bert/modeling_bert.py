@@ -1,31 +1,41 @@
 """BERT with ContraNorm: `BertModel` and `BertForSequenceClassification`.
 
-Parameter names are Hugging Face's. The forward passes of model and classifier are in `modeling_text.py`; here are the
-modules and the wiring of a layer, read from the top: the classifier, the model, its layer.
+Parameter names, and the names and signatures of modules, are Hugging Face's. The forward passes of model and classifier
+are in `modeling_text.py`, the wiring of a layer is in `layer.py`; here are the modules, read from the top: the
+classifier, the model, its layer.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from ...activations import ACT2FN
 from ...attention import SelfAttention
-from ...contranorm import ContraNormSites
+from ...configuration_utils import PretrainedConfig
 from ...dropout import Dropout
-from ...encoder import EncoderOutput, run_layers
-from ...modeling_text import TextClassifier, TextEmbeddings, TextModel
-from ...padding import TokenLayout
+from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
+from ...modeling_outputs import BaseModelOutputWithPooling
+from ...modeling_text import Pooler, TextClassifier, TextEmbeddings, TextModel, classifier_dropout
+from ...modeling_utils import PreTrainedModel
+from ...padding import TokenLayout, layout_of_module
 from .configuration_bert import BertConfig
 
 
-class BertForSequenceClassification(TextClassifier):
+class BertPreTrainedModel(PreTrainedModel):
+    """What BERT's models have in common."""
+
+    config_class = BertConfig
+    base_model_prefix = "bert"
+
+
+class BertForSequenceClassification(BertPreTrainedModel, TextClassifier):
     """BERT with a linear classifier on the pooled first token; `forward` is `TextClassifier.forward`.
 
     Args:
         config: `num_labels` sets the size of the classifier, `problem_type` the loss (see `classification_loss`).
 
     Example:
+        >>> import torch
         >>> from transformers import BertConfig, BertForSequenceClassification
         >>> config = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
         ...                     intermediate_size=16, num_labels=3, pos="7", scale=0.005)
@@ -35,119 +45,96 @@ class BertForSequenceClassification(TextClassifier):
         (2, 3)
     """
 
-    config_class = BertConfig
-    base_model_prefix = "bert"
-
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
         self.bert = BertModel(config)
-        dropout = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(classifier_dropout(config))
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
+    def classify(self, outputs: BaseModelOutputWithPooling) -> Tensor:
+        logits: Tensor = self.classifier(self.dropout(outputs.pooler_output))
+        return logits
 
-class BertModel(TextModel):
+
+class BertModel(BertPreTrainedModel, TextModel):
     """BERT's encoder: embeddings, `num_hidden_layers` layers, and a pooler on the first token; `forward` is
     `TextModel.forward`.
 
     Args:
-        config: sizes, dropout, and ContraNorm's pos, scale, tau, use_v2, contranorm_padding and contranorm_identity.
+        config: sizes, dropout, and the method with its position and knobs.
         add_pooling_layer: False leaves the pooler out.
     """
 
-    config_class = BertConfig
-    base_model_prefix = "bert"
-
     def __init__(self, config: BertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
-        self.embeddings = TextEmbeddings(config, config.hidden_size)
+        self.embeddings = BertEmbeddings(config)
         self.encoder = BertEncoder(config)
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
 
-    def pool(self, first_tokens: Tensor) -> Tensor | None:
-        return None if self.pooler is None else self.pooler(first_tokens)
+    def pool(self, first: Tensor) -> Tensor | None:
+        return None if self.pooler is None else self.pooler(first)
 
 
-class BertEncoder(nn.Module):
+class BertEncoder(LayerStack):
     """The stack of layers."""
 
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config)
         self.layer = nn.ModuleList([BertLayer(config) for _ in range(config.num_hidden_layers)])
-        self.gradient_checkpointing = False
 
-    def forward(
-        self,
-        tokens: Tensor,
-        layout: TokenLayout,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-        first_only: bool = False,
-    ) -> EncoderOutput:
-        checkpointing = self.gradient_checkpointing and self.training
-        return run_layers(
-            self.layer, tokens, layout, output_attentions, output_hidden_states, first_only, checkpointing
-        )
+    def layers(self) -> nn.ModuleList:
+        return self.layer
 
 
-class BertLayer(nn.Module):
-    """One transformer layer with its eight places for ContraNorm (drawn in `contranorm_sites.py`)."""
+class BertLayer(PostNormLayer):
+    """One layer: attention with its output, then intermediate and output."""
 
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config)
         self.attention = BertAttention(config)
         self.intermediate = BertIntermediate(config)
-        self.output = BertResidualOutput(config.intermediate_size, config)
-        self.contranorm = ContraNormSites(config)
+        self.output = BertOutput(config)
 
-    def forward(
-        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool = False, first_only: bool = False
+    def attend(
+        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """(T, D) -> (T, D), and the attention probabilities (B, H, S, S) or None.
+        attended: tuple[Tensor, Tensor | None] = self.attention(hidden_states, None, output_attentions, layout)
+        return attended
 
-        With `first_only` the result is (B, D), each sequence's first token: the others are computed as far as they
-        matter.
-        """
-        contranorm, attention = self.contranorm, self.attention
-
-        hidden_states = contranorm.layer_input(hidden_states, layout)
-        context, probabilities = attention.self(hidden_states, layout, output_attentions)
-        context = contranorm.context(context, layout)
-        if first_only and contranorm.end_by("context"):
-            context, hidden_states = layout.select_first(context), layout.select_first(hidden_states)
-            layout = layout.of_first_tokens()
-        update = attention.output.dropout(attention.output.dense(context))
-        update = contranorm.attention_output(update, layout)
-        hidden_states = contranorm.attention_residual(update + hidden_states, layout)
-        hidden_states = attention.output.LayerNorm(hidden_states)
-        hidden_states = contranorm.attention_norm(hidden_states, layout)
-        if first_only and contranorm.end_by("attention_norm"):
-            hidden_states, layout = layout.select_first(hidden_states), layout.of_first_tokens()
-
-        update = self.output.dropout(self.output.dense(self.intermediate(hidden_states)))
-        update = contranorm.ffn_output(update, layout)
-        hidden_states = contranorm.ffn_residual(update + hidden_states, layout)
-        hidden_states = self.output.LayerNorm(hidden_states)
-        hidden_states = contranorm.layer_output(hidden_states, layout)
-        return layout.select_first(hidden_states) if first_only else hidden_states, probabilities
+    def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
+        result: Tensor = self.output(self.intermediate(hidden_states), hidden_states, layout)
+        return result
 
 
 class BertAttention(nn.Module):
-    """Holds self-attention and its output projection under Hugging Face's names; `BertLayer` calls them."""
+    """Self-attention, and the end of its block."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
-        self.self = SelfAttention(config)
-        self.output = BertResidualOutput(config.hidden_size, config)
+        self.self = BertSelfAttention(config)
+        self.output = BertSelfOutput(config)
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        output_attentions: bool = False,
+        layout: TokenLayout | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Hidden states to hidden states and the attention probabilities or None; arguments as of `SelfAttention`."""
+        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
+        context, probabilities = self.self(hidden_states, None, output_attentions, layout)
+        context, residual = (layout.narrow("context", tokens) for tokens in (context, hidden_states))
+        return self.output(context, residual, layout), probabilities
 
 
 class BertIntermediate(nn.Module):
-    """The feed-forward network's first half: (T, D) -> (T, intermediate_size)."""
+    """The feed-forward network's first half: (..., D) -> (..., intermediate_size)."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
         self.intermediate_act_fn = ACT2FN[config.hidden_act]
@@ -156,24 +143,48 @@ class BertIntermediate(nn.Module):
         return self.intermediate_act_fn(self.dense(hidden_states))
 
 
-class BertResidualOutput(nn.Module):
-    """Holds what ends a block: projection to D, dropout, and the LayerNorm behind the residual; `BertLayer` calls
-    them.
-    """
+class _Output(nn.Module):
+    """The end of a block under BERT's names."""
 
-    def __init__(self, in_features: int, config: BertConfig) -> None:
+    def __init__(self, config: PretrainedConfig, in_features: int, sites: tuple[str, str, str]) -> None:
         super().__init__()
         self.dense = nn.Linear(in_features, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
+        self.end = BlockEnd(config, sites)
+
+    def forward(self, hidden_states: Tensor, input_tensor: Tensor, layout: TokenLayout | None = None) -> Tensor:
+        """Project what the block computed, add what it computed that from, and normalise."""
+        layout = layout_of_module(hidden_states, None) if layout is None else layout
+        update = self.dropout(self.dense(hidden_states))
+        result: Tensor = self.end(update, input_tensor, self.LayerNorm, layout)
+        return result
 
 
-class BertPooler(nn.Module):
-    """Dense layer and tanh on the first token: (B, D) -> (B, D)."""
+class BertSelfOutput(_Output):
+    """The end of the attention block: (..., D) -> (..., D)."""
 
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config, config.hidden_size, ATTENTION_END)
 
-    def forward(self, first_tokens: Tensor) -> Tensor:
-        return torch.tanh(self.dense(first_tokens))
+
+class BertOutput(_Output):
+    """The end of the feed-forward block: (..., intermediate_size) -> (..., D)."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config, config.intermediate_size, FEED_FORWARD_END)
+
+
+class BertEmbeddings(TextEmbeddings):
+    """BERT's embeddings, as wide as its layers."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config, config.hidden_size)
+
+
+class BertSelfAttention(SelfAttention):
+    """BERT's name for `SelfAttention`."""
+
+
+class BertPooler(Pooler):
+    """BERT's name for `Pooler`."""

@@ -1,10 +1,8 @@
-"""Softmax-weighted means over the sequences of a layout: the one product that attention and ContraNorm share.
+"""Attention within the sequences of a layout.
 
-For every sequence and every head, `attend` computes softmax(scale q k^T) v. Attention calls it with its projections,
-ContraNorm with q = k = the normalised tokens and v = the tokens (one head). Which kernel runs:
+For every sequence and every head, `attend` computes softmax(scale q k^T) v. Which kernel runs:
 
 - PyTorch's `scaled_dot_product_attention`, group by group, which keeps nothing of the size s x s for the backward pass;
-- on a GPU, for several groups at once, the same PyTorch function on a jagged tensor (one kernel for all lengths);
 - in training on the CPU, with dropout or up to `SHORT` tokens, a function with a backward pass of its own: PyTorch's
   would go through some forty small operations a group with dropout, and its kernel without is made for long sequences.
 
@@ -13,14 +11,18 @@ Shape letters: T tokens, D width, b sequences of a group, s their length, H head
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .dropout import draws_own_masks, keep_mask
-from .padding import SequenceGroup, TokenLayout
+from contranorm import at_least_single
+
+from ..dropout import draws_own_masks, keep_mask
+from ..padding import SequenceGroup, TokenLayout
 
 SHORT = 512  # tokens; longer sequences without dropout keep no matrix of probabilities
 
@@ -31,21 +33,24 @@ def attend(
     """Return softmax(scale q k^T) v within each sequence and head.
 
     Args:
-        query, key, value: (T, D), heads side by side.
+        query, key, value: hidden states of this layout, heads side by side.
         layout: which tokens form a sequence; masked tokens are not attended to.
         num_heads: H.
         scale: factor of the products.
         dropout: rate at which probabilities are dropped.
 
     Returns:
-        (T, D), heads merged.
+        Hidden states, heads merged.
     """
-    if trains_on_cpu(query, key, value) and (
-        draws_own_masks(query, dropout) or (not dropout and layout.longest <= SHORT)
+    trains = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
+    if (
+        trains
+        and runs_eagerly_on_cpu(query)
+        and (draws_own_masks(query, dropout) or (not dropout and layout.longest <= SHORT))
     ):
         return _GroupedAttention.apply(query, key, value, layout, num_heads, scale, dropout)
-    if query.device.type == "cuda" and len(layout.groups) > 1:
-        return attend_jagged(query, key, value, layout, num_heads, scale, dropout)
+    if torch._C._are_functorch_transforms_active():  # which PyTorch's own kernels for the CPU cannot take
+        return attend_visibly(query, key, value, layout, num_heads, scale, partial(F.dropout, p=dropout))[0]
     parts = (_split_heads(layout, tensor, num_heads) for tensor in (query, key, value))
     contexts = [
         F.scaled_dot_product_attention(q, k, v, mask_bias(group, q.dtype), dropout, scale=scale)
@@ -54,27 +59,29 @@ def attend(
     return layout.join([context.transpose(1, 2).flatten(2) for context in contexts])
 
 
-def attend_jagged(
-    query: Tensor, key: Tensor, value: Tensor, layout: TokenLayout, num_heads: int, scale: float, dropout: float = 0.0
-) -> Tensor:
-    """The same for sequences of many lengths in one kernel. See `attend`.
+def attend_visibly(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: TokenLayout,
+    num_heads: int,
+    scale: float,
+    drop: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, list[Tensor]]:
+    """The same as it is defined, one operation after the other, with the probabilities (b, H, s, s) of each group.
 
-    Raises:
-        ValueError: the layout has a mask.
+    Args:
+        drop: the dropout, applied to the probabilities of one group after the other.
     """
-    if any(group.mask is not None for group in layout.groups):
-        raise ValueError("sequences of many lengths have no mask: leave padding out, or take one group")
-    lengths = [group.length for group in layout.groups]
-
-    def jagged(tensor: Tensor) -> Tensor:
-        """(T, D) -> (B, H, j, K), j the length of each sequence."""
-        heads = tensor.unflatten(-1, (num_heads, -1))
-        return torch.nested.nested_tensor_from_jagged(
-            heads, layout.offsets, min_seqlen=min(lengths), max_seqlen=max(lengths)
-        ).transpose(1, 2)
-
-    context = F.scaled_dot_product_attention(jagged(query), jagged(key), jagged(value), dropout_p=dropout, scale=scale)
-    return context.transpose(1, 2).values().flatten(1)
+    parts = (_split_heads(layout, tensor, num_heads) for tensor in (query, key, value))
+    contexts, seen = [], []
+    for q, k, v, group in zip(*parts, layout.groups, strict=True):
+        scores = q @ k.mT * scale
+        bias = mask_bias(group, scores.dtype)
+        probabilities = drop((scores if bias is None else scores + bias).softmax(dim=-1))
+        contexts.append((probabilities @ v).transpose(1, 2).flatten(2))
+        seen.append(probabilities)
+    return layout.join(contexts), seen
 
 
 def mask_bias(group: SequenceGroup, dtype: torch.dtype) -> Tensor | None:
@@ -87,23 +94,18 @@ def mask_bias(group: SequenceGroup, dtype: torch.dtype) -> Tensor | None:
     return bias.masked_fill(~group.mask, torch.finfo(dtype).min)[:, None, None, :]
 
 
-def trains_on_cpu(*tensors: Tensor) -> bool:
-    """Whether a backward pass on the CPU will follow, outside of a compiled graph."""
+def runs_eagerly_on_cpu(tensor: Tensor) -> bool:
+    """Whether kernels made for the CPU may be called: not where a graph is recorded, nor in torch.func."""
     return (
-        torch.is_grad_enabled()
-        and any(tensor.requires_grad for tensor in tensors)
-        and tensors[0].device.type == "cpu"
+        tensor.device.type == "cpu"
         and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch._C._are_functorch_transforms_active()
     )
 
 
-def at_least_single(tensor: Tensor) -> Tensor:
-    """Half precision as single precision; single and double as they are."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
 def _split_heads(layout: TokenLayout, tokens: Tensor, num_heads: int) -> list[Tensor]:
-    """(T, D) -> (b, H, s, K) for each group, as views."""
+    """Hidden states -> (b, H, s, K) for each group, as views."""
     return [block.unflatten(-1, (num_heads, -1)).transpose(1, 2) for block in layout.split(tokens)]
 
 
@@ -148,11 +150,17 @@ class _GroupedAttention(torch.autograd.Function):
         return context
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, keep, *saved = ctx.saved_tensors
         layout, num_heads, sizes, scale, factor = ctx.geometry
         kept = [None] * len(sizes) if keep is None else keep.split(sizes)
+        if torch.is_grad_enabled():  # a gradient of this gradient is wanted
+            masks = iter(kept)
+            with torch.autocast("cpu", enabled=False):
+                context, _ = attend_visibly(
+                    query, key, value, layout, num_heads, scale, lambda p: _dropped(p, next(masks)) * factor
+                )
+            return *gradients_of(context, (query, key, value), gradient), None, None, None, None
         gradients = [torch.empty_like(tensor) for tensor in (query, key, value)]
         blocks = zip(*(layout.split(tensor) for tensor in (query, key, value, gradient, *gradients)), strict=True)
         with torch.autocast("cpu", enabled=False):
@@ -164,6 +172,13 @@ class _GroupedAttention(torch.autograd.Function):
                 _set_heads(dk, _product(ds.transpose(1, 2), q, scale * factor))
                 _set_heads(dv, _product(_dropped(probabilities, mask).transpose(1, 2), dc, factor))
         return *gradients, None, None, None, None
+
+
+def gradients_of(result: Tensor, inputs: tuple[Tensor, ...], gradient: Tensor) -> list[Tensor | None]:
+    """Return the gradients of inputs, None for those that need none, in a form that has gradients itself."""
+    wanted = [tensor for tensor in inputs if tensor.requires_grad]
+    found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=True))
+    return [next(found) if tensor.requires_grad else None for tensor in inputs]
 
 
 def _dropped(probabilities: Tensor, keep: Tensor | None) -> Tensor:
@@ -187,4 +202,4 @@ def _set_heads(block: Tensor, heads: Tensor) -> None:
     block.view(count, length, -1, head_width).copy_(heads.view(count, -1, length, head_width).transpose(1, 2))
 
 
-__all__ = ["SHORT", "at_least_single", "attend", "attend_jagged", "mask_bias", "trains_on_cpu"]
+__all__ = ["SHORT", "attend", "attend_visibly", "gradients_of", "mask_bias", "runs_eagerly_on_cpu"]

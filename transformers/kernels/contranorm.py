@@ -1,4 +1,4 @@
-"""ContraNorm in training on the CPU: the layer's gradient as one formula instead of one operation after the other.
+"""ContraNorm on the CPU: the layer's gradient as one formula instead of one operation after the other.
 
 With tokens x of a sequence, R the diagonal matrix of 1 / ||x||, cosines N = R x x^T R, P = softmax(N / tau),
 c = 1 + scale with the identity, else 1, and * for products element by element,
@@ -24,32 +24,70 @@ Shape letters: T tokens, D width, b sequences of a group, s their length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .grouped_attention import SHORT, at_least_single, mask_bias, trains_on_cpu
-from .padding import TokenLayout
+from contranorm import ContraNorm, ContraNormV2, at_least_single
+
+from ..padding import SequenceGroup, TokenLayout
+from ..utils import logging
+from .attention import SHORT, gradients_of, mask_bias, runs_eagerly_on_cpu
+
+logger = logging.get_logger(__name__)
 
 _AT_ONCE = 1 << 17  # similarities: half a mebibyte in single precision
 
-
-def has_gradient_formula(tokens: Tensor, layout: TokenLayout) -> bool:
-    """Whether `train_contranorm` takes these: on the CPU, to be trained, and not both long and masked."""
-    return trains_on_cpu(tokens) and (layout.longest <= SHORT or all(group.mask is None for group in layout.groups))
+Kernel = Callable[[Tensor, TokenLayout, ContraNorm], Tensor]
 
 
-def train_contranorm(tokens: Tensor, layout: TokenLayout, scale: float, tau: float, identity: bool) -> Tensor:
-    """ContraNorm of the sequences of a layout: (T, D) -> (T, D). See `ContraNorm` for scale, tau and identity."""
-    kernel = ShortContraNorm if layout.longest <= SHORT else LinearMemoryContraNorm
-    return kernel.apply(tokens, layout, scale, tau, 1 + scale if identity else 1.0)
+def fast_kernel(layer: nn.Module, tokens: Tensor, layout: TokenLayout) -> Kernel | None:
+    """Return a kernel that computes what `layer` defines, if there is one for exactly this layer and these tokens.
+
+    A subclass has none, nor has a layer with a hook or with a method of its own; and where the definition in
+    `contranorm/` has been changed, so that a kernel gives another result, none is used from then on.
+
+    Args:
+        layer: a layer over padded sequences.
+        tokens: hidden states of the layout.
+    """
+    kernels = _KERNELS.get(type(layer))
+    if kernels is None or not runs_eagerly_on_cpu(tokens):
+        return None
+    if layer._forward_hooks or layer._forward_pre_hooks or not vars(layer).keys().isdisjoint(_DEFINITION):
+        return None
+    kernel = kernels(layout)
+    definition = tuple(getattr(type(layer), name) for name in _DEFINITION)
+    return kernel if kernel is not None and _agree(type(layer), definition) else None
 
 
-def train_contranorm_v2(tokens: Tensor, layout: TokenLayout, scale: float, tau: float, identity: bool) -> Tensor:
-    """ContraNormV2 of the same, where `trains_on_cpu` holds."""
-    return FeatureContraNorm.apply(tokens, layout, scale, tau, 1 + scale if identity else 1.0)
+def _for_tokens(layout: TokenLayout) -> Kernel | None:
+    if layout.longest <= SHORT:
+        return ShortContraNorm.apply
+    return LinearMemoryContraNorm.apply if all(group.mask is None for group in layout.groups) else None
+
+
+_KERNELS: dict[type, Callable[[TokenLayout], Kernel | None]] = {
+    ContraNorm: _for_tokens,
+    ContraNormV2: lambda layout: FeatureContraNorm.apply,
+}
+_DEFINITION = ("forward", "weighted_mean", "push")
+
+
+@cache
+def _agree(layer: type[ContraNorm], definition: tuple[Any, ...]) -> bool:
+    """Whether the kernels of a layer give what it defines, tried once on four tokens."""
+    x = torch.arange(12.0, dtype=torch.float64).view(1, 4, 3).sin()
+    layout, example = TokenLayout(1, 4, (SequenceGroup(1, 4),)), layer(0.5, 0.7)
+    with torch.no_grad():
+        kernel = _KERNELS[layer](layout)
+        agree = kernel is not None and torch.allclose(kernel(x, layout, example), example(x), rtol=1e-10)
+    if not agree:
+        logger.warning("The definition of %s has been changed: it is used as it is, without kernels", layer.__name__)
+    return agree
 
 
 class ShortContraNorm(torch.autograd.Function):
@@ -59,7 +97,8 @@ class ShortContraNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
+    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, layer: ContraNorm) -> Tensor:
+        scale, tau, c = _numbers(layer)
         x = at_least_single(tokens)
         inverse = _inverse_lengths(x)
         result, saved = torch.empty_like(x), []
@@ -72,14 +111,16 @@ class ShortContraNorm(torch.autograd.Function):
                 torch.baddbmm(y, probabilities, x_group, beta=0, alpha=-scale, out=y)
                 saved += [cosines, probabilities]
         ctx.save_for_backward(tokens, inverse, *saved)
-        ctx.settings = layout, scale, tau, c
+        ctx.settings = layout, layer
         return result.add_(x, alpha=c).to(tokens.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
         tokens, inverse, *saved = ctx.saved_tensors
-        layout, scale, tau, c = ctx.settings
+        layout, layer = ctx.settings
+        if torch.is_grad_enabled():
+            return _gradient_with_a_gradient(tokens, layout, layer, gradient)
+        scale, tau, c = _numbers(layer)
         x, g = at_least_single(tokens), at_least_single(gradient)
         result = torch.empty_like(x)
         blocks = zip(*(layout.split(tensor) for tensor in (x, inverse, g, result)), strict=True)
@@ -91,16 +132,17 @@ class ShortContraNorm(torch.autograd.Function):
                 e.mul_(r / tau).mul_(r.mT)
                 torch.baddbmm(dx, probabilities.mT, g_group, beta=0, alpha=-scale, out=dx)
                 dx.baddbmm_(e, x_group, alpha=-scale)
-        return result.add_(g, alpha=c).to(gradient.dtype), None, None, None, None
+        return result.add_(g, alpha=c).to(gradient.dtype), None, None
 
 
 class LinearMemoryContraNorm(torch.autograd.Function):
     """c x - scale P x for tokens (T, D) that all count, a sequence and some rows of P at a time."""
 
     @staticmethod
-    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
+    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, layer: ContraNorm) -> Tensor:
+        scale, tau, c = _numbers(layer)
         ctx.save_for_backward(tokens)
-        ctx.settings = layout, scale, tau, c
+        ctx.settings = layout, layer
         result = torch.empty_like(tokens)
         with torch.autocast("cpu", enabled=False):
             for sequence, y in zip(_sequences(layout, tokens), _sequences(layout, result), strict=True):
@@ -112,16 +154,17 @@ class LinearMemoryContraNorm(torch.autograd.Function):
         return result
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
         (tokens,) = ctx.saved_tensors
-        layout, *settings = ctx.settings
+        layout, layer = ctx.settings
+        if torch.is_grad_enabled():
+            return _gradient_with_a_gradient(tokens, layout, layer, gradient)
         result = torch.empty_like(tokens)
         sequences = (_sequences(layout, tensor) for tensor in (tokens, gradient, result))
         with torch.autocast("cpu", enabled=False):
             for x, g, dx in zip(*sequences, strict=True):
-                _backward_of_sequence(at_least_single(x), at_least_single(g), dx, *settings)
-        return result, None, None, None, None
+                _backward_of_sequence(at_least_single(x), at_least_single(g), dx, *_numbers(layer))
+        return result, None, None
 
 
 class FeatureContraNorm(torch.autograd.Function):
@@ -132,7 +175,8 @@ class FeatureContraNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, scale: float, tau: float, c: float) -> Tensor:
+    def forward(ctx: Any, tokens: Tensor, layout: TokenLayout, layer: ContraNorm) -> Tensor:
+        scale, tau, c = _numbers(layer)
         x = at_least_single(tokens)
         inverse = _inverse_lengths(x)
         for group, block in zip(layout.groups, layout.split(inverse), strict=True):
@@ -145,14 +189,16 @@ class FeatureContraNorm(torch.autograd.Function):
                 weights = torch.mm(n.T, n).div_(tau).softmax(-1)
                 torch.addmm(x_sequence, x_sequence, weights, beta=c, alpha=-scale, out=y)
         ctx.save_for_backward(tokens, inverse)
-        ctx.settings = layout, scale, tau, c
+        ctx.settings = layout, layer
         return result.to(tokens.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
         tokens, inverse = ctx.saved_tensors
-        layout, scale, tau, c = ctx.settings
+        layout, layer = ctx.settings
+        if torch.is_grad_enabled():
+            return _gradient_with_a_gradient(tokens, layout, layer, gradient)
+        scale, tau, c = _numbers(layer)
         x, g = at_least_single(tokens), at_least_single(gradient)
         n, dn, result = x * inverse, torch.empty_like(x), torch.empty_like(x)
         sequences = (_sequences(layout, tensor) for tensor in (x, n, g, dn, result))
@@ -162,7 +208,19 @@ class FeatureContraNorm(torch.autograd.Function):
                 ds = torch._softmax_backward_data(torch.mm(x_sequence.T, g_sequence), weights, -1, weights.dtype)
                 torch.mm(n_sequence, (ds + ds.T).div_(tau), out=dn_sequence)
                 torch.addmm(g_sequence, g_sequence, weights.T, beta=c, alpha=-scale, out=dx)
-        return result.sub_(_through_directions(dn, n, inverse), alpha=scale).to(gradient.dtype), None, None, None, None
+        return result.sub_(_through_directions(dn, n, inverse), alpha=scale).to(gradient.dtype), None, None
+
+
+def _numbers(layer: ContraNorm) -> tuple[float, float, float]:
+    """Scale, temperature, and the factor c of the tokens themselves."""
+    return layer.scale, layer.tau, 1 + layer.scale if layer.identity else 1.0
+
+
+def _gradient_with_a_gradient(
+    tokens: Tensor, layout: TokenLayout, layer: ContraNorm, gradient: Tensor
+) -> tuple[Tensor | None, None, None]:
+    """The gradient by the definition, for a gradient of it that will be wanted."""
+    return *gradients_of(layout.map_sequences(layer, tokens), (tokens,), gradient), None, None
 
 
 def _backward_of_sequence(x: Tensor, g: Tensor, dx: Tensor, scale: float, tau: float, c: float) -> None:
@@ -209,11 +267,4 @@ def _row_blocks(length: int) -> Iterator[slice]:
     return (slice(begin, begin + step) for begin in range(0, length, step))
 
 
-__all__ = [
-    "FeatureContraNorm",
-    "LinearMemoryContraNorm",
-    "ShortContraNorm",
-    "has_gradient_formula",
-    "train_contranorm",
-    "train_contranorm_v2",
-]
+__all__ = ["FeatureContraNorm", "LinearMemoryContraNorm", "ShortContraNorm", "fast_kernel"]
