@@ -175,7 +175,7 @@ class Scores:
     def of(self, task: str, variant: Variant | None) -> dict[int, float]:
         """Return the scores of a variant on a task, by seed; none of no variant."""
         found = ((seed, (task, variant, seed)) for seed in self.seeds)
-        return {seed: self.by_run[key] for seed, key in found if key in self.by_run}  # type: ignore[index]
+        return {seed: self.by_run[key] for seed, key in found if key in self.by_run}
 
     def average(self, by_task: Mapping[str, Any]) -> float | None:
         """Return the average over the tasks as GLUE takes it; None where a task lacks a value, or is no share of 1."""

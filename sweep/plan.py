@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from glue.errors import UsageError
 from glue.scoring.metrics import higher_is_better
@@ -37,7 +37,7 @@ class Plan:
         return self.args.n_trials is not None
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["maximize", "minimize"]:
         """Which scores are better, as Optuna says it."""
         return "maximize" if higher_is_better(self.metric) else "minimize"
 
