@@ -1,107 +1,45 @@
-"""A report as headings, paragraphs, tables and figures: as Markdown, and as one HTML file that needs no network."""
+"""A report as Markdown, and as one HTML file that needs no network; what it says is in `templates/report.j2`."""
 
 from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from transformers.utils.text import printable
 
-_TEMPLATES = Path(__file__).parent / "templates"
 
-
-@dataclass
-class Paragraph:
-    """Running text."""
-
-    kind: ClassVar[str] = "paragraph"
-    text: str
-
-
-@dataclass
-class Heading:
-    """Title of what follows."""
-
-    kind: ClassVar[str] = "heading"
-    text: str
-
-
-@dataclass
-class Table:
-    """Cells of text; the first column names the rows.
+def render(form: str, folder: Path, **values: Any) -> str:
+    """Return the report; text is text in it, whatever it holds.
 
     Args:
-        header, rows: the cells.
-        summary: shown in place of the table, which opens on a click; empty for a table that is always open.
+        form: "html", with the figures within the page, or "markdown", with links to them.
+        folder: what links are relative to.
+        values: what the template asks for.
     """
-
-    kind: ClassVar[str] = "table"
-    header: list[str]
-    rows: list[list[str]]
-    summary: str = ""
-
-
-@dataclass
-class Figure:
-    """A drawing that is there as PNG and SVG.
-
-    Args:
-        png: the file; the SVG has the same name.
-        caption: what it shows.
-    """
-
-    kind: ClassVar[str] = "figure"
-    png: Path
-    caption: str
-
-    @property
-    def svg(self) -> str:
-        """The drawing itself, for within a page."""
-        return base64.b64encode(self.png.with_suffix(".svg").read_bytes()).decode()
-
-
-Part = Paragraph | Heading | Table | Figure
-
-
-def as_markdown(title: str, parts: Sequence[Part], folder: Path) -> str:
-    """Return a report as Markdown; figures are linked relative to `folder`, and text is text, whatever it holds."""
     from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, Markup):
+            return value
+        return Markup(_markdown(str(value))) if form == "markdown" else printable(value)
 
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), trim_blocks=True, finalize=_markdown, keep_trailing_newline=False
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, finalize=shown
     )
     environment.filters |= {
-        "path": lambda path: _Verbatim(path.relative_to(folder).as_posix()),
-        "cells": lambda cells: _Verbatim(" | ".join(map(_markdown, cells))),
+        "svg": lambda png: base64.b64encode(png.with_suffix(".svg").read_bytes()).decode(),
+        "path": lambda png: Markup(png.relative_to(folder).as_posix()),
+        "cells": lambda cells: Markup(" | ".join(map(_markdown, cells))),
     }
-    return environment.get_template("report.md").render(title=title, parts=parts).rstrip() + "\n"
+    text = environment.get_template("report.j2").render(form=f"{form}.j2", **values)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def as_html(title: str, parts: Sequence[Part]) -> str:
-    """Return a report as a page with its figures within it; text is text, whatever it holds."""
-    from jinja2 import Environment, FileSystemLoader
-
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, finalize=_shown)
-    return environment.get_template("report.html").render(title=title, parts=parts) + "\n"
-
-
-class _Verbatim(str):
-    """Text that is marked up already."""
-
-
-def _shown(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) else value
-
-
-def _markdown(value: Any) -> str:
+def _markdown(text: str) -> str:
     """Text in which nothing is a mark, a link or a tag."""
-    if isinstance(value, _Verbatim):
-        return value
-    escaped = html.escape(printable(value), quote=False)
-    for mark in "\\`*_[]|~":
-        escaped = escaped.replace(mark, f"\\{mark}")
-    return escaped
+    escaped = html.escape(printable(text), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", escaped)

@@ -151,8 +151,8 @@ class Scores:
         return {task: ", ".join(sorted(names)) for task, names in found.items()}
 
     def sign(self, task: str) -> int:
-        """Return 1 where a higher score is better, else -1."""
-        return 1 if higher_is_better(self.metrics[task]) else -1
+        """Return 1 where a higher score is better, else -1; an average is one of shares of 1."""
+        return 1 if higher_is_better(self.metrics.get(task, "")) else -1
 
     def factor(self, task: str) -> int:
         """Return 100 where a score is a share of 1, shown as percent; 1 for a loss."""

@@ -12,7 +12,7 @@ import numpy as np
 from sweep.points import METHOD
 
 from .scores import Row, Scores, Summary, Variant
-from .style import figure_style, line_style
+from .style import figure_style, line_style, save
 
 _COLUMNS = 3
 _ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
@@ -100,12 +100,10 @@ def _panels(scores: Scores, path: Path, draw: Callable[..., bool]) -> Path | Non
             axis.set_axis_off()
         if legend:
             figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(3, columns + 1))
-        if filled:
-            for kind in ("png", "svg"):
-                file = path.with_suffix(f".{kind}")
-                figure.savefig(file, metadata={"Date": None} if kind == "svg" else None)
-        pyplot.close(figure)
-    return path.with_suffix(".png") if filled else None
+        if not filled:
+            pyplot.close(figure)
+            return None
+        return save(figure, path)[0]
 
 
 def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> bool:

@@ -14,6 +14,7 @@ from sweep_rows import row
 
 import run_report
 from glue.data.tasks import GLUE_TASKS
+from reports import sweep_report
 from reports.scores import Paired, Scores, Summary
 from reports.sweep_report import write_report
 from sweep.results import read_results
@@ -31,10 +32,21 @@ def tables(markdown):
     return found
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
+@pytest.fixture
+def figures():
+    """Of a test that looks at figures; the others do without, for they take seconds."""
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(request, monkeypatch):
+    if "figures" not in request.fixturenames:
+        monkeypatch.setattr(sweep_report, "draw_sweep", lambda *_: [])
+
+
+@pytest.fixture
+def report(tmp_path):
     """A report of two tasks, three scales and four seeds, through the command line; results.jsonl and the tables."""
-    folder = tmp_path_factory.mktemp("sweep")
+    folder = tmp_path
     file = sweep_rows.write(
         folder / "results.jsonl", sweep_rows.grid(["cola", "rte"], [0, 0.005, 0.1], ["7"], range(4))
     )
@@ -190,7 +202,7 @@ def test_other_data_under_the_same_name_are_another_variant():
     assert len(Scores(rows).variants) == 4 and "data aaaaaaaa..." in Scores(rows).label(Scores(rows).variants[0])
 
 
-def test_a_knob_of_any_method_is_reported_by_its_name(tmp_path):
+def test_a_knob_of_any_method_is_reported_by_its_name(tmp_path, figures):
     """Nothing but the rows says what there is; a method that this code does not know has a name too."""
     rows = [row(method="none")]
     rows += [row(method="contranorm", tau=tau, scale=0.1) for tau in (1.0, 2.0)]
@@ -307,7 +319,7 @@ def test_text_from_results_is_text_in_the_report(tmp_path):
     assert not re.search(r"(?<!\\)\]\(http", markdown.read_text())
 
 
-def test_the_page_needs_no_network(tmp_path):
+def test_the_page_needs_no_network(tmp_path, figures):
     rows = sweep_rows.grid(["rte", "cola"], [0, 0.1, 0.2], ["1", "7"], [1, 2])
     page = write_report(rows, tmp_path, "x")[1].read_text()
     names = ("heat_map_scale_1", "score_by_scale", "losses", "scores")
@@ -320,7 +332,7 @@ def test_the_page_needs_no_network(tmp_path):
     }
 
 
-def test_a_heat_map_says_differences_and_the_sign_of_their_intervals(tmp_path):
+def test_a_heat_map_says_differences_and_the_sign_of_their_intervals(tmp_path, figures):
     """As text in the drawing: each mean difference, and a mark where its interval excludes 0."""
     rows = [row(seed=seed, score=0.5 + seed / 100) for seed in (1, 2, 3)]
     sizes = {("1", 0.1): (0.05, 0.051, 0.052), ("7", 0.1): (-0.05, -0.051, -0.052), ("1", 0.2): (0.03, -0.03, 0.03)}
@@ -335,7 +347,7 @@ def test_a_heat_map_says_differences_and_the_sign_of_their_intervals(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_thousand_runs_take_less_than_twenty_seconds(tmp_path):
+def test_two_thousand_runs_take_less_than_twenty_seconds(tmp_path, figures):
     tasks = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
     rows = sweep_rows.grid(tasks, [0, 0.0001, 0.005, 0.01, 0.05, 0.1, 0.2], ["1", "4", "7"], range(12))
     assert len(rows) >= 2000
