@@ -32,7 +32,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
         Path of each PNG (an SVG lies beside it) and its caption.
     """
     figures: list[tuple[str, Callable[..., bool], str]] = []
-    for knob in _knobs(scores):
+    for knob in knobs_with_several_values(scores):
         for number, rest in enumerate(_rests(scores, knob, "pos")[:_MOST_MAPS], start=1):
             caption = (
                 f"Mean difference to the plain model by {knob} and position, in points (of a loss, the number itself)"
@@ -52,8 +52,8 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
     return [(path, caption) for path, caption in paths if path is not None]
 
 
-def _knobs(scores: Scores) -> list[str]:
-    """The knobs that have several numbers."""
+def knobs_with_several_values(scores: Scores) -> list[str]:
+    """Return the knobs of any method that have several numbers; each makes figures of its own."""
     values = {name: {dict(variant).get(name) for variant in scores.variants} for name in METHOD[2:]}
     numbers = {name: [value for value in found if type(value) in (int, float)] for name, found in values.items()}
     return [name for name, found in numbers.items() if len(found) > 1]
