@@ -11,6 +11,7 @@ import pytest
 import runs
 import sweep_rows
 
+from glue.errors import UsageError
 from sweep import liveness
 from sweep import study as states
 from sweep.arguments import Range, parse_args
@@ -131,6 +132,24 @@ def test_a_plain_model_is_one_point_however_it_is_asked_for():
     plain = [{"scale": 0.0, "pos": "7"}, {"pos": "NONE"}, {"pos": "none"}, {"pos": "0"}, {"scale": 0.0, "tau": 2.0}]
     assert len({Point.of({**flags, **knobs}) for knobs in plain}) == 1
     assert Point.of({**flags, "pos": "71"}) == Point.of({**flags, "pos": "17"}) != Point.of({**flags, "pos": "7"})
+
+
+def test_methods_are_swept_each_with_its_own_knobs():
+    """A knob that another method has makes no further points; no method, or one without effect, is the plain model."""
+    shared = {"demo": [True], "task_name": ["rte"], "pos": ["7"]}
+    methods = ["contranorm", "centering", "none"]
+    points = grid({**shared, "method": methods, "scale": [0.0, 0.1], "tau": [1.0, 2.0]})
+    knobs = [(point["method"], point["scale"], point["tau"]) for point in points]
+    assert knobs == [
+        ("none", None, None),
+        ("contranorm", 0.1, 1.0),
+        ("contranorm", 0.1, 2.0),
+        ("centering", 0.1, None),
+    ]
+    with pytest.raises(UsageError, match="centering has no such knob"):
+        grid({**shared, "method": ["centering"], "tau": [1.0]})
+    by_alias, by_name = ({"demo": True, "use_v2": True}, {"demo": True, "method": "contranorm_v2"})
+    assert Point.of(by_alias) == Point.of(by_name)
 
 
 def test_what_a_run_does_by_itself_may_be_said(tmp_path):
