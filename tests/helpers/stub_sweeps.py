@@ -18,7 +18,7 @@ if flags.get("--num_hidden_layers") == "4":
     print("training: 50%", flush=True)
     os.kill(os.getpid(), 9)
 folder = pathlib.Path(flags["--output_dir"])
-scale = float(flags.get("--scale", 0.005))
+scale = 0.0 if flags.get("--method") == "none" else float(flags.get("--scale", 0.005))
 rows = [{"epoch": n, "updates": n, "accuracy": 0.9 - scale / n, "f1": 0.8, "spearmanr": 0.7, "loss": 0.1 + scale / n}
         for n in (1, 2)]
 with open(folder / "eval_log.jsonl", "w") as log:

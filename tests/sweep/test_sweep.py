@@ -31,15 +31,15 @@ def test_a_grid_of_the_command_line(tmp_path):
     # The plain model has no position: 2 tasks, 3 seeds, and 1 plain setting and 2 times 2 others.
     assert len(points) == len({point.key for point in points}) == len({point.name for point in points}) == 2 * 3 * 5
     assert [point["seed"] for point in points] == [1] * 10 + [2] * 10 + [3] * 10
-    assert sum(point["scale"] == 0 for point in points) == 6
-    assert all(point["pos"] is None for point in points if point["scale"] == 0)
+    assert sum(point.is_plain for point in points) == 6
+    assert all(point["pos"] is point["scale"] is None for point in points if point.is_plain)
 
 
 def test_any_flag_of_a_run_is_passed_on_or_swept(tmp_path):
     words = ["--demo", "--task_name", "rte", "--learning_rate", "1e-5", "1e-4", "--max_grad_norm", "1", "--use_v2"]
     points = grid(parsed(*words, "--scale", "-0.1", tmp_path=tmp_path).choices)
     assert sorted(point["learning_rate"] for point in points) == [1e-5, 1e-4]
-    assert points[0].words[-3:] == ["--task_name", "rte", "--use_v2"]
+    assert points[0]["method"] == "contranorm_v2"
     assert all(point["max_grad_norm"] == 1 and point["scale"] == -0.1 for point in points)
 
 
@@ -48,7 +48,8 @@ def test_the_words_of_a_point_are_read_back_as_its_flags(tmp_path):
 
     flags = {"demo": True, "task_name": "rte", "scale": 0.1, "pos": "17", "use_v2": False, "learning_rate": 3e-5}
     args = parse_run(Point.of(flags).words)
-    assert {name: getattr(args, name) for name in flags} == flags and args.seed == 2021
+    expected = {**flags, "use_v2": None, "method": "contranorm", "seed": 2021}
+    assert {name: getattr(args, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(("name", "count", "models"), [("paper-bert", 63, "bert"), ("paper-albert", 215, "albert")])
