@@ -63,7 +63,7 @@ def sweep(plan: Plan, points: list[Point], signals: StopSignals) -> int:
     known, total = plan.rows(points, rows), total_runs(plan, points)
     done = sum(plan.is_done(row) for row in known)
     say(f"{total} runs, {done} of them done before, {new} new; results in {results}, logs in {plan.args.log_dir}/")
-    interrupted = watch(plan, results, total, signals)
+    interrupted = watch(plan, results, max(0, total - done), signals)
     append_results(results, rows_of(study))
     everything = read_results(results)
     rows = plan.rows(points, everything)
@@ -82,7 +82,7 @@ def sweep(plan: Plan, points: list[Point], signals: StopSignals) -> int:
     return status
 
 
-def watch(plan: Plan, results: Path, total: int, signals: StopSignals) -> int:
+def watch(plan: Plan, results: Path, left: int, signals: StopSignals) -> int:
     """Start a worker for each device, start one again that died, and show what they finish.
 
     Returns:
@@ -94,7 +94,7 @@ def watch(plan: Plan, results: Path, total: int, signals: StopSignals) -> int:
     starts = dict.fromkeys(workers, 1)
     known = {row["id"] for row in read_results(results)}
     passed_on, size = 0, -1
-    with progress_bar(total=total, initial=min(total, len(known)), desc="runs", unit="run", smoothing=0) as bar:
+    with progress_bar(total=left, desc="runs", unit="run", smoothing=0) as bar:
         while workers:
             time.sleep(_POLL)
             if results.exists() and results.stat().st_size != size:

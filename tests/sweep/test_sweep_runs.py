@@ -162,7 +162,7 @@ def test_diverged_and_failed_points_are_reported(inputs, tmp_path):
     assert failing.start().wait() == 1
     failed = [row for row in failing.rows if row["status"] == "failed"]
     assert len(failed) == 1 and failed[0]["attempt"] == 2 and "layers" in failed[0]["problem"]
-    assert "1 failed" in failing.output and "failed: rte scale 0.0 seed 2021" in failing.output
+    assert "1 failed" in failing.output and "failed: rte plain seed 2021" in failing.output
     report = (tmp_path / "sweep" / "report.md").read_text()
     assert "0 diverged, 1 failed" in report  # of what was asked for last
 
