@@ -215,16 +215,18 @@ def _one_range(name: str, values: list[Any]) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """The flags of a file; their values are texts, as they are written there."""
     import yaml
 
     try:
+        text = path.read_text(encoding="utf-8")
         if path.suffix == ".toml":
             try:
                 import tomllib
             except ImportError:
                 raise UsageError(f"--config_file {path}: TOML takes Python 3.11; write it as YAML") from None
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return tomllib.loads(text, parse_float=str)
+        content = yaml.load(text, Loader=yaml.BaseLoader)
     except OSError as error:
         raise UsageError(f"--config_file {path}: {error.strerror}") from None
     except (ValueError, yaml.YAMLError) as error:
@@ -241,8 +243,13 @@ def _words(flags: dict[str, Any], origin: str) -> list[str]:
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(item, (str, int, float)) for item in values):
             raise UsageError(f"{origin}: {name}: expected a value, or a list of values")
-        if values != [False] or name not in _OWN_SWITCHES:
-            words += [f"--{name}"] if values == [True] else [f"--{name}", *map(str, values)]
+        texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
+        if name not in _OWN_SWITCHES:
+            words += [f"--{name}", *texts]
+        elif texts not in (["true"], ["false"]):
+            raise UsageError(f"{origin}: {name} {' '.join(texts)}: expected true or false")
+        elif texts == ["true"]:
+            words.append(f"--{name}")
         elif name == "keep_models":
-            words += [f"--no-{name}"]
+            words.append(f"--no-{name}")
     return words
