@@ -80,9 +80,9 @@ def build_config(
     if args.num_hidden_layers is not None:
         changes["num_hidden_layers"] = args.num_hidden_layers
     config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
-    if args.max_length > config.max_position_embeddings:
+    if args.max_length > config.longest_sequence:
         raise UsageError(
-            f"--max_length {args.max_length}: {checkpoint.name} has {config.max_position_embeddings} positions; "
+            f"--max_length {args.max_length}: {checkpoint.name} has {config.longest_sequence} positions; "
             "give that or less"
         )
     return config, mapping, settings
