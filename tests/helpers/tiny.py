@@ -6,6 +6,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.backbones import BACKBONES
 
 MODELS = tuple(BACKBONES)
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 SIZES = {
     "vocab_size": 61,
@@ -21,6 +22,10 @@ SIZES_OF = {
     "electra": {"embedding_size": 10},
 }
 POSITIONS = ("0", *"12345678", "17", "12345678")
+# Every model at every position; those made of BERT's layers at a few.
+MODELS_AT_POSITIONS = [
+    (name, pos) for name in MODELS for pos in POSITIONS if name not in ("roberta", "electra") or pos in ("0", "7", "17")
+]
 
 # Lengths of the rows of a batch, and how wide it is padded.
 LENGTH_PATTERNS = {
@@ -41,6 +46,11 @@ def model(model_type: str = "bert", *, base_model: bool = False, seed: int = 0, 
     sizes = SIZES | SIZES_OF.get(model_type, {})
     config = AutoConfig.for_model(model_type, **sizes | {"initializer_range": 0.2} | settings)
     return (AutoModel if base_model else AutoModelForSequenceClassification).from_config(config).double().eval()
+
+
+def inputs_of(model_type: str) -> tuple[str, ...]:
+    """Names of the tensors of a batch that a model takes."""
+    return ("input_ids", "attention_mask") if model_type == "distilbert" else INPUTS
 
 
 def watch_linears(monkeypatch) -> list[tuple[torch.nn.Linear, tuple[int, ...]]]:
@@ -68,6 +78,4 @@ def ragged_batch(
         types[row, length // 2 : length] = 1
         mask[row, :length] = 1
     batch = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
-    if model_type == "distilbert":
-        del batch["token_type_ids"]
-    return batch
+    return {name: batch[name] for name in inputs_of(model_type)}

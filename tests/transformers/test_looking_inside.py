@@ -1,0 +1,235 @@
+"""Looking inside a model: hooks, replaced forwards, gradients, traces, exports, and parts that are called alone.
+
+Whoever looks sees padded hidden states (B, S, D), as in the stock library; whoever does not gets packed ones.
+"""
+
+import pytest
+import tiny
+import torch
+from torch import nn
+
+from transformers.modeling_text import is_watched
+
+LENGTHS, WIDTH = [7, 3, 12, 5], 14
+B, S, D, INNER = len(LENGTHS), WIDTH, tiny.SIZES["hidden_size"], tiny.SIZES["intermediate_size"]
+KNOBS = {"pos": "17", "scale": 0.3}
+
+# The parts of each model by the names of its checkpoints, and the shape of what comes out of them.
+PARTS = {
+    "bert": {
+        "embeddings": (B, S, D),
+        "encoder": (B, S, D),
+        "encoder.layer.0": (B, S, D),
+        "encoder.layer.2": (B, S, D),
+        "encoder.layer.1.attention": (B, S, D),
+        "encoder.layer.1.attention.self": (B, S, D),
+        "encoder.layer.1.attention.self.query": (B, S, D),
+        "encoder.layer.1.attention.output": (B, S, D),
+        "encoder.layer.2.attention.output.LayerNorm": (B, S, D),
+        "encoder.layer.1.intermediate": (B, S, INNER),
+        "encoder.layer.1.output": (B, S, D),
+        "encoder.layer.1.output.dense": (B, S, D),
+        "pooler": (B, D),
+    },
+    "albert": {
+        "embeddings": (B, S, 10),
+        "encoder": (B, S, D),
+        "encoder.embedding_hidden_mapping_in": (B, S, D),
+        "encoder.albert_layer_groups.1.albert_layers.0": (B, S, D),
+        "encoder.albert_layer_groups.1.albert_layers.0.attention": (B, S, D),
+        "encoder.albert_layer_groups.1.albert_layers.0.attention.dense": (B, S, D),
+        "encoder.albert_layer_groups.1.albert_layers.0.attention.LayerNorm": (B, S, D),
+        "encoder.albert_layer_groups.1.albert_layers.0.ffn": (B, S, INNER),
+        "encoder.albert_layer_groups.1.albert_layers.0.ffn_output": (B, S, D),
+        "encoder.albert_layer_groups.1.albert_layers.0.full_layer_layer_norm": (B, S, D),
+        "pooler": (B, D),
+    },
+}
+ALL_PARTS = [(model_type, part) for model_type, parts in PARTS.items() for part in parts]
+
+
+def first_of(output):
+    return output[0] if isinstance(output, (tuple, dict)) else output
+
+
+@pytest.mark.parametrize(("model_type", "part"), ALL_PARTS)
+def test_a_hook_sees_padded_tensors_and_changes_nothing(model_type, part):
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    plain, seen = model(**batch).logits, []
+    module = model.base_model.get_submodule(part)
+    handle = module.register_forward_hook(lambda module, inputs, output: seen.append(first_of(output).shape))
+    torch.testing.assert_close(model(**batch).logits, plain, rtol=0, atol=1e-12)
+    assert seen and set(seen) == {PARTS[model_type][part]}
+    handle.remove()
+    assert not is_watched(model)
+
+
+@pytest.mark.parametrize(("model_type", "part"), ALL_PARTS)
+def test_a_replaced_forward_is_used(model_type, part):
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    plain, module, shapes = model(**batch).logits, model.base_model.get_submodule(part), []
+    original = module.forward
+
+    def forward(*arguments, **options):
+        output = original(*arguments, **options)
+        shapes.append(first_of(output).shape)
+        return output
+
+    module.forward = forward
+    torch.testing.assert_close(model(**batch).logits, plain, rtol=0, atol=1e-12)
+    assert set(shapes) == {PARTS[model_type][part]}
+
+
+@pytest.mark.parametrize(("model_type", "part"), ALL_PARTS)
+def test_what_a_hook_returns_counts(model_type, part):
+    """A hook that replaces the output, as intervention experiments do, changes what the model computes."""
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    plain = model(**batch).logits
+
+    def hook(module, inputs, output):
+        if isinstance(output, tuple):
+            return (output[0] * 1.5, *output[1:])
+        if isinstance(output, dict):
+            output["last_hidden_state"] = output["last_hidden_state"] * 1.5
+            return output
+        return output * 1.5
+
+    model.base_model.get_submodule(part).register_forward_hook(hook)
+    assert (model(**batch).logits - plain).abs().max() > 1e-9
+
+
+@pytest.mark.parametrize("model_type", PARTS)
+def test_backward_hooks_are_called(model_type):
+    model, seen = tiny.model(model_type, **KNOBS), []
+    for part in ("embeddings", *[part for part in PARTS[model_type] if part.endswith((".0", ".dense"))]):
+        module = model.base_model.get_submodule(part)
+        module.register_full_backward_hook(lambda module, inputs, outputs: seen.append(outputs[0].shape))
+    model(**tiny.ragged_batch(LENGTHS, WIDTH), labels=torch.tensor([0, 1, 0, 1])).loss.backward()
+    assert seen and {shape[:2] for shape in seen} == {(B, S)}
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointed"])
+@pytest.mark.parametrize("model_type", tiny.MODELS)
+def test_a_gradient_reaches_every_hidden_state(model_type, checkpointing):
+    model = tiny.model(model_type, **KNOBS).train()
+    if checkpointing:
+        model.gradient_checkpointing_enable()
+    batch = tiny.ragged_batch(LENGTHS, WIDTH)
+    outputs = model(**batch, labels=torch.tensor([0, 1, 0, 1]), output_hidden_states=True)
+    gradients = torch.autograd.grad(outputs.loss, outputs.hidden_states)
+    real = batch["attention_mask"].bool()
+    assert len(gradients) == len(outputs.hidden_states)
+    for number, gradient in enumerate(gradients):
+        assert gradient.shape == outputs.hidden_states[number].shape and gradient.abs().sum() > 0
+        assert not gradient[~real].any()
+
+
+@pytest.mark.parametrize("model_type", PARTS)
+def test_a_gradient_reaches_the_last_hidden_state(model_type):
+    model = tiny.model(model_type, base_model=True, **KNOBS)
+    outputs = model(**tiny.ragged_batch(LENGTHS, WIDTH))
+    (gradient,) = torch.autograd.grad(outputs.pooler_output.sum(), outputs.last_hidden_state)
+    assert gradient[:, 0].abs().sum() > 0 and not gradient[:, 1:].any()
+
+
+@pytest.mark.parametrize("grad", [True, False], ids=["grad", "no-grad"])
+@pytest.mark.parametrize("model_type", tiny.MODELS)
+def test_a_trace_is_right_on_other_paddings(model_type, grad):
+    model = tiny.model(model_type, return_dict=False, **KNOBS)
+
+    def inputs(lengths, seed=1):
+        batch = tiny.ragged_batch(lengths, WIDTH, seed)
+        return batch["input_ids"], batch["attention_mask"]
+
+    with torch.set_grad_enabled(grad):
+        traced = torch.jit.trace(model, inputs([9, 9, 9, 9], seed=3), check_trace=False)
+        for lengths in (LENGTHS, [14, 14, 14, 14], [1, 2, 0, 14]):
+            real = torch.tensor(lengths) > 0
+            ours, expected = traced(*inputs(lengths))[0], model(*inputs(lengths))[0]
+            torch.testing.assert_close(ours[real], expected[real], rtol=0, atol=1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", tiny.MODELS)
+def test_an_export_is_right_on_other_paddings(model_type):
+    model = tiny.model(model_type, **KNOBS)
+    allowed = tiny.inputs_of(model_type)
+
+    def inputs(lengths):
+        return {name: x for name, x in tiny.ragged_batch(lengths, WIDTH).items() if name in allowed}
+
+    exported = torch.export.export(model, (), inputs([9, 9, 9, 9]), strict=False).module()
+    batch = inputs(LENGTHS)
+    torch.testing.assert_close(exported(**batch).logits, model(**batch).logits, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("model_type", tiny.MODELS)
+def test_outputs_are_pytrees(model_type):
+    outputs = tiny.model(model_type, **KNOBS)(**tiny.ragged_batch(LENGTHS, WIDTH), output_hidden_states=True)
+    leaves, spec = torch.utils._pytree.tree_flatten(outputs)
+    assert len(leaves) == 1 + len(outputs.hidden_states) and all(isinstance(leaf, torch.Tensor) for leaf in leaves)
+    again = torch.utils._pytree.tree_unflatten(leaves, spec)
+    assert type(again) is type(outputs) and again.logits is outputs.logits
+
+
+@pytest.mark.parametrize("model_type", tiny.MODELS)
+def test_torch_func_takes_a_model(model_type):
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    parameters = dict(model.named_parameters())
+
+    def loss(parameters):
+        return torch.func.functional_call(model, parameters, (), batch).logits.cos().sum()
+
+    gradients = torch.func.grad(loss)(parameters)
+    expected = torch.autograd.grad(loss(parameters), tuple(parameters.values()), allow_unused=True)
+    for (name, ours), theirs in zip(gradients.items(), expected, strict=True):
+        torch.testing.assert_close(ours, torch.zeros_like(ours) if theirs is None else theirs, msg=name)
+
+
+@pytest.mark.parametrize("model_type", PARTS)
+def test_parts_called_alone_make_up_the_model(model_type):
+    model = tiny.model(model_type, base_model=True, **KNOBS)
+    batch = tiny.ragged_batch(LENGTHS, WIDTH)
+    mask, real = batch.pop("attention_mask"), tiny.ragged_batch(LENGTHS, WIDTH)["attention_mask"].bool()
+    whole = model(**batch, attention_mask=mask, output_hidden_states=True)
+    embedded = model.embeddings(**batch)
+    encoded = model.encoder(embedded, mask, output_hidden_states=True)
+    torch.testing.assert_close(encoded.last_hidden_state[real], whole.last_hidden_state[real], rtol=0, atol=1e-12)
+    state = encoded.hidden_states[0]
+    for number, layer in enumerate(model.encoder.layers(), start=1):
+        state = layer(state, mask)
+        torch.testing.assert_close(state[real], whole.hidden_states[number][real], rtol=0, atol=1e-12)
+    pooler = model.pooler(whole.last_hidden_state)
+    if model_type == "bert":
+        assert pooler.shape == (B, D)
+        torch.testing.assert_close(pooler, whole.pooler_output, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            "transformers.models.bert.modeling_bert",
+            "BertPreTrainedModel BertModel BertEmbeddings BertSelfAttention BertSelfOutput BertAttention "
+            "BertIntermediate BertOutput BertLayer BertEncoder BertPooler BertForSequenceClassification",
+        ),
+        (
+            "transformers.models.albert.modeling_albert",
+            "AlbertPreTrainedModel AlbertModel AlbertEmbeddings AlbertAttention AlbertLayer AlbertLayerGroup "
+            "AlbertTransformer AlbertForSequenceClassification",
+        ),
+        ("transformers", "BertPreTrainedModel AlbertPreTrainedModel"),
+    ],
+)
+def test_modules_are_where_stock_code_imports_them_from(module, names):
+    found = __import__(module, fromlist=names.split())
+    assert all(issubclass(getattr(found, name), nn.Module) for name in names.split())
+
+
+def test_what_is_put_on_the_outermost_model_does_not_count():
+    model = tiny.model(**KNOBS)
+    model.register_forward_hook(lambda *_: None)
+    model.forward = model.forward
+    assert not is_watched(model)
+    model.bert.encoder.layer[0].intermediate.register_forward_pre_hook(lambda *_: None)
+    assert is_watched(model)
