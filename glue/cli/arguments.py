@@ -93,6 +93,22 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     )
     validation_file: str | None = flag("data", "own validation data", metavar="FILE")
     test_file: str | None = flag("data", "own data to predict with --do_predict; needs no labels", metavar="FILE")
+    text_column_names: tuple[str, ...] | None = flag(
+        "data",
+        "the text column of own files, or two for pairs (A B or A,B); left out: the model's, else those of known names "
+        "(sentence1 sentence2, text ...), else the one or two that hold text",
+        type=str,
+        nargs="+",
+        metavar="NAME",
+    )
+    label_column_name: str | None = flag(
+        "data", "the label column of own files; left out: label, else labels", metavar="NAME"
+    )
+    problem_type: str | None = flag(
+        "data",
+        "what own labels are; left out: numbers with a decimal point are scores, all else classes",
+        choices=("classification", "regression"),
+    )
     demo: bool = flag("data", "use the built-in miniature GLUE (no network); --task_name picks one of the nine", False)
     max_length: int = flag("data", "longest input in tokens; what is longer is cut", 128, metavar="N")
     pad_to_max_length: bool = flag("data", "pad every input to --max_length instead of to its batch's longest", False)
@@ -308,6 +324,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError(
                 f"{'--demo' if self.demo else '--data_dir'} and {given[0]} exclude each other: give one of them"
             )
+        for name in ("text_column_names", "label_column_name", "problem_type"):
+            if getattr(self, name) is not None and not given:
+                raise UsageError(f"--{name} is for own files: give --train_file, or leave it out")
+        if self.text_column_names is not None:
+            self.text_column_names = tuple(name for name in ",".join(self.text_column_names).split(",") if name)
         if self.demo and self.data_dir is not None:
             raise UsageError("--demo and --data_dir exclude each other: the demo brings its own data")
         if self.task_name is not None:

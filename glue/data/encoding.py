@@ -6,6 +6,7 @@ without copying, and a batch is padded by one indexed assignment instead of by a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..output.table import Table
+from ..cli.console import progress_bar, say
 from .labels import LabelMapping
+from .table import Table
 from .tasks import Task
 from .token_cache import TokenCache
 
@@ -38,6 +40,8 @@ class EncodedDataset:
         pad_values: what padding looks like in each feature.
         padding_side: "right" or "left".
         pad_to: length that every row is padded to; None pads a batch to its longest row.
+        label_names: class names in the order of the ids in `labels`; empty for regression.
+        row_numbers: what the file itself numbers its rows with; None where rows count from 0.
 
     Example:
         >>> ids = np.array([5, 6, 7, 8, 9], dtype=np.int32)
@@ -54,6 +58,8 @@ class EncodedDataset:
     pad_values: dict[str, int]
     padding_side: str = "right"
     pad_to: int | None = None
+    label_names: tuple[str, ...] = ()
+    row_numbers: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -63,18 +69,24 @@ class EncodedDataset:
         """Number of real tokens of each row (int64)."""
         return np.diff(self.offsets)
 
+    def digest(self) -> str:
+        """Return what identifies these data to checkpoints and sweeps: the same for the same tokens, labels and names.
+
+        Returns:
+            Hexadecimal digits, the same on every machine and in every process.
+        """
+        arrays = {**self.features, "lengths": self.lengths, "labels": self.labels}
+        hashed = hashlib.blake2b(repr(self.label_names).encode(), digest_size=16)
+        for name, array in sorted(arrays.items()):
+            if array is not None:
+                hashed.update(f"{name} {array.dtype.str} {array.shape}".encode())
+                hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        index %= len(self)
-        begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
-        row: dict[str, Any] = {name: values[begin:end].tolist() for name, values in self.features.items()}
-        row["attention_mask"] = [1] * (end - begin)
-        if self.pad_to is not None:
-            row = {name: self._pad_row(values, self.pad_values.get(name, 0)) for name, values in row.items()}
-        if self.labels is not None:
-            row["labels"] = self.labels[index].item()
-        return row
+        return {name: tensor[0].tolist() for name, tensor in self.collate([index % len(self)]).items()}
 
     def collate(
         self,
@@ -101,9 +113,8 @@ class EncodedDataset:
         if pad_to_multiple_of:
             width = -(-width // pad_to_multiple_of) * pad_to_multiple_of
         shift = (width - lengths if self.padding_side == "left" else np.zeros_like(lengths))[:, None]
-        places = (
-            np.arange(width) - shift
-        )  # (B, S): number of the token within its row, or outside of it where padding is
+        # (B, S): number of the token within its row, or outside of it where padding is
+        places = np.arange(width) - shift
         mask = (places >= 0) & (places < lengths[:, None])
         sources = (begins[:, None] + places)[mask]
         batch = {}
@@ -118,10 +129,6 @@ class EncodedDataset:
             return batch
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         return moved | {"attention_mask": batch["attention_mask"]}
-
-    def _pad_row(self, values: list[int], pad_value: int) -> list[int]:
-        padding = [pad_value] * (self.pad_to - len(values) if self.pad_to is not None else 0)
-        return padding + values if self.padding_side == "left" else values + padding
 
 
 def encode(
@@ -162,6 +169,8 @@ def encode(
         pad_values={"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id},
         padding_side=tokenizer.padding_side,
         pad_to=max_length if pad_to_max_length else None,
+        label_names=tuple(mapping.id2label.values()) if mapping and task.label_names else task.label_names,
+        row_numbers=table.row_numbers,
     )
 
 
@@ -169,7 +178,8 @@ def _tokenize(texts: list[list[str]], tokenizer: Any, max_length: int, wanted: l
     """Return the features `wanted`, int32 (T,) each, and "lengths", int32 (rows,)."""
     parts: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in wanted}
     lengths: list[int] = []
-    for begin in range(0, len(texts[0]), _ROWS_AT_ONCE):
+    begins = range(0, len(texts[0]), _ROWS_AT_ONCE)
+    for begin in progress_bar(begins, desc="tokenizing", leave=False, delay=2, disable=not say.on):
         encoded = tokenizer(
             *(column[begin : begin + _ROWS_AT_ONCE] for column in texts),
             padding=False,

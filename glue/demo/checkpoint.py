@@ -19,8 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from ..data.table import Table
 from ..data.tasks import GLUE_TASKS, Task
-from ..output.table import Table
 from .tasks import ROW_MAKERS
 
 DEMO_TASK = "sst2"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,7 @@ _SUBMISSION_FILES = {
     ("qqp", "test"): "QQP.tsv",
     ("mnli", "test_matched"): "MNLI-m.tsv",
     ("mnli", "test_mismatched"): "MNLI-mm.tsv",
+    ("mnli", "test_ax"): "AX.tsv",
     ("qnli", "test"): "QNLI.tsv",
     ("rte", "test"): "RTE.tsv",
     ("wnli", "test"): "WNLI.tsv",
@@ -33,7 +36,9 @@ def prediction_file_name(task: Task, split: str) -> str:
     return _SUBMISSION_FILES.get((task.name, split), f"{split}.tsv" if task.name == OWN_FILES else "")
 
 
-def write_predictions(folder: Path, task: Task, split: str, predictions: np.ndarray) -> Path:
+def write_predictions(
+    folder: Path, task: Task, split: str, predictions: np.ndarray, row_numbers: Sequence[Any] | None = None
+) -> Path:
     """Write the predictions of a split, a row each, under the header `index<TAB>prediction`.
 
     MNLI, QNLI and RTE get label words, the other classifications 0 or 1, STS-B a number in 0..5 with three decimals.
@@ -45,6 +50,7 @@ def write_predictions(folder: Path, task: Task, split: str, predictions: np.ndar
         task: decides name and form.
         split: one of the task's test splits; for own files any.
         predictions: (N,) the task's class ids, or scores for regression, in the order of the split.
+        row_numbers: what stands under `index`; left out: 0 to N - 1.
 
     Returns:
         The file. It replaces an older one only once it is complete.
@@ -58,7 +64,7 @@ def write_predictions(folder: Path, task: Task, split: str, predictions: np.ndar
         raise ValueError(f"predictions for {split} of {task.name}: expected one of {', '.join(task.test_splits)}")
     texts = _as_text(task, np.asarray(predictions).reshape(-1))
     path = make_folder(folder) / name
-    write_whole(path, lambda temporary: _write_rows(temporary, texts))
+    write_whole(path, lambda temporary: _write_rows(temporary, row_numbers or range(len(texts)), texts))
     return path
 
 
@@ -77,8 +83,8 @@ def _as_text(task: Task, predictions: np.ndarray) -> list[str]:
     return [words[index] for index in predictions]
 
 
-def _write_rows(path: Path, texts: list[str]) -> None:
+def _write_rows(path: Path, row_numbers: Sequence[Any], texts: list[str]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(("index", "prediction"))
-        writer.writerows(enumerate(texts))
+        writer.writerows(zip(row_numbers, texts, strict=True))

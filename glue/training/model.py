@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from ..cli.arguments import RunArguments
 from ..data.labels import LabelMapping, make_label_mapping
-from ..data.tasks import Task
+from ..data.tasks import OWN_FILES, Task
 from ..errors import UsageError
 from .method_settings import MethodSettings, choose_settings
 
@@ -73,7 +73,7 @@ def build_config(
         ConfigurationError: the checkpoint's configuration, or a setting for it, is not supported.
         UsageError: `--max_length` is more than the model has positions for.
     """
-    mapping = make_label_mapping(task, checkpoint.config_dict)
+    mapping = make_label_mapping(task, checkpoint.config_dict, bool(args.do_train))
     model_type = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options).model_type
     settings = choose_settings(args, checkpoint.config_dict, model_type)
     changes: dict[str, Any] = {
@@ -85,6 +85,9 @@ def build_config(
     if args.num_hidden_layers is not None:
         changes["num_hidden_layers"] = args.num_hidden_layers
     config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
+    vars(config).pop("text_columns", None)
+    if task.name == OWN_FILES:
+        vars(config)["text_columns"] = list(task.text_columns)  # the model remembers what it was trained on
     if args.max_length > config.longest_sequence:
         raise UsageError(
             f"--max_length {args.max_length}: {checkpoint.name} has {config.longest_sequence} positions; "

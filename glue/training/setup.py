@@ -126,7 +126,8 @@ def start(args: RunArguments, setup: Setup) -> None:
     if setup.checkpoint is None:
         setup.folder.clear()
     setup.folder.delete_leftovers()
-    setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path)
+    data = {"text_columns": setup.task.text_columns, "classes": setup.task.label_names}
+    setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path, **data)
     if args.with_tracking:
         setup.accelerator.init_trackers("glue_no_trainer", setup.folder.settings)
 
@@ -158,12 +159,12 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
     for split in setup.task.test_splits if args.do_predict else ():
         if split in setup.datasets:
             batch_size = args.per_device_eval_batch_size
-            predictions = predict(
-                setup.model, setup.datasets[split], setup.task, setup.mapping, batch_size, accelerator
-            )
+            dataset = setup.datasets[split]
+            predictions = predict(setup.model, dataset, setup.task, setup.mapping, batch_size, accelerator)
             if accelerator.is_main_process:
                 target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
-                say(f"Predictions: {write_predictions(target, setup.task, split, predictions.values)}")
+                path = write_predictions(target, setup.task, split, predictions.values, dataset.row_numbers)
+                say(f"Predictions: {path}")
 
 
 def _token_cache(args: RunArguments, writes: bool) -> TokenCache:

@@ -103,7 +103,7 @@ def _whole_checkpoint(folder: Path):
 
 
 def _safetensors(folder: Path):
-    from transformers.utils.weight_files import SafetensorsFile
+    from transformers.utils.weight_files import open_file
 
     weights = (runs.make_checkpoint(folder / "checkpoint") / "model.safetensors").read_bytes()
     length = int.from_bytes(weights[:8], "little")
@@ -115,9 +115,8 @@ def _safetensors(folder: Path):
 
     def call(content: bytes) -> None:
         (folder / "x.safetensors").write_bytes(content)
-        source = SafetensorsFile(str(folder / "x.safetensors"))
-        for name in source.shapes:
-            source.read(name)
+        for tensor in open_file(str(folder / "x.safetensors")).values():
+            tensor.read()
 
     head = weights[: 8 + length + 64]
     return mutated_bytes(weights, head, head) | mutated_json(first).map(with_header), call
@@ -126,7 +125,7 @@ def _safetensors(folder: Path):
 def _pickles(folder: Path):
     import torch
 
-    from transformers.utils.weight_files import PickleFile
+    from transformers.utils.weight_files import open_file
 
     tensors = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2, dtype=torch.float16)}
     torch.save(tensors, folder / "new.bin")
@@ -144,9 +143,8 @@ def _pickles(folder: Path):
 
     def call(content: bytes) -> None:
         (folder / "x.bin").write_bytes(content)
-        source = PickleFile(str(folder / "x.bin"))
-        for name in source.shapes:
-            source.read(name)
+        for tensor in open_file(str(folder / "x.bin")).values():
+            tensor.read()
 
     return mutated_bytes(*bases, *plain) | written, call
 
@@ -164,9 +162,8 @@ def _indices(folder: Path):
 
     def call(content: bytes) -> None:
         (checkpoint / "model.safetensors.index.json").write_bytes(content)
-        source = open_weights(str(checkpoint))
-        for name in source.shapes:
-            source.read(name)
+        for tensor in open_weights(str(checkpoint)).values():
+            tensor.read()
 
     return mutated_json(base) | maps.map(lambda shards: json.dumps({"weight_map": shards}).encode()), call
 
@@ -235,6 +232,7 @@ _ROWS = [{"sentence": 'a "stone", é', "label": 1, "idx": 0}, {"sentence": "a\tr
 
 def _tables(suffix: str):
     def prepare(folder: Path):
+        from glue.cli.arguments import RunArguments
         from glue.data.user_files import read_own_files
 
         path = folder / f"x{suffix}"
@@ -270,7 +268,8 @@ def _tables(suffix: str):
 
         def call(content: bytes) -> None:
             path.write_bytes(content)
-            read_own_files({"train": path, "validation": path}, {})
+            args = RunArguments(model_name_or_path="demo", train_file=str(path), validation_file=str(path))
+            read_own_files(args, {})
 
         return strategy, call
 

@@ -213,7 +213,8 @@ def test_own_files_of_any_labels(checkpoint, tmp_path):
     assert status == 0
     predictions = (tmp_path / "out" / "predictions" / "test.tsv").read_text().splitlines()[1:]
     assert len(predictions) == 12 and {line.split("\t")[1] for line in predictions} <= {"yes", "no", "maybe"}
-    assert json.loads((tmp_path / "out" / "config.json").read_text())["label2id"].keys() == {"yes", "no", "maybe"}
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["label2id"].keys() == {"yes", "no", "maybe"} and config["text_columns"] == ["sentence"]
 
 
 def test_accumulation_is_the_bigger_batch(flags, tmp_path, data):
