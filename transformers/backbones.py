@@ -75,7 +75,9 @@ _RECORDS = (
     ),
     Backbone("roberta", "Roberta", unused_keys=("lm_head.", "roberta.pooler.", "pooler.")),
     Backbone("electra", "Electra", unused_keys=("discriminator_predictions.", "generator_")),
-    Backbone("distilbert", "DistilBert", stacks=(("transformer.layer.", "num_hidden_layers"),), unused_keys=("vocab_",)),
+    Backbone(
+        "distilbert", "DistilBert", stacks=(("transformer.layer.", "num_hidden_layers"),), unused_keys=("vocab_",)
+    ),
 )
 BACKBONES: dict[str, Backbone] = {record.folder: record for record in _RECORDS}
 

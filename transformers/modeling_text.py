@@ -95,7 +95,7 @@ class TextModel(PreTrainedModel):
         return embedded
 
     def first_tokens(self, last_hidden_state: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Reduce a result (B, S, D) of `forward` to each sequence's first token (B, 1, D), unless it is that already."""
+        """Reduce a result (B, S, D) of `forward` to each sequence's first token (B, 1, D), unless it has been."""
         if attention_mask is None or last_hidden_state.shape[:-1] != attention_mask.shape:
             return last_hidden_state
         return self._layout(last_hidden_state, attention_mask, packs=False).first_of_padded(last_hidden_state)

@@ -286,7 +286,7 @@ DISTILBERT_NAMES = {
 
 
 def test_distilbert_goes_by_its_own_names_and_by_the_common_ones(tmp_path):
-    own = {name: value for name, value in DISTILBERT_NAMES.values()}
+    own = dict(DISTILBERT_NAMES.values())
     common = {name: value for name, (_, value) in DISTILBERT_NAMES.items()}
     by_file = {
         name: AutoConfig.from_pretrained(write(tmp_path, model_type="distilbert", **settings))

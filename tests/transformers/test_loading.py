@@ -414,7 +414,9 @@ def test_weights_that_fit_nowhere_and_folders_without_any(tmp_path):
 def test_models_of_another_kind(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     for kind in (AutoModel, AutoModelForSequenceClassification):
-        with pytest.raises(ConfigurationError, match=r"'gpt2': this lean library has bert, albert, roberta, electra, distilbert only"):
+        with pytest.raises(
+            ConfigurationError, match=r"'gpt2': this lean library has bert, albert, roberta, electra, distilbert only"
+        ):
             kind.from_pretrained(tmp_path)
         with pytest.raises(TypeError, match=r"from_config"):
             kind()

@@ -188,7 +188,9 @@ def test_an_export_is_right_on_other_paddings(model_type):
 
 @pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_outputs_are_pytrees(model_type):
-    outputs = tiny.model(model_type, **KNOBS)(**tiny.ragged_batch(LENGTHS, WIDTH, model_type), output_hidden_states=True)
+    outputs = tiny.model(model_type, **KNOBS)(
+        **tiny.ragged_batch(LENGTHS, WIDTH, model_type), output_hidden_states=True
+    )
     leaves, spec = torch.utils._pytree.tree_flatten(outputs)
     assert len(leaves) == 1 + len(outputs.hidden_states) and all(isinstance(leaf, torch.Tensor) for leaf in leaves)
     again = torch.utils._pytree.tree_unflatten(leaves, spec)

@@ -46,7 +46,10 @@ def test_a_row_gives_the_same_logits_in_any_company(model_type, pos, use_v2, unp
     wider = model(**tiny.ragged_batch([7, 3, 12, 5], 31, model_type)).logits
     torch.testing.assert_close(wider, batched, rtol=0, atol=1e-12)
     for row, length in enumerate([7, 3, 12, 5]):
-        alone = {name: tensor[row : row + 1, :length] for name, tensor in tiny.ragged_batch([7, 3, 12, 5], 12, model_type).items()}
+        alone = {
+            name: tensor[row : row + 1, :length]
+            for name, tensor in tiny.ragged_batch([7, 3, 12, 5], 12, model_type).items()
+        }
         torch.testing.assert_close(model(**alone).logits[0], batched[row], rtol=0, atol=1e-12)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ...configuration_utils import PretrainedConfig
 
@@ -39,7 +39,7 @@ class DistilBertConfig(PretrainedConfig):
     """
 
     model_type = "distilbert"
-    attribute_map = {
+    attribute_map: ClassVar = {
         "num_hidden_layers": "n_layers",
         "num_attention_heads": "n_heads",
         "hidden_size": "dim",

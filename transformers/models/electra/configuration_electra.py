@@ -40,6 +40,4 @@ class ElectraConfig(BertConfig):
         **kwargs: Any,
     ) -> None:
         self.embedding_size = embedding_size
-        super().__init__(
-            vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, **kwargs
-        )
+        super().__init__(vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, **kwargs)
