@@ -36,8 +36,11 @@ def make_checkpoint(folder: Path, model_type: str = "bert", **settings) -> Path:
         "attention_probs_dropout_prob": 0.1,
         "initializer_range": 0.2,
     }
-    if model_type == "albert":
-        sizes |= {"embedding_size": 8, "classifier_dropout_prob": 0.1}
+    sizes |= {
+        "albert": {"embedding_size": 8, "classifier_dropout_prob": 0.1},
+        "electra": {"embedding_size": 8},
+        "roberta": {"pad_token_id": 0, "type_vocab_size": 1},
+    }.get(model_type, {})
     config = AutoConfig.for_model(model_type, **sizes | settings)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import runs
+import tiny
 import torch
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -152,6 +153,20 @@ def test_scale_reaches_the_model(flags, tmp_path):
     losses = [[row["loss"] for row in runs.log_rows(tmp_path / scale)] for scale in ("0", "0.3")]
     assert losses[0] != losses[1]
     assert (tmp_path / "0.3" / "0.3_7_2_loss.txt").exists()
+
+
+@pytest.mark.parametrize("model_type", tiny.MODELS)
+def test_every_kind_of_model_trains_and_is_evaluated_again(model_type, data, tmp_path, capsys):
+    """The checkpoint's tokenizer makes token types, which two of the models have no use for."""
+    checkpoint = runs.make_checkpoint(tmp_path / "checkpoint", model_type)
+    words = [*runs.words_for(checkpoint, data), "--num_hidden_layers", "1", "--output_dir", tmp_path / "out"]
+    assert runs.run_here(*words, "--max_train_steps", "2", "--logging_steps", "1", "--scale", "0.1") == 0
+    assert len(runs.log_rows(tmp_path / "out")) == 2
+    assert runs.run_here(*runs.words_for(tmp_path / "out", data), "--do_eval") == 0
+    scores = [line for line in capsys.readouterr().out.splitlines() if line.startswith("validation: ")]
+    assert len(scores) >= 2 and scores[-1] == scores[-2]
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["n_layers" if model_type == "distilbert" else "num_hidden_layers"] == 1
 
 
 @pytest.mark.parametrize("model_type", ["bert", "albert"])

@@ -18,12 +18,7 @@ from ...utils.errors import CheckpointError
 from ...utils.hub import HUB_ARGUMENTS, resolve_file
 
 # By the type of the model: where its tokenizer's class is.
-TOKENIZER_MAPPING = {
-    **{model_type: backbone.tokenizer for model_type, backbone in BACKBONES.items()},
-    "roberta": "models.roberta.tokenization_roberta_fast:RobertaTokenizerFast",
-    "electra": "models.electra.tokenization_electra_fast:ElectraTokenizerFast",
-    "distilbert": "models.distilbert.tokenization_distilbert_fast:DistilBertTokenizerFast",
-}
+TOKENIZER_MAPPING = {model_type: backbone.tokenizer for model_type, backbone in BACKBONES.items()}
 
 
 class AutoTokenizer:
