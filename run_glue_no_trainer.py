@@ -22,7 +22,7 @@ from glue.cli.console import console, fail, progress_bar, say
 from glue.cli.paths import provide_caches
 from glue.cli.signals import Stopped, StopSignals
 from glue.errors import DivergedError
-from transformers.utils.errors import CheckpointError, UserError
+from transformers.utils.errors import UserError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from glue.data.encoding import EncodedDataset
     from glue.training.sampling import Update
     from glue.training.setup import Setup
+
+
+MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first scale, and the gradient is not finite
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -101,14 +104,13 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     )
     total_updates = args.max_train_steps or args.num_train_epochs * order.updates_per_epoch
     num_epochs = -(-total_updates // order.updates_per_epoch)
-    model, optimizer = accelerator.prepare(setup.model, build_optimizer(args, setup.model))
+    optimizer = build_optimizer(args, setup.model)
     # Not prepared: accelerate would step the schedule once for every process.
-    scheduler = build_schedule(args, optimizer.optimizer, total_updates)
+    scheduler = build_schedule(args, optimizer, total_updates)
+    model, optimizer = accelerator.prepare(setup.model, optimizer)
     parts, state = TrainingParts(model, optimizer, scheduler), TrainingState()
     if setup.checkpoint is not None:
         state = setup.checkpointer.load(setup.checkpoint, parts)
-        if not state.fits(order.updates_per_epoch, total_updates):
-            raise CheckpointError(f"{setup.checkpoint} is damaged: no run of these data stands where it says")
         say(f"Continuing {setup.checkpoint} after {state.updates} of {total_updates} updates")
     folder.start_logs(state.updates, len(state.history), setup.checkpoint)
     if args.with_tracking:
@@ -143,12 +145,15 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                 if state.updates == total_updates:
                     break
                 model.train()
-                loss = backward(args, setup, model, dataset, update)
-                norm = gradient_norm(accelerator, model, args.max_grad_norm)
                 learning_rate = scheduler.get_last_lr()[0]
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                scheduler.step()
+                for _ in range(MOST_ATTEMPTS):  # one, but for fp16: a gradient that is too large halves its scale
+                    loss = backward(args, setup, model, dataset, update)
+                    norm = gradient_norm(accelerator, model, args.max_grad_norm)
+                    optimizer.step()
+                    optimizer.zero_grad(set_to_none=True)
+                    if not optimizer.step_was_skipped:
+                        scheduler.step()
+                        break
 
                 state.updates += 1
                 state.updates_in_epoch += 1
@@ -161,7 +166,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     "grad_norm": norm,
                 }
                 log.add(row, update)
-                stopping, diverged = agree(accelerator, signals.received, log.diverged)
+                failed = log.diverged or optimizer.step_was_skipped
+                stopping, diverged = agree(accelerator, signals.received, failed)
                 if diverged or state.updates % args.logging_steps == 0:
                     bar.set_postfix(loss=log.flush(), refresh=False)
                 if stopping:
@@ -246,7 +252,7 @@ def evaluate_only(args: RunArguments, setup: Setup) -> dict[str, Any]:
     """Score a model as it is."""
     from glue.scoring.validation import evaluate_all, with_warnings
 
-    setup = setup._replace(model=setup.accelerator.prepare_model(setup.model, evaluation_mode=True))
+    setup.accelerator.prepare_model(setup.model, evaluation_mode=True)  # in its place
     scores = evaluate_all(args, setup, setup.model) if args.do_eval else {}
     return with_warnings({f"eval_{name}": score for name, score in scores.items()})
 

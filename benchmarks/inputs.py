@@ -13,9 +13,9 @@ from typing import Any
 
 from glue.cli.arguments import RunArguments
 from glue.data.loading import load_splits
+from glue.data.table import Table
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
-from glue.output.table import Table
 
 from .lengths import glue_like_splits
 from .options import Options

@@ -13,9 +13,9 @@ import re
 from random import Random
 from typing import NamedTuple
 
+from glue.data.table import Table
 from glue.data.tasks import Task
 from glue.demo.checkpoint import demo_splits
-from glue.output.table import Table
 
 
 class Lengths(NamedTuple):

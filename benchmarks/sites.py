@@ -6,17 +6,15 @@ import time
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 import run_glue_no_trainer as script
 from glue.training.model import build_config, open_checkpoint
 from glue.training.optimizer import build_optimizer
 from glue.training.sampling import Update
 from glue.training.setup import set_up
-from glue.training.trained_rows import train_used_rows
-from transformers import AutoModelForSequenceClassification, ContraNorm
-from transformers.contranorm import ContraNormSites
-from transformers.padding import TokenLayout
+from transformers import AutoModelForSequenceClassification
+from transformers.contranorm import MethodSites, unchanged
 
 from .ours import SCALE, run_arguments
 
@@ -55,7 +53,6 @@ class Sites:
             self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
             if name == WITHOUT_LAYER:
                 _leave_layer_out(self.models[name])
-            train_used_rows(self.models[name], self.setup.datasets["train"])
             self.models[name].load_state_dict(weights, assign=True)
             self.models[name].train()
         self.optimizer = build_optimizer(plain, self.setup.model)
@@ -84,17 +81,10 @@ class Sites:
         del self.setup, self.models, self.optimizer
 
 
-class _PassOn(nn.Module):
-    """The tokens themselves."""
-
-    def forward(self, tokens: Tensor, layout: TokenLayout) -> Tensor:
-        return tokens
-
-
 def _leave_layer_out(model: nn.Module) -> None:
-    """Put `_PassOn` in the place of every ContraNorm, without the model knowing that there is none."""
+    """Empty every slot, without the configuration knowing it."""
     for sites in model.modules():
-        if isinstance(sites, ContraNormSites):
-            for name, slot in sites.named_children():
-                if any(isinstance(part, ContraNorm) for part in slot.modules()):
-                    setattr(sites, name, _PassOn())
+        if isinstance(sites, MethodSites):
+            for name, _ in list(sites.named_children()):
+                delattr(sites, name)
+                setattr(sites, name, unchanged)

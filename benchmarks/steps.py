@@ -26,9 +26,8 @@ import run_glue_no_trainer as script
 from glue.training.optimizer import build_optimizer
 from glue.training.sampling import TrainingOrder, Update
 from glue.training.setup import set_up
-from glue.training.trained_rows import restore_embedding
-from transformers import contranorm, dropout, grouped_attention
-from transformers.models.bert import modeling_bert
+from transformers import contranorm, dropout
+from transformers.kernels import attention
 
 from .ours import POSITION, SCALE, run_arguments
 
@@ -38,31 +37,32 @@ ALL = "all of them"
 def without(name: str, model: Any) -> contextlib.AbstractContextManager[Any]:
     """Return a context in which a model goes without a measure."""
 
-    def never(*_: Any) -> bool:
-        return False
+    def never(*_: Any) -> None:
+        """Say no, whatever is asked."""
 
+    stack = contextlib.ExitStack()
     if name == "no padding":
         return mock.patch.object(model.config, "unpad_inputs", False)
     if name == "cheap dropout masks":
-        stack = contextlib.ExitStack()
-        for module in (dropout, grouped_attention):
+        for module in (dropout, attention):
             stack.enter_context(mock.patch.object(module, "draws_own_masks", never))
-        return stack
     if name == "attention with a backward pass of its own":
-        return mock.patch.object(grouped_attention, "trains_on_cpu", never)
+        return mock.patch.object(attention, "runs_eagerly_on_cpu", never)
     if name == "ContraNorm's gradient as a formula":
-        return mock.patch.object(contranorm, "has_gradient_formula", never)
+        return mock.patch.object(contranorm, "fast_kernel", never)
     if name == "a last layer of what is read":
-        original = modeling_bert.run_layers
-        return mock.patch.object(modeling_bert, "run_layers", lambda *words: _whole(original, *words))
-    return contextlib.nullcontext()
+        base = type(model.base_model)
+        return mock.patch.object(base, "forward", _whole(base.forward))
+    return stack
 
 
-def _whole(run_layers: Callable[..., Any], *words: Any) -> Any:
-    """All tokens of the last layer, and then the first ones."""
-    layers, tokens, layout, attentions, hidden_states, first_only, checkpointing = words
-    output = run_layers(layers, tokens, layout, attentions, hidden_states, False, checkpointing)
-    return output._replace(tokens=layout.select_first(output.tokens)) if first_only else output
+def _whole(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """The forward of a model that computes all tokens of the last layer."""
+
+    def whole(*inputs: Any, **named: Any) -> Any:
+        return forward(*inputs, **named | {"first_only": False})
+
+    return whole
 
 
 MEASURES = (
@@ -71,7 +71,6 @@ MEASURES = (
     "attention with a backward pass of its own",
     "ContraNorm's gradient as a formula",
     "a last layer of what is read",
-    "only the used rows of the embedding",
     "a fused optimizer",
 )
 
@@ -88,8 +87,6 @@ class Variant:
         self.name = name
         self.args = run_arguments("fp32", case, pos=POSITION, scale=SCALE)
         self.setup = set_up(self.args)
-        if name == "only the used rows of the embedding":
-            restore_embedding(self.setup.model)
         self.optimizer = build_optimizer(self.args, self.setup.model)
         if name == "a fused optimizer":
             for group in self.optimizer.param_groups:

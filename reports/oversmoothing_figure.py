@@ -21,7 +21,7 @@ def draw_oversmoothing(measured: dict[str, dict[str, Any]], title: str, path: Pa
     """Draw the measures of several models over their layers, and the spectra of their last ones.
 
     Args:
-        measured: for each name in the legend what `glue.scoring.oversmoothing.OversmoothingMeter.result` returned.
+        measured: for each name in the legend what `glue.scoring.oversmoothing.measure_oversmoothing` returned.
         title: of the figure.
         path: without its extension; existing files are replaced.
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from glue.data.tasks import GLUE_TASKS
+
 Row = dict[str, Any]
 Variant = tuple[tuple[str, Any], ...]
 
@@ -100,7 +102,7 @@ class Scores:
     @cached_property
     def tasks(self) -> list[str]:
         """The tasks, in the order of GLUE's table; own files come last."""
-        order = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
+        order = tuple(GLUE_TASKS)
         found = {row["task"] for row in self.rows}
         return [task for task in order if task in found] + sorted(found - set(order))
 

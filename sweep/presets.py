@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from glue.data.tasks import GLUE_TASKS
+
 # Batch 32, 5 epochs, AdamW at 2e-5 with linear decay, no warm-up, no clipping: the recipe of the paper's scripts.
 _RECIPE: dict[str, Any] = {
     "per_device_train_batch_size": 32,
@@ -22,7 +24,7 @@ _SCALES = [0.0, 0.0001, 0.005, 0.01, 0.05, 0.1, 0.2]
 PRESETS: dict[str, dict[str, Any]] = {
     "paper-bert": {
         "model_name_or_path": "bert-base-uncased",
-        "task_name": ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"],
+        "task_name": list(GLUE_TASKS),
         "scale": _SCALES,
         "pos": "7",
         **_RECIPE,

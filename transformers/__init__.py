@@ -26,6 +26,9 @@ _NAMES_OF_MODULES = {
     "models.bert.configuration_bert": ("BertConfig",),
     "models.bert.modeling_bert": ("BertForSequenceClassification", "BertModel", "BertPreTrainedModel"),
     "models.bert.tokenization_bert_fast": ("BertTokenizer", "BertTokenizerFast"),
+    "models.distilbert.tokenization_distilbert_fast": ("DistilBertTokenizer", "DistilBertTokenizerFast"),
+    "models.electra.tokenization_electra_fast": ("ElectraTokenizer", "ElectraTokenizerFast"),
+    "models.roberta.tokenization_roberta_fast": ("RobertaTokenizer", "RobertaTokenizerFast"),
     "optimization": (
         "get_constant_schedule",
         "get_constant_schedule_with_warmup",

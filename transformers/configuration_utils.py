@@ -11,13 +11,14 @@ import difflib
 import inspect
 import json
 import os
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .contranorm_sites import parse_positions
 from .methods import Method, all_knobs, find_method, knobs_of, settings_of
 from .utils import logging
-from .utils.checks import check_count, check_number, check_switch, is_whole
+from .utils.checks import check_count, check_number, check_switch, drop_without_effect, is_whole
 from .utils.errors import ConfigurationError
 from .utils.files import make_folder, read_json, write_whole
 from .utils.hub import HUB_ARGUMENTS, resolve_file
@@ -28,12 +29,14 @@ CONFIG_NAME = "config.json"
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 # What the stock library has and this one has not: the key, and the only values that mean "not used".
-_UNSUPPORTED = {
+_UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "is_decoder": (False, None),
     "is_encoder_decoder": (False, None),
     "add_cross_attention": (False, None),
     "pruned_heads": ({}, None),
     "position_embedding_type": ("absolute", None),
+    "quantization_config": (None, {}),
+    "compression_config": (None, {}),
 }
 
 ConfigType = TypeVar("ConfigType", bound="PretrainedConfig")
@@ -47,7 +50,7 @@ class PretrainedConfig:
         id2label, label2id: dicts between label ids (0, 1, ...) and names; default LABEL_0, LABEL_1, ...
         problem_type: "regression", "single_label_classification", "multi_label_classification", or None to infer.
         output_attentions, output_hidden_states, return_dict: defaults of a forward's arguments of these names.
-        dtype, torch_dtype: name of the type that the weights were saved in, such as "float16"; two names for one value.
+        dtype, torch_dtype: name of the type that the weights were saved in, such as "float16"; the first counts.
         architectures: list of str, classes that the weights were saved from.
         pad_token_id, bos_token_id, eos_token_id: int or None.
         method: str, a key of `methods.METHODS`, or a class of your own; default "contranorm".
@@ -69,6 +72,9 @@ class PretrainedConfig:
     """
 
     model_type: str = ""
+    is_decoder: bool = False
+    is_encoder_decoder: bool = False
+    add_cross_attention: bool = False
 
     # Set by the classes of the models.
     vocab_size: int
@@ -120,7 +126,7 @@ class PretrainedConfig:
         self.output_attentions = output_attentions
         self.output_hidden_states = output_hidden_states
         self.return_dict = return_dict
-        self.dtype = _dtype_name(dtype if torch_dtype is None else torch_dtype)
+        self.dtype = _dtype_name(torch_dtype if dtype is None else dtype)
         self.architectures = architectures
         self.pad_token_id = pad_token_id
         self.bos_token_id = bos_token_id
@@ -138,7 +144,7 @@ class PretrainedConfig:
             if key in _UNSUPPORTED and value not in _UNSUPPORTED[key]:
                 only = f"only {_UNSUPPORTED[key][0]!r} is supported"
                 raise ConfigurationError(
-                    f"{key} {value!r} is not in this library (an encoder for classification): {only}"
+                    f"{key} {reprlib.repr(value)} is not in this library (an encoder for classification): {only}"
                 )
             if hasattr(type(self), key) and key not in PretrainedConfig.__annotations__:
                 raise ConfigurationError(f"configuration key {key!r} is the name of a method or property: rename it")
@@ -209,6 +215,7 @@ class PretrainedConfig:
         """
         name = os.fspath(pretrained_model_name_or_path)
         where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
+        drop_without_effect(kwargs)
         path = name if os.path.isfile(name) else resolve_file(name, CONFIG_NAME, **where)
         assert path is not None  # resolve_file raises where a required file is missing
         return read_json(path), kwargs
@@ -248,6 +255,16 @@ class PretrainedConfig:
         config = cls(**values)
         return (config, unused) if return_unused_kwargs else config
 
+    @classmethod
+    def from_json_file(cls: type[ConfigType], json_file: str | os.PathLike[str]) -> ConfigType:
+        """Build a configuration from a file as `to_json_file` writes it.
+
+        Raises:
+            CheckpointError: the file cannot be read.
+            ConfigurationError: a value in it is wrong.
+        """
+        return cls._of_checkpoint(os.fspath(json_file), read_json(json_file), {})
+
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as a dictionary, model_type and the version of this library among them."""
         values = {key: copy.deepcopy(value) for key, value in vars(self).items() if key != "name_or_path"}
@@ -272,14 +289,27 @@ class PretrainedConfig:
         """Return the text of config.json, with all general settings where `use_diff` is False."""
         return json.dumps(self.to_diff_dict() if use_diff else self.to_dict(), indent=2, sort_keys=True) + "\n"
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
+        """Write the text of config.json to a file.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        text = self.to_json_string(use_diff)
+        write_whole(Path(json_file_path), lambda path: path.write_text(text, encoding="utf-8"))
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Write config.json into a folder, which is created if it does not exist.
+
+        Args:
+            save_directory: the folder.
+            **kwargs: arguments of the stock library that make no difference here.
 
         Raises:
             CheckpointError: the folder or the file cannot be written.
         """
-        text = self.to_json_string()
-        write_whole(make_folder(save_directory) / CONFIG_NAME, lambda path: _write_text(path, text))
+        drop_without_effect(kwargs, only=True)
+        self.to_json_file(make_folder(save_directory) / CONFIG_NAME)
 
     def update(self, config_dict: dict[str, Any]) -> None:
         """Replace several settings at once, checked like those of a new configuration."""
@@ -347,7 +377,8 @@ class PretrainedConfig:
         except (AttributeError, TypeError, ValueError):
             raise ConfigurationError(f"id2label {id2label!r}: expected a dict from label ids to names") from None
         if not self.id2label or sorted(self.id2label) != list(range(len(self.id2label))):
-            raise ConfigurationError(f"id2label has the ids {list(self.id2label)}: expected 0, 1, ... without a gap")
+            ids = reprlib.repr(list(self.id2label))
+            raise ConfigurationError(f"id2label has the ids {ids}: give it with 0, 1, ... without a gap")
         if num_labels is not None and num_labels != len(self.id2label):
             raise ConfigurationError(
                 f"num_labels {num_labels!r} but id2label has {len(self.id2label)}: give one of them"
@@ -439,7 +470,3 @@ def _library_version() -> str:
     from . import __version__
 
     return __version__
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

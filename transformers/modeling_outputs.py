@@ -10,13 +10,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
+from torch.utils import _pytree
 
 
 class ModelOutput(OrderedDict[str, Any]):
     """Base of all outputs: a dataclass that is also a dictionary and, by index, a tuple.
 
     Fields that are None are left out of the dictionary and of the tuple. A subclass is a dataclass whose fields all
-    have a default.
+    have a default. Every subclass is a container of tensors to torch's transformations (vmap, export, tree_map).
 
     Example:
         >>> output = SequenceClassifierOutput(logits=torch.zeros(1, 2))
@@ -25,6 +26,15 @@ class ModelOutput(OrderedDict[str, Any]):
         >>> output.logits is output["logits"] is output[0] is output.to_tuple()[0] is output[:1][0]
         True
     """
+
+    def __init_subclass__(cls) -> None:
+        _pytree.register_pytree_node(
+            cls,
+            _pytree._dict_flatten,
+            lambda values, names: cls(**dict(zip(names, values, strict=True))),
+            serialized_type_name=f"{cls.__module__}.{cls.__qualname__}",
+            flatten_with_keys_fn=_pytree._dict_flatten_with_keys,
+        )
 
     def __post_init__(self) -> None:
         names = [field.name for field in fields(self)]  # type: ignore[arg-type]

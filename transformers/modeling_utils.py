@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -14,14 +13,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .backbones import backbone_of
 from .configuration_utils import PretrainedConfig
 from .utils import logging
-from .utils.checks import check_memory
+from .utils.checks import check_memory, drop_without_effect
 from .utils.errors import CheckpointError, ConfigurationError
 from .utils.files import make_folder, write_whole
 from .utils.hub import HUB_ARGUMENTS
-from .utils.loading import LoadingReport, describe, fill_model, match_tensors
-from .utils.weight_files import SAFE_WEIGHTS_NAME, TensorSource, open_weights
+from .utils.loading import LoadingReport, describe, match_tensors, plain_name
+from .utils.weight_files import SAFE_WEIGHTS_NAME, StoredTensor, open_weights
 
 logger = logging.get_logger(__name__)
 
@@ -69,29 +69,29 @@ class PreTrainedModel(nn.Module):
         pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         config: PretrainedConfig | str | os.PathLike[str] | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-        subfolder: str = "",
         ignore_mismatched_sizes: bool = False,
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
         output_loading_info: bool = False,
+        use_safetensors: bool | None = None,
+        device_map: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """Load a checkpoint, in evaluation mode and on the CPU.
+        """Load a checkpoint, in evaluation mode.
 
         Args:
             pretrained_model_name_or_path: a local folder, or a Hub id.
             config: a configuration, or where to read one; default that of the checkpoint.
-            cache_dir, revision, token, local_files_only, force_download, subfolder: see `resolve_file`.
             ignore_mismatched_sizes: draw tensors anew that the checkpoint has in another shape, instead of raising.
-            dtype, torch_dtype: type of the weights; "auto" keeps the file's; default torch's default, float32.
+            dtype, torch_dtype: type of the weights, two names of which the first counts; "auto" keeps the file's;
+                default torch's default, float32.
             output_loading_info: return a pair, the second a dictionary with missing_keys, unexpected_keys,
                 mismatched_keys.
-            **kwargs: settings that replace those of the configuration, and arguments of the model's constructor.
+            use_safetensors: True takes safetensors files only, False pickles only; default None whatever is there.
+            device_map: one device to put the model on, as such or as `{"": device}`; default the CPU.
+            **kwargs: cache_dir, revision, token, local_files_only, force_download, subfolder (see `resolve_file`);
+                settings that replace those of the configuration; and arguments of the model's constructor. Those of the
+                stock library that make no difference here, such as `low_cpu_mem_usage`, are accepted.
 
         Returns:
             The model, or the pair.
@@ -101,24 +101,25 @@ class PreTrainedModel(nn.Module):
             ConfigurationError: a setting is wrong, unknown, or not supported.
         """
         name = os.fspath(pretrained_model_name_or_path)
-        options = (cache_dir, revision, token, local_files_only, force_download, subfolder)
-        where = dict(zip(HUB_ARGUMENTS, options, strict=True))
+        drop_without_effect(kwargs)
+        device = _one_device(device_map)
+        where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
         settings, model_arguments = cls._read_config(name, config, where, kwargs)
-        source = open_weights(name, **where)
+        stored = open_weights(name, use_safetensors, **where)
         check_memory(f"a model of the sizes in the configuration of {name}", 4 * settings.parameter_estimate())
 
-        with _no_initialisation():
+        with _NothingDrawn():
             model = cls(settings, **model_arguments)
-        model.to(_chosen_dtype(dtype if torch_dtype is None else torch_dtype, settings, source))
-        report = match_tensors(model, source, name)
+        model.to(_chosen_dtype(torch_dtype if dtype is None else dtype, settings, stored))
+        backbone = backbone_of(settings.model_type)
+        report = match_tensors(model, f"{cls.base_model_prefix}.", backbone, stored, name)
         if report.mismatched and not ignore_mismatched_sizes:
             raise CheckpointError(
                 f"{name} does not fit: {'; '.join(describe(report.mismatched))}. Give other sizes, or "
                 "ignore_mismatched_sizes=True to draw these anew"
             )
-        fill_model(model, source, report, name)
-        model._mark_initialised()
-        model.eval()
+        model._fill(stored, report, name)
+        model.to(device).eval()
         _log_report(cls.__name__, name, report)
         return (model, report.as_info()) if output_loading_info else model
 
@@ -130,10 +131,13 @@ class PreTrainedModel(nn.Module):
             config: its configuration.
             **kwargs: `dtype` (or `torch_dtype`) of the weights, and arguments of the model's constructor.
         """
-        dtype = kwargs.pop("dtype", None)
-        dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
-        with _no_initialisation():
+        drop_without_effect(kwargs)
+        dtype, older = kwargs.pop("dtype", None), kwargs.pop("torch_dtype", None)
+        dtype = older if dtype is None else dtype
+        with _NothingDrawn():
             model = cls(config, **kwargs)
+        for module in model.modules():
+            module._weights_are_set = False  # type: ignore[assignment]
         model.init_weights()
         return model.to(_as_dtype(dtype)) if dtype is not None else model
 
@@ -145,6 +149,7 @@ class PreTrainedModel(nn.Module):
         *,
         is_main_process: bool = True,
         state_dict: dict[str, Tensor] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Write config.json and model.safetensors, which the stock library loads as well.
 
@@ -152,10 +157,13 @@ class PreTrainedModel(nn.Module):
             save_directory: a folder; created if it does not exist.
             is_main_process: False writes nothing: of several processes one should.
             state_dict: tensors to write in place of the model's own, such as those an accelerator gathered.
+            **kwargs: arguments of the stock library that make no difference here, such as `max_shard_size`.
 
         Raises:
             CheckpointError: the files cannot be written.
+            ConfigurationError: an argument asks for what this library does not do.
         """
+        drop_without_effect(kwargs, only=True)
         if not is_main_process:
             return
         folder = make_folder(save_directory)
@@ -163,7 +171,7 @@ class PreTrainedModel(nn.Module):
         config.architectures = [type(self).__name__]
         config.dtype = str(self.dtype).removeprefix("torch.")
         config.save_pretrained(folder)
-        tensors = {name: tensor.contiguous() for name, tensor in (state_dict or self.state_dict()).items()}
+        tensors = {plain_name(name): tensor.contiguous() for name, tensor in (state_dict or self.state_dict()).items()}
         write_whole(folder / SAFE_WEIGHTS_NAME, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
         if config.contranorm_sites:
             logging.warning_once(
@@ -174,8 +182,7 @@ class PreTrainedModel(nn.Module):
 
     def post_init(self) -> None:
         """Draw the initial weights; a model calls this at the end of its constructor."""
-        if not _skip_initialisation:
-            self.init_weights()
+        self.init_weights()
 
     @torch.no_grad()
     def init_weights(self) -> None:
@@ -183,7 +190,7 @@ class PreTrainedModel(nn.Module):
         for module in self.modules():
             if not getattr(module, "_weights_are_set", False):
                 self._init_weights(module)
-        self._mark_initialised()
+                module._weights_are_set = True  # type: ignore[assignment]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Draw the weights of one module, not of its children, as BERT's were drawn."""
@@ -214,11 +221,54 @@ class PreTrainedModel(nn.Module):
         """The type of the floating-point parameters."""
         return next(parameter.dtype for parameter in self.parameters() if parameter.is_floating_point())
 
+    @property
+    def name_or_path(self) -> str:
+        """Where the model was loaded from; empty for a new one."""
+        return self.config.name_or_path
+
     def get_input_embeddings(self) -> nn.Module:
         """Return the module that turns token ids into vectors."""
+        return self._of_base_model("get_input_embeddings")()
+
+    def set_input_embeddings(self, value: Any) -> None:
+        """Put another module in the place of the one that turns token ids into vectors."""
+        self._of_base_model("set_input_embeddings")(value)
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None
+    ) -> nn.Module:
+        """Give the model a vocabulary of another size; vectors of new tokens are drawn as those of a new model.
+
+        Args:
+            new_num_tokens: int, the size; default the present one.
+            pad_to_multiple_of: int, make the size a multiple of this.
+
+        Returns:
+            The module that turns token ids into vectors.
+
+        Raises:
+            ConfigurationError: a model cannot have that size.
+        """
+        old: Any = self.get_input_embeddings()
+        size = old.num_embeddings if new_num_tokens is None else new_num_tokens
+        size = math.ceil(size / (pad_to_multiple_of or 1)) * (pad_to_multiple_of or 1)
+        self.config.update({"vocab_size": size})
+        if size != old.num_embeddings:
+            new = nn.Embedding(size, old.embedding_dim, padding_idx=old.padding_idx).to(old.weight)
+            with torch.no_grad():
+                self._init_weights(new)
+                new.weight[: len(old.weight)] = old.weight[:size]
+            new.weight.requires_grad_(old.weight.requires_grad)
+            self.set_input_embeddings(new)
+        return self.get_input_embeddings()
+
+    def tie_weights(self, **kwargs: Any) -> None:
+        """Do nothing: no model here has a tensor in two places."""
+
+    def _of_base_model(self, method: str) -> Any:
         if self.base_model is self:
-            raise NotImplementedError(f"{type(self).__name__} does not say which module embeds its input")
-        return self.base_model.get_input_embeddings()  # type: ignore[operator]
+            raise NotImplementedError(f"{type(self).__name__} has no {method}")
+        return getattr(self.base_model, method)
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Return the number of parameters.
@@ -234,13 +284,22 @@ class PreTrainedModel(nn.Module):
             if id(parameter) not in tables and (parameter.requires_grad or not only_trainable)
         )
 
+    def get_memory_footprint(self, return_buffers: bool = True) -> int:
+        """Return the bytes that the parameters take, and the buffers unless `return_buffers` is False."""
+        tensors = [*self.parameters(), *(self.buffers() if return_buffers else ())]
+        return sum(tensor.nbytes for tensor in tensors)
+
     @property
     def is_gradient_checkpointing(self) -> bool:
         """Whether activations are computed again in the backward pass instead of kept."""
         return any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
 
-    def gradient_checkpointing_enable(self) -> None:
-        """Save memory in training: keep no activations inside a layer, compute them again in the backward pass."""
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
+        """Save memory in training: keep no activations inside a layer, compute them again in the backward pass.
+
+        Args:
+            gradient_checkpointing_kwargs: accepted for the stock library's sake; how it is done makes no difference.
+        """
         self._set_gradient_checkpointing(True)
 
     def gradient_checkpointing_disable(self) -> None:
@@ -264,60 +323,65 @@ class PreTrainedModel(nn.Module):
         overrides = {key: kwargs[key] for key in kwargs if key not in constructor}
         if not isinstance(config, PretrainedConfig):
             return cls.config_class.from_pretrained(config or name, **where, **overrides), model_arguments
-        if overrides:
-            config = type(config).from_dict(config.to_dict(), **overrides)
-        else:
-            config = copy.deepcopy(config)
+        settings = {**config.to_dict(), "method": config.method}  # which may be a class that no file can name
+        config = type(config).from_dict(settings, **overrides) if overrides else copy.deepcopy(config)
         config.name_or_path = name
         return config, model_arguments
 
-    def _mark_initialised(self) -> None:
-        for module in self.modules():
-            module._weights_are_set = True  # type: ignore[assignment]
+    @torch.no_grad()
+    def _fill(self, stored: dict[str, StoredTensor], report: LoadingReport, origin: str) -> None:
+        """Draw anew what the checkpoint does not have, and copy the rest from it."""
+        drawn = {*report.missing, *(name for name, _, _ in report.mismatched)}
+        # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
+        for name in dict.fromkeys(key.rpartition(".")[0] for key in drawn):
+            self._init_weights(self.get_submodule(name))
+        places = self.state_dict()
+        for place, name in report.sources.items():
+            value, target = stored[name].read(), places[place]
+            if value.is_floating_point() != target.is_floating_point() or value.dtype.itemsize < 2:
+                kinds = f"{value.dtype} where the model has {target.dtype}".replace("torch.", "")
+                raise CheckpointError(f"{origin}: {name} is {kinds} (quantised checkpoints are not supported)")
+            target.copy_(value)
 
 
-_skip_initialisation = False
-
-
-@contextmanager
-def _no_initialisation() -> Iterator[None]:
-    """Build modules without drawing their weights, which are about to be drawn once or loaded."""
-    global _skip_initialisation
-    before, _skip_initialisation = _skip_initialisation, True
-    try:
-        with _SkipInitFunctions():
-            yield
-    finally:
-        _skip_initialisation = before
-
-
-class _SkipInitFunctions(TorchFunctionMode):
-    """Turn calls of `torch.nn.init` into nothing: the constructors of torch's own modules draw weights with them."""
+class _NothingDrawn(TorchFunctionMode):
+    """Let `torch.nn.init` draw nothing: weights are about to be loaded, and drawing them takes longer."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
+        if getattr(func, "__module__", None) == "torch.nn.init" and func is not nn.init.constant_:
             return args[0] if args else (kwargs or {}).get("tensor")
         return func(*args, **(kwargs or {}))
 
 
-def _chosen_dtype(dtype: torch.dtype | str | None, config: PretrainedConfig, source: TensorSource) -> torch.dtype:
+def _chosen_dtype(
+    dtype: torch.dtype | str | None, config: PretrainedConfig, stored: dict[str, StoredTensor]
+) -> torch.dtype:
     if dtype is None:
         return torch.get_default_dtype()
     if dtype != "auto":
         return _as_dtype(dtype)
     if config.dtype is not None:
         return _as_dtype(config.dtype)
-    tensors = (source.read(name) for name in source.shapes)
+    tensors = (tensor.read() for tensor in stored.values())
     return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
 
 
 def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    if not isinstance(found, torch.dtype) or not found.is_floating_point or found.itemsize < 2:
         raise ConfigurationError(
             f"dtype {dtype!r}: expected a floating-point type such as float32, float16 or bfloat16"
         )
     return found
+
+
+def _one_device(device_map: Any) -> torch.device:
+    device = device_map.get("") if isinstance(device_map, dict) and len(device_map) == 1 else device_map
+    try:
+        return torch.empty(0, device="cpu" if device_map is None else device).device
+    except (AssertionError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(f"device_map {device_map!r}: expected one device, such as cpu ({reason})") from None
 
 
 def _log_report(model: str, origin: str, report: LoadingReport) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from torch.optim import Optimizer
@@ -63,86 +62,81 @@ def get_scheduler(
 
 def get_constant_schedule(optimizer: Optimizer, last_epoch: int = -1) -> LambdaLR:
     """Keep the learning rate: 1."""
-    return LambdaLR(optimizer, _one, last_epoch)
+    return _schedule(optimizer, lambda p: 1.0, 0, 0, last_epoch)
 
 
 def get_constant_schedule_with_warmup(optimizer: Optimizer, num_warmup_steps: int, last_epoch: int = -1) -> LambdaLR:
     """Keep the learning rate after the warm-up: 1."""
-    return LambdaLR(optimizer, partial(_after_warmup, _one, num_warmup_steps, num_warmup_steps + 1), last_epoch)
+    return _schedule(optimizer, lambda p: 1.0, num_warmup_steps, num_warmup_steps, last_epoch)
 
 
 def get_linear_schedule_with_warmup(
     optimizer: Optimizer, num_warmup_steps: int, num_training_steps: int, last_epoch: int = -1
 ) -> LambdaLR:
     """Fall to 0 in a straight line: 1 - p."""
-    return LambdaLR(optimizer, partial(_after_warmup, _linear, num_warmup_steps, num_training_steps), last_epoch)
+    return _schedule(optimizer, lambda p: 1.0 - p, num_warmup_steps, num_training_steps, last_epoch)
 
 
 def get_cosine_schedule_with_warmup(
-    optimizer: Optimizer,
-    num_warmup_steps: int,
-    num_training_steps: int,
-    num_cycles: float = 0.5,
-    last_epoch: int = -1,
+    optimizer: Optimizer, num_warmup_steps: int, num_training_steps: int, num_cycles: float = 0.5, last_epoch: int = -1
 ) -> LambdaLR:
     """Follow a cosine: (1 + cos(2 pi num_cycles p)) / 2; the default half cycle ends at 0."""
-    decay = partial(_cosine, num_cycles)
-    return LambdaLR(optimizer, partial(_after_warmup, decay, num_warmup_steps, num_training_steps), last_epoch)
+
+    def decay(p: float) -> float:
+        return 0.5 * (1.0 + math.cos(2.0 * math.pi * num_cycles * p))
+
+    return _schedule(optimizer, decay, num_warmup_steps, num_training_steps, last_epoch)
 
 
 def get_cosine_with_hard_restarts_schedule_with_warmup(
     optimizer: Optimizer, num_warmup_steps: int, num_training_steps: int, num_cycles: int = 1, last_epoch: int = -1
 ) -> LambdaLR:
     """Fall to 0 along half a cosine `num_cycles` times: (1 + cos(pi (num_cycles p mod 1))) / 2, and 0 at the end."""
-    decay = partial(_cosine_with_restarts, num_cycles)
-    return LambdaLR(optimizer, partial(_after_warmup, decay, num_warmup_steps, num_training_steps), last_epoch)
+
+    def decay(p: float) -> float:
+        return 0.0 if p >= 1.0 else 0.5 * (1.0 + math.cos(math.pi * (num_cycles * p % 1.0)))
+
+    return _schedule(optimizer, decay, num_warmup_steps, num_training_steps, last_epoch)
 
 
 def get_polynomial_decay_schedule_with_warmup(
     optimizer: Optimizer,
     num_warmup_steps: int,
     num_training_steps: int,
-    lr_end: float = 1e-7,
+    lr_end: float | None = None,
     power: float = 1.0,
     last_epoch: int = -1,
 ) -> LambdaLR:
     """Fall from the learning rate lr to `lr_end`: ((lr - lr_end) (1 - p)^power + lr_end) / lr.
 
+    Args:
+        lr_end: float, the last learning rate; default 1e-7, or 0 where the optimizer's is not above that.
+
     Raises:
-        ConfigurationError: `lr_end` is not below the optimizer's learning rate.
+        ConfigurationError: `lr_end` is given and not below the optimizer's learning rate.
     """
     start = optimizer.defaults["lr"]
-    if not lr_end < start:
+    if lr_end is None:
+        lr_end = 1e-7 if start > 1e-7 else 0.0
+    elif not lr_end < start:
         raise ConfigurationError(f"lr_end {lr_end:g} is not below the learning rate {start:g}")
-    decay = partial(_polynomial, lr_end / start, power)
-    return LambdaLR(optimizer, partial(_after_warmup, decay, num_warmup_steps, num_training_steps), last_epoch)
+    end = lr_end / start if start else 0.0
+    return _schedule(
+        optimizer, lambda p: (1.0 - end) * (1.0 - p) ** power + end, num_warmup_steps, num_training_steps, last_epoch
+    )
 
 
-def _after_warmup(decay: Callable[[float], float], warmup: int, total: int, step: int) -> float:
+def _schedule(
+    optimizer: Optimizer, decay: Callable[[float], float], warmup: int, total: int, last_epoch: int
+) -> LambdaLR:
     """Rise from 0 to 1 over `warmup` steps, then follow `decay` of the progress, which stays at 1 after the end."""
-    if step < warmup:
-        return step / warmup
-    return decay(min(1.0, (step - warmup) / max(1, total - warmup)))
 
+    def factor(step: int) -> float:
+        if step < warmup:
+            return step / warmup
+        return decay(min(1.0, (step - warmup) / max(1, total - warmup)))
 
-def _one(_: float) -> float:
-    return 1.0
-
-
-def _linear(progress: float) -> float:
-    return 1.0 - progress
-
-
-def _cosine(cycles: float, progress: float) -> float:
-    return 0.5 * (1.0 + math.cos(2.0 * math.pi * cycles * progress))
-
-
-def _cosine_with_restarts(cycles: int, progress: float) -> float:
-    return 0.0 if progress >= 1.0 else 0.5 * (1.0 + math.cos(math.pi * (cycles * progress % 1.0)))
-
-
-def _polynomial(end: float, power: float, progress: float) -> float:
-    return (1.0 - end) * (1.0 - progress) ** power + end
+    return LambdaLR(optimizer, factor, last_epoch)
 
 
 _DECAYING: dict[SchedulerType, Callable[..., LambdaLR]] = {

@@ -7,7 +7,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..data.readers import check_data_path
 from ..data.tasks import GLUE_TASKS, Task, find_task
 from ..errors import UsageError
 from .command_line import build_parser, check_values, flag
-from .paths import check_writable, normalised
+from .paths import check_writable
 
 DEMO_MODELS = ("demo", "demo-albert")
 DEMO_TASK = "sst2"
@@ -104,6 +104,22 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     test_file: str | None = flag(
         "data", "own data to predict with --do_predict; needs no labels", is_path=True, metavar="FILE"
     )
+    text_column_names: tuple[str, ...] | None = flag(
+        "data",
+        "the text column of own files, or two for pairs (A B or A,B); left out: the model's, else those of known names "
+        "(sentence1 sentence2, text ...), else the one or two that hold text",
+        type=str,
+        nargs="+",
+        metavar="NAME",
+    )
+    label_column_name: str | None = flag(
+        "data", "the label column of own files; left out: label, else labels", metavar="NAME"
+    )
+    problem_type: str | None = flag(
+        "data",
+        "what own labels are; left out: numbers with a decimal point are scores, all else classes",
+        choices=("classification", "regression"),
+    )
     demo: bool = flag("data", "use the built-in miniature GLUE (no network); --task_name picks one of the nine", False)
     max_length: int = flag("data", "longest input in tokens; what is longer is cut", 128, least=3)
     pad_to_max_length: bool = flag("data", "pad every input to --max_length instead of to its batch's longest", False)
@@ -153,6 +169,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     per_device_eval_batch_size: int = flag(
         "training", "evaluation batch of one process; changes no score", 128, least=1
     )
+    optim: str = flag(
+        "training",
+        "AdamW as in the stock library's old class, which the paper used (epsilon before bias correction, decay after "
+        "the update), or PyTorch's",
+        "adamw_hf",
+        choices=("adamw_hf", "adamw_torch"),
+    )
     learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, above=0)
     weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, least=0)
     adam_beta1: float = flag("training", "AdamW's first beta", 0.9, least=0, below=1)
@@ -192,10 +215,12 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     )
     resume_from_checkpoint: str | None = flag(
         "evaluation and checkpoints",
-        "continue from this checkpoint folder; without a value from the newest one in --output_dir",
+        "continue from this checkpoint folder; without a value from the newest one in --output_dir; auto: from that "
+        "one if there is any, else start anew",
         nargs="?",
         const="latest",
         is_path=True,
+        metavar="DIR|auto",
     )
     load_best_model_at_end: bool = flag(
         "evaluation and checkpoints", "keep the best epoch's weights, not the last one's", False
@@ -259,12 +284,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         """The GLUE task; None for own files, whose record follows from their content."""
         return GLUE_TASKS[self.task_name] if self.task_name else None
 
-    def normalised(self) -> dict[str, Any]:
-        """Return every setting by name, with one spelling for all that name the same file or folder."""
-        paths = {item.name for item in fields(self) if item.metadata["is_path"]}
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: normalised(value) if value and name in paths else value for name, value in values.items()}
-
     @property
     def method_settings(self) -> dict[str, Any]:
         """Method, position and knobs as far as they were given."""
@@ -305,6 +324,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError(
                 f"{'--demo' if self.demo else '--data_dir'} and {given[0]} exclude each other: give one of them"
             )
+        for name in ("text_column_names", "label_column_name", "problem_type"):
+            if getattr(self, name) is not None and not given:
+                raise UsageError(f"--{name} is for own files: give --train_file, or leave it out")
+        if self.text_column_names is not None:
+            self.text_column_names = tuple(name for name in ",".join(self.text_column_names).split(",") if name)
         if self.demo and self.data_dir is not None:
             raise UsageError("--demo and --data_dir exclude each other: the demo brings its own data")
         if self.task_name is not None:
@@ -347,10 +371,12 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
 
     def _check_training(self) -> None:
+        if self.torch_compile and self.gradient_checkpointing:
+            raise UsageError("--torch_compile and --gradient_checkpointing exclude each other: give one of them")
         if self.resume_from_checkpoint is not None:
             if not self.do_train:
                 raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
-            if self.resume_from_checkpoint == "latest":
+            if self.resume_from_checkpoint in ("latest", "auto"):
                 if self.output_dir is None:
                     raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
             elif not Path(self.resume_from_checkpoint).is_dir():

@@ -6,6 +6,7 @@ without copying, and a batch is padded by one indexed assignment instead of by a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..output.table import Table
+from ..cli.console import progress_bar, say
 from .labels import LabelMapping
+from .table import Table
 from .tasks import Task
 from .token_cache import TokenCache
 
@@ -38,6 +40,9 @@ class EncodedDataset:
         pad_values: what padding looks like in each feature.
         padding_side: "right" or "left".
         pad_to: length that every row is padded to; None pads a batch to its longest row.
+        pad_to_multiple_of: round the length of a batch up to a multiple of this.
+        label_names: class names in the order of the ids in `labels`; empty for regression.
+        row_numbers: what the file itself numbers its rows with; None where rows count from 0.
 
     Example:
         >>> ids = np.array([5, 6, 7, 8, 9], dtype=np.int32)
@@ -54,6 +59,9 @@ class EncodedDataset:
     pad_values: dict[str, int]
     padding_side: str = "right"
     pad_to: int | None = None
+    pad_to_multiple_of: int = 1
+    label_names: tuple[str, ...] = ()
+    row_numbers: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -63,30 +71,34 @@ class EncodedDataset:
         """Number of real tokens of each row (int64)."""
         return np.diff(self.offsets)
 
+    def digest(self) -> str:
+        """Return what identifies these data to checkpoints and sweeps: the same for the same tokens, labels and names.
+
+        Returns:
+            Hexadecimal digits, the same on every machine and in every process.
+        """
+        arrays = {**self.features, "lengths": self.lengths, "labels": self.labels}
+        hashed = hashlib.blake2b(repr(self.label_names).encode(), digest_size=16)
+        for name, array in sorted(arrays.items()):
+            if array is not None:
+                hashed.update(f"{name} {array.dtype.str} {array.shape}".encode())
+                hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        index %= len(self)
-        begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
-        row: dict[str, Any] = {name: values[begin:end].tolist() for name, values in self.features.items()}
-        row["attention_mask"] = [1] * (end - begin)
-        if self.pad_to is not None:
-            row = {name: self._pad_row(values, self.pad_values.get(name, 0)) for name, values in row.items()}
-        if self.labels is not None:
-            row["labels"] = self.labels[index].item()
-        return row
+        return {name: tensor[0].tolist() for name, tensor in self.collate([index % len(self)]).items()}
 
     def collate(
         self,
         indices: Sequence[int] | np.ndarray,
-        pad_to_multiple_of: int | None = None,
         device: torch.device | None = None,
     ) -> dict[str, torch.Tensor]:
         """Build the padded batch of some rows.
 
         Args:
             indices: B row numbers.
-            pad_to_multiple_of: round the padded length up to a multiple of this; None leaves it.
             device: where the model is; None for the CPU. The mask stays on the CPU, for our models read the geometry
                 of a batch from it, and would have to wait for a GPU.
 
@@ -98,12 +110,10 @@ class EncodedDataset:
         rows = np.asarray(indices, dtype=np.int64)
         begins, lengths = self.offsets[rows], self.lengths[rows]
         width = int(lengths.max(initial=0)) if self.pad_to is None else self.pad_to
-        if pad_to_multiple_of:
-            width = -(-width // pad_to_multiple_of) * pad_to_multiple_of
+        width = -(-width // self.pad_to_multiple_of) * self.pad_to_multiple_of
         shift = (width - lengths if self.padding_side == "left" else np.zeros_like(lengths))[:, None]
-        places = (
-            np.arange(width) - shift
-        )  # (B, S): number of the token within its row, or outside of it where padding is
+        # (B, S): number of the token within its row, or outside of it where padding is
+        places = np.arange(width) - shift
         mask = (places >= 0) & (places < lengths[:, None])
         sources = (begins[:, None] + places)[mask]
         batch = {}
@@ -119,10 +129,6 @@ class EncodedDataset:
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         return moved | {"attention_mask": batch["attention_mask"]}
 
-    def _pad_row(self, values: list[int], pad_value: int) -> list[int]:
-        padding = [pad_value] * (self.pad_to - len(values) if self.pad_to is not None else 0)
-        return padding + values if self.padding_side == "left" else values + padding
-
 
 def encode(
     table: Table,
@@ -130,6 +136,7 @@ def encode(
     tokenizer: Any,
     max_length: int,
     pad_to_max_length: bool = False,
+    pad_to_multiple_of: int = 1,
     mapping: LabelMapping | None = None,
     cache: TokenCache | None = None,
 ) -> EncodedDataset:
@@ -141,6 +148,7 @@ def encode(
         tokenizer: a tokenizer with Hugging Face's call signature.
         max_length: longest row in tokens, special tokens included; of a longer pair the longer text is cut first.
         pad_to_max_length: pad every row to `max_length` when it is read.
+        pad_to_multiple_of: round the length of every batch up to a multiple of this.
         mapping: gives the labels the model's ids; None leaves them the task's.
         cache: where to look for the tokens first, and to keep them.
 
@@ -162,6 +170,9 @@ def encode(
         pad_values={"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id},
         padding_side=tokenizer.padding_side,
         pad_to=max_length if pad_to_max_length else None,
+        pad_to_multiple_of=pad_to_multiple_of,
+        label_names=tuple(mapping.id2label.values()) if mapping and task.label_names else task.label_names,
+        row_numbers=table.row_numbers,
     )
 
 
@@ -169,7 +180,8 @@ def _tokenize(texts: list[list[str]], tokenizer: Any, max_length: int, wanted: l
     """Return the features `wanted`, int32 (T,) each, and "lengths", int32 (rows,)."""
     parts: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in wanted}
     lengths: list[int] = []
-    for begin in range(0, len(texts[0]), _ROWS_AT_ONCE):
+    begins = range(0, len(texts[0]), _ROWS_AT_ONCE)
+    for begin in progress_bar(begins, desc="tokenizing", leave=False, delay=2, disable=not say.on):
         encoded = tokenizer(
             *(column[begin : begin + _ROWS_AT_ONCE] for column in texts),
             padding=False,

@@ -1,44 +1,33 @@
 """GLUE from a folder on disk: `<task>/<split>.jsonl[.gz]` or `.parquet`, or the official TSV folders as published.
 
-The official files differ from task to task in columns, header and label words; `_OFFICIAL` has what is needed of each.
+The official files differ from task to task in columns, header and label words; what is needed of each stands here.
 They are read without quoting: a double quote in them is a character like any other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.text import quoted
+
 from ..errors import UsageError
-from ..output.table import Table
-from .readers import RawTable, read_table, read_tsv_records
+from .readers import RawTable, read_table
+from .table import Table
 from .tasks import Task
 
-
-@dataclass(frozen=True)
-class _Official:
-    """One official folder: its name, its text columns in the task's order, and its label column."""
-
-    folder: str
-    text: tuple[str, ...]
-    label: str
-
-
-_OFFICIAL = {
-    "cola": _Official("CoLA", ("sentence",), "label"),
-    "sst2": _Official("SST-2", ("sentence",), "label"),
-    "mrpc": _Official("MRPC", ("#1 String", "#2 String"), "Quality"),
-    "stsb": _Official("STS-B", ("sentence1", "sentence2"), "score"),
-    "qqp": _Official("QQP", ("question1", "question2"), "is_duplicate"),
-    "mnli": _Official("MNLI", ("sentence1", "sentence2"), "gold_label"),
-    "qnli": _Official("QNLI", ("question", "sentence"), "label"),
-    "rte": _Official("RTE", ("sentence1", "sentence2"), "label"),
-    "wnli": _Official("WNLI", ("sentence1", "sentence2"), "label"),
+# Columns that have another name in the official files than on the Hub.
+_OFFICIAL_NAMES = {
+    "mrpc": {"sentence1": "#1 String", "sentence2": "#2 String", "label": "Quality"},
+    "stsb": {"label": "score"},
+    "qqp": {"label": "is_duplicate"},
+    "mnli": {"premise": "sentence1", "hypothesis": "sentence2", "label": "gold_label"},
 }
-_COLA_WITHOUT_HEADER = ["source", "label", "original_label", "sentence"]
+_COLA_WITHOUT_HEADER = ("source", "label", "original_label", "sentence")
+_DIAGNOSTICS = ("diagnostic/diagnostic.tsv", "AX/AX.tsv", "AX/diagnostic.tsv", "AX/test.tsv", "AX.tsv")
 
 
 def find_splits(folder: Path, task: Task, splits: Iterable[str]) -> dict[str, list[Path]]:
@@ -54,16 +43,16 @@ def find_splits(folder: Path, task: Task, splits: Iterable[str]) -> dict[str, li
     """
     found = {}
     for split in splits:
-        paths = next((paths for paths in map(sorted, _candidates(folder, task, split)) if paths), None)
-        if paths:
+        paths = next(filter(None, _candidates(folder, task, split)), None)
+        if paths is not None:
             found[split] = paths
     return found
 
 
 def describe_places(folder: Path, task: Task, split: str) -> str:
     """Say in words where `find_splits` looks for a split."""
-    official = f"{_OFFICIAL[task.name].folder}/{_official_name(split)}"
-    return f"{task.name}/{split}.jsonl[.gz], {task.name}/{split}.parquet and {official} in {folder}"
+    name = "ax/test" if split == "test_ax" else f"{task.name}/{split}"
+    return f"{name}.jsonl[.gz], {name}.parquet and {_official_paths(task, split)[0]} in {folder}"
 
 
 def read_split(paths: list[Path], task: Task, split: str) -> Table:
@@ -72,11 +61,16 @@ def read_split(paths: list[Path], task: Task, split: str) -> Table:
     Raises:
         UsageError: a file is broken, lacks a column, or has a label that the task does not know.
     """
-    parts = [_read_official(path, task) if path.suffix == ".tsv" else read_table(path) for path in paths]
-    return to_table(parts, task, split, source=str(paths[0] if len(paths) == 1 else paths[0].parent))
+    is_official, is_test = paths[0].suffix == ".tsv", split.startswith("test")
+    header = _COLA_WITHOUT_HEADER if is_official and task.name == "cola" and not is_test else None
+    parts = [read_table(path, whole=is_test, header=header) for path in paths]
+    source = str(paths[0] if len(paths) == 1 else paths[0].parent)
+    return to_table(parts, task, split, source, _OFFICIAL_NAMES.get(task.name, {}) if is_official else {})
 
 
-def to_table(parts: Iterable[RawTable], task: Task, split: str, source: str) -> Table:
+def to_table(
+    parts: list[RawTable], task: Task, split: str, source: str, names: Mapping[str, str] | None = None
+) -> Table:
     """Check the parts of a GLUE split and join them.
 
     Args:
@@ -84,6 +78,7 @@ def to_table(parts: Iterable[RawTable], task: Task, split: str, source: str) -> 
         task: the task.
         split: name of the split; labels of a test split may be missing (no column, None, "" or -1).
         source: what the result says that it was read from.
+        names: columns that have another name in `parts`.
 
     Returns:
         The text columns and "label": class ids or scores, -1 or NaN where a test split has none.
@@ -91,62 +86,46 @@ def to_table(parts: Iterable[RawTable], task: Task, split: str, source: str) -> 
     Raises:
         UsageError: a column is missing, or a label is missing outside of a test split, or unknown.
     """
+    names = names or {}
     columns: dict[str, list[Any]] = {name: [] for name in (*task.text_columns, "label")}
     for raw in parts:
         for name in task.text_columns:
-            columns[name].extend(raw.text(name))
-        columns["label"].extend(_labels(raw, task, may_miss=split.startswith("test")))
-    return Table(columns, source)
+            columns[name].extend(raw.text(names.get(name, name)))
+        columns["label"].extend(_labels(raw, names.get("label", "label"), task, may_miss=split.startswith("test")))
+    return Table(columns, source, parts[0].row_numbers() if len(parts) == 1 else None)
 
 
-def _candidates(folder: Path, task: Task, split: str) -> Iterable[Iterable[Path]]:
-    ours = folder / task.name
-    for suffix in (".jsonl", ".jsonl.gz", ".parquet"):
-        yield [path for path in (ours / f"{split}{suffix}",) if path.is_file()]
-    yield ours.glob(f"{split}-*-of-*.parquet")  # a copy of the Hub's repository
-    official = folder / _OFFICIAL[task.name].folder / _official_name(split)
-    yield [official] if official.is_file() else []
+def _candidates(folder: Path, task: Task, split: str) -> Iterator[list[Path]]:
+    places = [folder / task.name / split, *([folder / "ax" / "test"] if split == "test_ax" else [])]
+    for place in places:
+        for suffix in (".jsonl", ".jsonl.gz", ".parquet"):
+            yield [path for path in (place.with_suffix(suffix),) if path.is_file()]
+        yield _complete(sorted(place.parent.glob(f"{place.name}-*-of-*.parquet")))  # a copy of the Hub's repository
+    yield [path for path in (folder / name for name in _official_paths(task, split)) if path.is_file()][:1]
 
 
-def _official_name(split: str) -> str:
-    return f"{split.replace('validation', 'dev')}.tsv"
+def _official_paths(task: Task, split: str) -> tuple[str, ...]:
+    official = f"{task.official}/{split.replace('validation', 'dev')}.tsv"
+    return _DIAGNOSTICS if split == "test_ax" else (official,)
 
 
-def _read_official(path: Path, task: Task) -> RawTable:
-    """Read an official file into the columns and names of the Hub's data set."""
-    layout = _OFFICIAL[task.name]
-    records = read_tsv_records(path)
-    is_test = path.name.startswith("test")
-    header = _COLA_WITHOUT_HEADER if task.name == "cola" and not is_test else next(records, (0, []))[1]
-    wanted = dict(zip(task.text_columns, layout.text, strict=True)) | ({} if is_test else {"label": layout.label})
-    absent = [name for name in wanted.values() if name not in header]
-    if absent:
-        raise UsageError(f"{path}, header: no column {absent[0]!r} (columns there: {', '.join(header) or 'none'})")
-    places = {name: header.index(column) for name, column in wanted.items()}
-    width = max(places.values()) + 1
-    columns: dict[str, list[Any]] = {name: [] for name in wanted}
-    lines = []
-    for row, (line, record) in enumerate(records, 1):
-        if len(record) < width:
-            # The published QQP has a few rows that are cut short; the Hub's copy leaves them out as well.
-            if task.name == "qqp":
-                continue
-            raise UsageError(f"{path}, row {row} (line {line}): broken row with {len(record)} fields, expected {width}")
-        for name, place in places.items():
-            columns[name].append(record[place])
-        lines.append(line)
-    if not lines:
-        raise UsageError(f"{path}: no rows")
-    return RawTable(path, columns, is_typed=False, lines=lines)
+def _complete(shards: list[Path]) -> list[Path]:
+    """Check that the parts of a split are all there, and each of them once."""
+    places = [[int(number) for number in re.findall(r"\d+", path.stem.split("-", 1)[1])] for path in shards]
+    totals = {total for _, total in places}
+    if len(totals) > 1:
+        raise UsageError(f"{shards[0].parent}: parts of two copies, such as {shards[0].name} and {shards[-1].name}")
+    missing = sorted(set(range(max(totals, default=0))) - {number for number, _ in places})
+    if missing:
+        raise UsageError(f"{shards[0]} is there, but shard {missing[0] + 1} of {max(totals)} is missing")
+    return shards
 
 
-def _labels(raw: RawTable, task: Task, may_miss: bool) -> list[Any]:
-    if "label" not in raw.columns and not may_miss:
-        raise UsageError(f"{raw.path}: no column 'label' (columns there: {', '.join(raw.columns)})")
+def _labels(raw: RawTable, column: str, task: Task, may_miss: bool) -> list[Any]:
     ids = {name: index for index, name in enumerate(task.label_names)}
     ids.update({str(index): index for index in range(len(task.label_names))})
     labels: list[Any] = []
-    for index, value in enumerate(raw.columns.get("label", [None] * len(raw))):
+    for index, value in enumerate(raw.columns.get(column, [None] * len(raw)) if may_miss else raw.values(column)):
         label = _score(value) if task.is_regression else ids.get(str(value))
         if label is not None:
             labels.append(label)
@@ -154,7 +133,7 @@ def _labels(raw: RawTable, task: Task, may_miss: bool) -> list[Any]:
             labels.append(math.nan if task.is_regression else -1)
         else:
             expected = "a score" if task.is_regression else f"one of {', '.join(ids)}"
-            raise UsageError(f"{raw.where(index)}: label {value!r}, expected {expected}")
+            raise UsageError(f"{raw.where(index)}: label {quoted(value)}, expected {expected}")
     return labels
 
 

@@ -7,7 +7,6 @@ stays valid, and `LabelMapping` translates.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,16 +14,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from transformers.utils.text import quoted
+
 from ..errors import UsageError
 from .readers import RawTable
 from .tasks import OWN_FILES, Task
 
 LabelValue = str | int | float | bool
 
-# A leading zero ("007") makes a code, not a number.
+# Plain numbers. A leading zero ("007") makes a code, and so does an exponent other than Python's own ("1E2").
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-][0-9]+)?")
 _NOT_A_NUMBER = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity")
+_LONGEST = 80  # characters of a value in a message
+_LONGEST_NUMBER = 18  # digits; a longer one is a code
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -50,7 +53,7 @@ class LabelMapping(NamedTuple):
         return np.argsort(self.model_ids(task))
 
 
-def make_label_mapping(task: Task, config_dict: Mapping[str, Any]) -> LabelMapping:
+def make_label_mapping(task: Task, config_dict: Mapping[str, Any], trained: bool = True) -> LabelMapping:
     """Decide which id each label has in the model.
 
     Where the checkpoint's label names are the task's (but for case and the kind of dash), their ids are kept; else the
@@ -59,6 +62,10 @@ def make_label_mapping(task: Task, config_dict: Mapping[str, Any]) -> LabelMappi
     Args:
         task: the task; for regression the mapping is Hugging Face's placeholder `LABEL_0`.
         config_dict: the checkpoint's config.json.
+        trained: whether the model is going to be trained on the task.
+
+    Raises:
+        UsageError: nothing is trained, and the checkpoint's labels are not the task's.
 
     Example:
         >>> from glue.data.tasks import GLUE_TASKS
@@ -75,23 +82,42 @@ def make_label_mapping(task: Task, config_dict: Mapping[str, Any]) -> LabelMappi
     if sorted(theirs) == sorted(ours) and len(ours) == len(names):
         names = [ours[name] for name in theirs]
         if tuple(names) != task.label_names:
-            note = f"labels keep the checkpoint's order: {', '.join(names)}"
-    elif stored:
-        note = f"the checkpoint's labels ({', '.join(stored)}) give way to the task's ({', '.join(names)})"
+            note = f"labels keep the checkpoint's order: {listed(names)}"
+    elif stored and not trained and stored != [str(index) for index in range(task.num_labels)]:
+        raise UsageError(
+            f"the checkpoint's labels ({listed(stored)}) are not the task's ({listed(names)}), and nothing is trained"
+        )
+    elif stored and trained:
+        note = f"the checkpoint's labels ({listed(stored)}) give way to the task's ({listed(names)})"
     id2label = dict(enumerate(names))
     return LabelMapping(id2label, {name: index for index, name in id2label.items()}, note)
 
 
 def checkpoint_labels(config_dict: Mapping[str, Any]) -> list[str]:
-    """Return the label names of a config.json in id order; empty where it has none but the placeholders LABEL_0 ..."""
+    """Return the label names of a config.json in id order.
+
+    Empty where it has none but the placeholders LABEL_0 ...; in a model that was trained on own files these are names
+    like any other.
+    """
     id2label = config_dict.get("id2label") or {}
     try:
         by_id = {int(index): str(name) for index, name in id2label.items()}
     except (AttributeError, ValueError):
         return []
     names = [by_id[index] for index in sorted(by_id)]
-    is_placeholder = all(name == f"LABEL_{index}" for index, name in by_id.items())
+    is_placeholder = names == placeholders(len(names)) and not config_dict.get("text_columns")
     return [] if is_placeholder or sorted(by_id) != list(range(len(by_id))) else names
+
+
+def placeholders(count: int) -> list[str]:
+    """Return the names that a config has where nobody has given the classes any."""
+    return [f"LABEL_{index}" for index in range(count)]
+
+
+def listed(names: Sequence[object], most: int = 20) -> str:
+    """Return names as a message lists them: only the first ones of very many, each cut where it is very long."""
+    rest = f", ... ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(str(name)[:_LONGEST] for name in names[:most]) + rest
 
 
 def label_text(value: LabelValue) -> str:
@@ -101,8 +127,11 @@ def label_text(value: LabelValue) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def parse_labels(raw: RawTable, column: str) -> list[LabelValue]:
+def read_labels(raw: RawTable, column: str) -> list[Any]:
     """Read a label column whose values all have to be of one kind: text, whole numbers, numbers, or true and false.
+
+    The values of a text file are numbers where all of them are plain ones; otherwise they are text. Blanks at both ends
+    of a text do not count.
 
     Args:
         raw: the file.
@@ -114,38 +143,47 @@ def parse_labels(raw: RawTable, column: str) -> list[LabelValue]:
     Raises:
         UsageError: a label is missing, not finite, or of another kind than those above it.
     """
-    values = raw.columns[column] if raw.is_typed else _from_text(raw.columns[column])
+    values = [value.strip() if isinstance(value, str) else value for value in raw.values(column)]
+    if not raw.is_typed:
+        values = _as_numbers(values)
     kinds = set(map(type, values))
-    numeric = kinds <= {int, float}
     for index, value in enumerate(values):
         if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
             raise UsageError(f"{raw.where(index)}: the label is missing{' (NaN)' if isinstance(value, float) else ''}")
-        if (isinstance(value, float) or kinds == {int, float}) and not is_finite(value):
-            raise UsageError(f"{raw.where(index)}: label {value}, expected a finite number")
         if type(value) not in _KINDS:
-            raise UsageError(f"{raw.where(index)}: label {value!r}, expected text, a number, true or false")
-        if type(value) is not type(values[0]) and not numeric:
+            raise UsageError(f"{raw.where(index)}: label {quoted(value)}, expected text, a number, true or false")
+        if type(value) is not type(values[0]) and not kinds <= {int, float}:
             raise UsageError(
-                f"{raw.where(index)}: label {value!r} is {_KINDS[type(value)]}, but label {values[0]!r} above it is "
-                f"{_KINDS[type(values[0])]}; all labels have to be of one kind"
+                f"{raw.where(index)}: label {quoted(value)} is {_KINDS[type(value)]}, but label {quoted(values[0])} "
+                f"above it is {_KINDS[type(values[0])]}; all labels have to be of one kind"
             )
-    return [float(value) for value in values] if kinds == {int, float} else values
+    return scores(raw, values, "a finite number") if float in kinds else values
 
 
-def is_finite(value: float) -> bool:
-    """Whether a number, which may be a whole one of any size, is a finite number as a float."""
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
+def scores(raw: RawTable, values: Sequence[LabelValue], expected: str) -> list[float]:
+    """Return labels as the numbers of a regression.
+
+    Raises:
+        UsageError: a label is text, true or false, or no finite number.
+    """
+    numbers = []
+    for index, value in enumerate(values):
+        try:
+            numbers.append(math.nan if isinstance(value, bool) else float(value))
+        except (ValueError, OverflowError):
+            numbers.append(math.nan)
+        if not math.isfinite(numbers[-1]):
+            raise UsageError(f"{raw.where(index)}: label {quoted(value)}, expected {expected}")
+    return numbers
 
 
-def class_ids(raw: RawTable, values: Sequence[LabelValue], names: Sequence[str], origin: str) -> list[int]:
+def class_ids(raw: RawTable, column: str, values: Sequence[LabelValue], names: Sequence[str], origin: str) -> list[int]:
     """Translate label values into positions in `names`.
 
     Args:
-        raw: the file that the values are from, for messages.
-        values: the labels, one a row.
+        raw: the file that the values are from.
+        column: its label column; a label that is a name as it stands there is that one, whatever kind it has.
+        values: the same as `read_labels` returns them.
         names: the labels of training, as `label_text` writes them.
         origin: where `names` come from, for messages.
 
@@ -153,33 +191,28 @@ def class_ids(raw: RawTable, values: Sequence[LabelValue], names: Sequence[str],
         UsageError: a value is none of the names.
     """
     ids = {name: index for index, name in enumerate(names)}
-    found = [ids.get(label_text(value), -1) for value in values]
+    found = [
+        ids.get(str(written).strip(), ids.get(label_text(value), -1))
+        for written, value in zip(raw.columns[column], values, strict=True)
+    ]
     if -1 in found:
         row = found.index(-1)
-        known = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise UsageError(f"{raw.where(row)}: label {values[row]!r} does not occur in {origin} (labels there: {known})")
+        raise UsageError(
+            f"{raw.where(row)}: label {quoted(values[row])} does not occur in {origin} (labels there: {listed(names)})"
+        )
     return found
 
 
-def _from_text(column: Sequence[str]) -> list[LabelValue]:
-    """Give the labels of a text file types: numbers only where not a single label is a word."""
-    stripped = [value.strip() for value in column]
-    numbers = [_to_number(value) for value in stripped]
-    words = [text for text, number in zip(stripped, numbers, strict=True) if number is None and text]
-    if len(words) == len([text for text in stripped if text]):
-        return [value if text else "" for value, text in zip(column, stripped, strict=True)]
-    # Among numbers "nan" is one too; among words it is a word, as "NA" and "null" are.
-    return [
-        float(text) if text.lower() in _NOT_A_NUMBER else value if number is None else number
-        for value, text, number in zip(column, stripped, numbers, strict=True)
-    ]
-
-
-def _to_number(text: str) -> int | float | None:
-    if _INTEGER.fullmatch(text):
-        with contextlib.suppress(ValueError):  # thousands of digits
-            return int(text)
-    return float(text) if _NUMBER.fullmatch(text) else None
+def _as_numbers(texts: list[str]) -> list[Any]:
+    """Give the labels of a text file types: numbers where every one of them is plain, among which nan counts as one."""
+    given = {text for text in texts if text}
+    plain = set(filter(_NUMBER.fullmatch, given))
+    is_whole = all(map(_INTEGER.fullmatch, given))
+    if not plain or any(text.lower() not in _NOT_A_NUMBER for text in given - plain):
+        return texts
+    if is_whole and max(map(len, given)) > _LONGEST_NUMBER:
+        return texts
+    return [(int(text) if is_whole else float(text)) if text else text for text in texts]
 
 
 def _fold(name: str, task: Task) -> str:

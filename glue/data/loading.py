@@ -6,20 +6,19 @@ Only what the run will use is read: no training data where nothing is trained, n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..cli.arguments import RunArguments
+from ..cli.console import say
 from ..errors import UsageError
-from ..output.table import Table
-from .encoding import EncodedDataset, encode
 from .glue_folder import describe_places, find_splits, read_split
-from .labels import LabelMapping, make_label_mapping
+from .labels import listed
+from .table import Table
 from .tasks import Task
 from .user_files import read_own_files
-
-__all__ = ["EncodedDataset", "LabelMapping", "Table", "encode", "load_splits", "make_label_mapping"]
 
 DATA_DIR_VARIABLE = "GLUE_DATA_DIR"
 
@@ -44,7 +43,7 @@ def load_splits(
     """
     task = task or args.task
     if args.uses_own_files:
-        task, tables = read_own_files(_own_paths(args), config_dict or {})
+        task, tables = read_own_files(args, config_dict or {})
         args.check_task(task)
         tables = {split: table for split, table in tables.items() if split in _needed_splits(args, task)}
     elif task is None:
@@ -52,7 +51,23 @@ def load_splits(
     else:
         tables = _load_glue(args, task)
     limits = {"train": args.max_train_samples} | dict.fromkeys(task.validation_splits, args.max_eval_samples)
-    return task, {split: table.select(limits.get(split)) for split, table in tables.items()}
+    tables = {split: table.select(limits.get(split)) for split, table in tables.items()}
+    say(_description(task, tables))
+    return task, tables
+
+
+def _description(task: Task, tables: Mapping[str, Table]) -> str:
+    """Say what is read as what: the text columns, the kind of task, and the classes with their numbers of rows."""
+    text = " and ".join(task.text_columns) + (" as a pair" if len(task.text_columns) == 2 else "")
+    split, table = next(iter(tables.items()))
+    labels = table.columns["label"]
+    if task.is_regression:
+        scores = "" if split in task.test_splits else f", {min(labels):g} to {max(labels):g} in {split}"
+        return f"Data: {text}; regression{scores}"
+    counts, where, classes = Counter(labels), "", list(task.label_names)
+    if split not in task.test_splits:
+        where, classes = f" in {split}", [f"{name} ({counts[index]})" for index, name in enumerate(classes)]
+    return f"Data: {text}; classification, {len(classes)} classes{where}: {listed(classes)}"
 
 
 def _needed_splits(args: RunArguments, task: Task) -> tuple[str, ...]:
@@ -61,16 +76,6 @@ def _needed_splits(args: RunArguments, task: Task) -> tuple[str, ...]:
         *(task.validation_splits if args.do_eval else ()),
         *(task.test_splits if args.do_predict else ()),
     )
-
-
-def _own_paths(args: RunArguments) -> dict[str, Path]:
-    """Return the files to read. A training file tells the labels even where nothing is trained."""
-    paths = {"train": args.train_file, "validation": args.validation_file, "test": args.test_file}
-    return {
-        split: Path(path)
-        for split, path in paths.items()
-        if path is not None and (split != "validation" or args.do_eval) and (split != "test" or args.do_predict)
-    }
 
 
 def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
@@ -100,8 +105,10 @@ def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
     return tables
 
 
-def _check_complete(found: Mapping[str, Any], args: RunArguments, task: Task, place: Any) -> None:
+def _check_complete(found: Mapping[str, Any], args: RunArguments, task: Task, place: Callable[[str], str]) -> None:
     """Check that every split is there; of the test splits, which many copies of GLUE lack, one will do."""
     for split in _needed_splits(args, task):
-        if split not in found and not (split in task.test_splits and found.keys() & set(task.test_splits)):
+        if split not in found and split in task.test_splits and found.keys() & set(task.test_splits):
+            say(f"Note: no predictions of {split}, which is not there: looked for {place(split)}")
+        elif split not in found:
             raise UsageError(f"{task.name} has no {split} split: looked for {place(split)}")

@@ -6,27 +6,26 @@ of the other formats keep their types. What a label or a text column is, `glue/d
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
-import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from ..cli.console import progress_bar, say
 from ..errors import UsageError
 
 _TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl")
-_HIGHEST_RATIO = 100  # of unpacked to packed size; text of many repetitions comes to 50
-_HARMLESS = 16 * 2**20  # bytes that may be unpacked from however small a file
-_ROWS_AT_ONCE = 16384  # of a parquet file
-
 _SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".parquet")
+_MOST_BYTES = 2**30  # that a packed file may unpack to, 13 times GLUE's largest file; memory is bounded by it
+_BYTES_OF_A_CELL = 8  # at least, in a list
+_ROW_NUMBERS = ("idx", "index", "id")
+_MOST_COLUMNS = 20_000
+_ROWS_AT_ONCE = 16384  # of a parquet file
+_LAST_LINE = "what no file ends with"
 
 
 @dataclass
@@ -37,30 +36,42 @@ class RawTable:
         path: the file.
         columns: name of the column to its values; None where a row of a typed format lacks one.
         is_typed: whether values carry types (json, parquet) or are all text (csv, tsv).
-        lines: line of the file on which each row starts; empty where the format has no lines.
+        rows: number of each row in the file, from 1 and without the header; empty where none was left out.
+        lines: line on which each row stands; empty where that is not known.
     """
 
     path: Path
     columns: dict[str, list[Any]]
     is_typed: bool
-    lines: list[int] = field(default_factory=list)
+    rows: Sequence[int] = ()
+    lines: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
     def where(self, index: int) -> str:
         """Name the place of row `index` (counted from 0) for a message, counting rows from 1 without the header."""
-        return _place(self.path, index + 1, self.lines[index] if self.lines else None)
+        row = self.rows[index] if self.rows else index + 1
+        return _place(self.path, row, self.lines[index] if self.lines else None)
+
+    def values(self, name: str, advice: str = "") -> list[Any]:
+        """Return column `name`.
+
+        Raises:
+            UsageError: there is no such column.
+        """
+        if name not in self.columns:
+            there = ", ".join(self.columns)
+            raise UsageError(f"{self.path}: no column {name!r} (columns there: {there}){advice}")
+        return self.columns[name]
 
     def text(self, name: str) -> list[str]:
-        """Return column `name`, whose values all have to be text.
+        """Return column `name`, whose values all have to be text; an empty text is one.
 
         Raises:
             UsageError: there is no such column, or a row holds something else.
         """
-        if name not in self.columns:
-            raise UsageError(f"{self.path}: no column {name!r} (columns there: {', '.join(self.columns)})")
-        values = self.columns[name]
+        values = self.values(name)
         for index, value in enumerate(values):
             if not isinstance(value, str):
                 found = "is missing" if value is None else f"holds {value!r} instead of text"
@@ -72,6 +83,14 @@ class RawTable:
                 raise UsageError(f"{self.where(index)}: column {name!r} holds half a character ({half})") from None
         return values
 
+    def row_numbers(self) -> list[Any] | None:
+        """Return what the file itself numbers its rows with: its `idx`, else `index`, else `id`, if all different."""
+        for name in _ROW_NUMBERS:
+            values = [value for value in self.columns.get(name, []) if isinstance(value, (str, int)) and value != ""]
+            if len(set(values)) == len(self):
+                return values
+        return None
+
 
 def check_data_path(path: str, name: str) -> None:
     """Check that `path`, given for the flag `name`, is a readable kind of file that exists.
@@ -79,73 +98,42 @@ def check_data_path(path: str, name: str) -> None:
     Raises:
         UsageError: it is not.
     """
-    if _suffix(Path(path)) is None:
-        raise UsageError(f"{name} {path}: unknown extension; expected one of {', '.join(_SUFFIXES)}")
+    _kind(Path(path), f"{name} {path}")
     if not Path(path).is_file():
         raise UsageError(f"{name} {path}: {'is not a file' if Path(path).exists() else 'no such file'}")
 
 
-def read_table(path: Path) -> RawTable:
+def read_table(path: Path, *, whole: bool = False, header: Sequence[str] | None = None) -> RawTable:
     """Read a data file of any supported format, chosen by its extension.
+
+    Args:
+        path: the file. Double quotes enclose fields of a csv file; in a tsv file they are characters like any other.
+        whole: whether every row counts, as in a test file: one that is cut short is an error. Otherwise such rows of a
+            csv or tsv file are left out, and their number is said.
+        header: names of the columns of a csv or tsv file that has no header.
 
     Raises:
         UsageError: the file cannot be read, or a row is broken (the message has its number).
     """
-    suffix = _suffix(path)
-    if suffix is None:
-        raise UsageError(f"{path}: unknown extension; expected one of {', '.join(_SUFFIXES)}")
-    kind = suffix.removesuffix(".gz")
+    kind = _kind(path, str(path))
     if kind == ".parquet":
         return _read_parquet(path)
-    text = _read_text(path)
+    text = _read_text(path).rstrip("\r\n")
     if not text.strip():
         raise UsageError(f"{path}: the file is empty")
-    if kind == ".csv":
-        return _from_records(path, read_records(path, text, quoted=True, delimiter=","))
-    if kind == ".tsv":
-        return _from_records(path, read_records(path, text, quoted=False, delimiter="\t"))
-    return _from_objects(path, _read_lines(path, text) if kind == ".jsonl" else _read_json(path, text))
+    if kind in (".csv", ".tsv"):
+        return _read_separated(path, text, kind == ".csv", whole, header)
+    return _read_json(path, text, kind == ".jsonl")
 
 
-def read_tsv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of a tab-separated file without quoting, header included."""
-    return read_records(path, _read_text(path), quoted=False, delimiter="\t")
-
-
-def read_records(path: Path, text: str, *, quoted: bool, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of the first line, fields) for each record that is not an empty line.
-
-    Args:
-        path: where `text` comes from, for messages.
-        text: the whole file; any of the three line ends.
-        quoted: whether double quotes enclose fields, which may hold delimiters and line ends; else they are literal.
-        delimiter: what stands between two fields.
-    """
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
-    number, line = 0, 1
-    while True:
-        try:
-            with _long_fields():
-                record = next(reader, None)
-        except csv.Error as error:
-            raise UsageError(f"{_place(path, number, line)}: broken row ({error})") from None
-        if record is None:
-            return
-        if record:
-            yield line, record
-            number += 1
-        line = reader.line_num + 1
-
-
-def _suffix(path: Path) -> str | None:
-    name = path.name.lower()
-    return next((suffix for suffix in sorted(_SUFFIXES, key=len, reverse=True) if name.endswith(suffix)), None)
+def _kind(path: Path, name: str) -> str:
+    suffix = max((suffix for suffix in _SUFFIXES if path.name.lower().endswith(suffix)), key=len, default=None)
+    if suffix is None:
+        raise UsageError(f"{name}: unknown extension; expected one of {', '.join(_SUFFIXES)}")
+    return suffix.removesuffix(".gz")
 
 
 def _place(path: Path, row: int, line: int | None) -> str:
-    if row == 0:
-        return f"{path}, header"
     return f"{path}, row {row}" + (f" (line {line})" if line is not None else "")
 
 
@@ -167,161 +155,155 @@ def _read_text(path: Path) -> str:
 
 
 def _unpack(path: Path) -> bytes:
-    """Read a gzip file, but no more than text can be packed into a file of that size."""
-    most = _most_unpacked(path)
+    """Unpack a gzip file once its size is known: the first time nothing of it is kept."""
+    size = 0
     with gzip.open(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise UsageError(
-            f"{path}: unpacks to more than {_HIGHEST_RATIO} times its size, which no text does; if it is right, unpack "
-            "it yourself and give that file"
-        )
-    return data
+        while chunk := file.read(2**20):
+            size += len(chunk)
+            _check_size(path, size, "unpack it yourself and give that file")
+    return gzip.decompress(path.read_bytes())
 
 
-def _most_unpacked(path: Path) -> int:
-    """Return how many bytes, or cells, a file may turn into."""
-    return max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
+def _check_size(path: Path, num_bytes: int, advice: str) -> None:
+    if num_bytes > _MOST_BYTES:
+        raise UsageError(f"{path}: unpacks to more than {_MOST_BYTES / 2**20:g} MiB; if it is right, {advice}")
 
 
-def _check_distinct(place: str, names: list[str]) -> None:
+def _check_distinct(path: Path, names: Sequence[str]) -> None:
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        raise UsageError(f"{place}: column {min(doubled)!r} stands there twice")
+        raise UsageError(f"{path}: column {min(doubled)!r} stands there twice")
 
 
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """Lift the csv module's limit of 128 KiB a field, which is global, for one read."""
-    before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Sequence[str] | None) -> RawTable:
+    """Read a csv or tsv file, all of it as text, in one block and one thread, so that rows have numbers."""
+    import pyarrow
+    from pyarrow import csv
+
+    separator = "," if quoted else "\t"
+    if text.split("\n", 1)[0].count(separator) >= _MOST_COLUMNS:
+        raise UsageError(f"{path}: more than {_MOST_COLUMNS} columns")
+    broken: list[Any] = []
+
+    def leave_out(row: Any) -> str:
+        broken.append(row)
+        return "skip"
+
+    # A double quote that is never closed swallows all that follows: if it takes the last line, there is one.
+    data = pyarrow.py_buffer(f"{text}\n{_LAST_LINE}\n".encode())
+    reading = csv.ReadOptions(use_threads=False, block_size=min(data.size + 1, 2**31 - 1), column_names=header)
+    parsing = csv.ParseOptions(
+        delimiter=separator,
+        quote_char='"' if quoted else False,
+        newlines_in_values=quoted,
+        invalid_row_handler=leave_out,
+    )
     try:
-        yield
-    finally:
-        csv.field_size_limit(before)
-
-
-def _from_records(path: Path, records: Iterator[tuple[int, list[str]]]) -> RawTable:
-    _, header = next(records)
-    _check_distinct(f"{path}, header", header)
-    rows, lines = [], []
-    for number, (line, row) in enumerate(records, 1):
-        if len(row) != len(header):
+        names = csv.open_csv(data, reading, parsing).schema.names
+        broken.clear()
+        parsing.ignore_empty_lines = len(names) > 1  # of one column, an empty line is an empty text
+        types = dict.fromkeys(names, pyarrow.string())
+        table = csv.read_csv(data, reading, parsing, csv.ConvertOptions(column_types=types, strings_can_be_null=False))
+    except pyarrow.ArrowInvalid as error:
+        raise UsageError(f"{path}: broken file ({' '.join(str(error).split())})") from None
+    _check_distinct(path, names)
+    columns = {name: column.to_pylist() for name, column in zip(names, table.columns, strict=True)}
+    first = 0 if header else 1  # the header is a row to pyarrow
+    total = table.num_rows + len(broken) - 1
+    # The line follows from the row unless a row spans several lines, or a line is empty.
+    lines = range(1 + first, 1 + first + total) if text.count("\n") + 1 == total + first else ()
+    ends = [row.text for row in broken] if len(names) > 1 else columns[names[0]]
+    if ends[-1:] != [_LAST_LINE]:
+        raise UsageError(f"{_place(path, total + 1, None)}: broken row, a double quote is opened and never closed")
+    (broken if len(names) > 1 else columns[names[0]]).pop()
+    for row in broken:
+        if whole or (quoted and row.actual_columns > len(names)):
+            place = _place(path, row.number - first, lines[row.number - first - 1] if lines else None)
             raise UsageError(
-                f"{_place(path, number, line)}: broken row with {len(row)} fields, but the header has {len(header)} "
-                f"({', '.join(header)})"
+                f"{place}: broken row with {row.actual_columns} fields, but the header has {len(names)} "
+                f"({', '.join(names)})"
             )
-        rows.append(row)
-        lines.append(line)
-    if not rows:
+    if total == len(broken):
         raise UsageError(f"{path}: no rows, only a header")
-    columns = {name: list(values) for name, values in zip(header, zip(*rows, strict=True), strict=True)}
-    return RawTable(path, columns, is_typed=False, lines=lines)
+    left_out = {row.number - first for row in broken}
+    rows = [row for row in range(1, total + 1) if row not in left_out]
+    if broken:
+        say(
+            f"Note: {path}: {len(broken)} of {total} rows left out, as they do not have the {len(names)} fields of the "
+            f"header; the first is row {min(left_out)}"
+        )
+    return RawTable(path, columns, is_typed=False, rows=rows, lines=[lines[row - 1] for row in rows] if lines else ())
 
 
-def _read_lines(path: Path, text: str) -> Iterator[tuple[int | None, Any]]:
-    """Yield (line number, value) of JSON lines. Only a line feed ends a line: U+2028 may stand in a string."""
-    row = 0
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            row += 1
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UsageError(f"{_place(path, row, number)}: broken row, not valid JSON ({error})") from None
-
-
-def _read_json(path: Path, text: str) -> Iterable[tuple[int | None, Any]]:
-    """Return the rows of a .json file: an array, {"data": [...]} as datasets writes it, or lines."""
-    start = len(text) - len(text.lstrip())
-    if text[start] == "[":
-        return _read_array(path, text, start)
+def _read_json(path: Path, text: str, is_lines: bool) -> RawTable:
+    """Read JSON lines; a .json file may also be an array of objects, or {"data": [...]} as datasets writes it."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return _read_lines(path, text)
-    if isinstance(value, dict) and isinstance(value.get("data"), list):
-        return ((None, row) for row in value["data"])
-    return _read_lines(path, json.dumps(value))
-
-
-def _read_array(path: Path, text: str, start: int) -> Iterator[tuple[int | None, Any]]:
-    """Yield the items of the array at `start` one by one, so that a broken one can be named by its number."""
-    decoder = json.JSONDecoder()
-    position, row, needs_comma = start + 1, 1, False
-    try:
-        while True:
-            position = _skip_space(text, position)
-            if text[position : position + 1] == "]":
-                break
-            if needs_comma:
-                if text[position : position + 1] != ",":
-                    raise json.JSONDecodeError("Expecting ',' or ']'", text, position)
-                position = _skip_space(text, position + 1)
-            value, position = decoder.raw_decode(text, position)
-            yield None, value
-            row, needs_comma = row + 1, True
-        if text[position + 1 :].strip():
-            raise json.JSONDecodeError("Extra data after the array", text, position + 1)
+        value = None if is_lines else json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{_place(path, row, None)}: broken row, not valid JSON ({error})") from None
-
-
-def _skip_space(text: str, position: int) -> int:
-    while text[position : position + 1] in (" ", "\n", "\r", "\t"):
-        position += 1
-    return position
-
-
-def _from_objects(path: Path, rows: Iterable[tuple[int | None, Any]]) -> RawTable:
-    objects: list[dict[str, Any]] = []
+        if text.lstrip().startswith("["):
+            place = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+            raise UsageError(f"{path}{place}: not valid JSON ({error})") from None
+        is_lines, value = True, None
     lines: list[int] = []
-    names: dict[str, None] = {}
-    for row, (line, value) in enumerate(rows, 1):
-        if not isinstance(value, dict):
+    objects = value.get("data") if isinstance(value, dict) else value
+    if is_lines:
+        lines, objects = _read_lines(path, text)
+    elif not isinstance(objects, list):
+        objects = [value]
+    raw = RawTable(path, {}, is_typed=True, lines=lines)
+    for index, item in enumerate(objects):
+        if not isinstance(item, dict):
             raise UsageError(
-                f"{_place(path, row, line)}: broken row, expected an object such as "
-                f'{{"sentence": "...", "label": 1}} but found {type(value).__name__}'
+                f"{raw.where(index)}: broken row, expected an object such as "
+                f'{{"sentence": "...", "label": 1}} but found {type(item).__name__}'
             )
-        names.update(dict.fromkeys(value))
-        objects.append(value)
-        if line is not None:
-            lines.append(line)
     if not objects:
         raise UsageError(f"{path}: no rows")
-    if len(objects) * len(names) > _most_unpacked(path):
+    names = dict.fromkeys(name for item in objects for name in item)
+    if len(objects) * len(names) * _BYTES_OF_A_CELL > _MOST_BYTES:
         raise UsageError(
             f"{path}: {len(objects)} rows with {len(names)} different columns, far more cells than values: give every "
             "row the same columns"
         )
-    return RawTable(path, {name: [item.get(name) for item in objects] for name in names}, is_typed=True, lines=lines)
+    raw.columns = {name: [item.get(name) for item in objects] for name in names}
+    return raw
+
+
+def _read_lines(path: Path, text: str) -> tuple[list[int], list[Any]]:
+    """Return line numbers and values of JSON lines. Only a line feed ends a line: U+2028 may stand in a string."""
+    numbers: list[int] = []
+    values: list[Any] = []
+    for number, line in enumerate(_bar(text.split("\n"), path), 1):
+        if line.strip():
+            numbers.append(number)
+            try:
+                values.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                place = _place(path, len(numbers), number)
+                raise UsageError(f"{place}: broken row, not valid JSON ({error})") from None
+    return numbers, values
 
 
 def _read_parquet(path: Path) -> RawTable:
     """Read the columns that may hold texts or labels: those of lists, structures and bytes do not.
 
-    Texts stay in the file's dictionary until it is known what they come to.
+    A text that the file holds once for many rows is one text in memory too.
     """
     import pyarrow
-    import pyarrow.parquet
+    from pyarrow import parquet
 
-    most = _most_unpacked(path)
-    columns: dict[str, list[Any]] = {}
     num_bytes = 0
     try:
-        schema, metadata = pyarrow.parquet.read_schema(path), pyarrow.parquet.read_metadata(path)
-        _check_distinct(str(path), schema.names)
-        columns = {field.name: [] for field in schema if _is_plain(field.type)}
+        schema = parquet.read_schema(path)
+        _check_distinct(path, schema.names)
+        columns: dict[str, list[Any]] = {field.name: [] for field in schema if _is_plain(field.type)}
         texts = [field.name for field in schema if field.type in (pyarrow.string(), pyarrow.large_string())]
-        with pyarrow.parquet.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)):
-                num_bytes += batch.num_rows + sum(_unpacked_bytes(column) for column in batch.columns)
-                if num_bytes > most:
-                    raise UsageError(
-                        f"{path}: unpacks to more than {_HIGHEST_RATIO} times its size, which no text does"
-                    )
-                for name, values in columns.items():
-                    column = batch.column(name)
-                    values += (column.dictionary_decode() if _is_dictionary(column) else column).to_pylist()
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+            for batch in _bar(file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)), path):
+                for column, values in zip(batch.columns, columns.values(), strict=True):
+                    values += _shared_values(column)
+                    num_bytes += sum(map(_size, values[-batch.num_rows :]))
+                _check_size(path, num_bytes, "write it as csv and give that file")
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
         raise UsageError(f"{path}: not a readable parquet file ({' '.join(str(error).split())})") from None
     if not columns or not next(iter(columns.values())):
@@ -332,24 +314,19 @@ def _read_parquet(path: Path) -> RawTable:
 def _is_plain(kind: Any) -> bool:
     from pyarrow import types
 
-    if types.is_dictionary(kind):
-        return _is_plain(kind.value_type)
-    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
-    return not (is_bytes or types.is_nested(kind) or types.is_binary_view(kind))
+    return not types.is_nested(kind) and "binary" not in str(kind)
 
 
-def _is_dictionary(column: Any) -> bool:
-    import pyarrow
+def _shared_values(column: Any) -> list[Any]:
+    if not hasattr(column, "dictionary"):
+        return column.to_pylist()
+    values = [*column.dictionary.to_pylist(), None]
+    return [values[-1 if index is None else index] for index in column.indices.to_pylist()]
 
-    return isinstance(column, pyarrow.DictionaryArray)
+
+def _size(value: Any) -> int:
+    return _BYTES_OF_A_CELL + (len(value) if isinstance(value, str) else 0)
 
 
-def _unpacked_bytes(column: Any) -> int:
-    """Return what the values of a column come to, those that it holds once for many rows counted for each."""
-    from pyarrow import compute, types
-
-    if not _is_dictionary(column):
-        return column.nbytes
-    if not (types.is_string(column.dictionary.type) or types.is_large_string(column.dictionary.type)):
-        return column.dictionary_decode().nbytes
-    return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+def _bar(rows: Any, path: Path) -> Any:
+    return progress_bar(rows, desc=f"reading {path.name}", leave=False, delay=2, disable=not say.on)

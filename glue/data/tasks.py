@@ -1,12 +1,13 @@
 """The nine GLUE tasks as records: columns, label words in id order, metrics and splits. Imports nothing heavy.
 
 Names, columns and label ids are those of the Hub's `nyu-mll/glue`. A run on the user's own files has a record of the
-same kind, with the name `OWN_FILES` (see `glue/data/user_files.py`).
+same kind, with the name `OWN_FILES` (see `glue/data/user_files.py`). The list of the tasks
+stands here and nowhere else.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from ..errors import UsageError
 
@@ -21,23 +22,30 @@ class Task:
         name: a key of `GLUE_TASKS`, or `OWN_FILES`.
         text_columns: the one or two columns that hold the text.
         label_names: label words in id order; empty for regression.
-        metrics: names of the metrics, out of accuracy, f1, matthews_correlation, pearson, spearmanr.
-        main_metric: the metric that stands for the task in the GLUE average.
-        validation_splits: names of the splits that an evaluation covers (MNLI has two).
-        test_splits: names of the splits that a prediction covers.
+        metrics: names of the metrics, out of accuracy, f1, matthews_correlation, pearson, spearmanr; the last one is
+            the main one.
+        official: name of the task's folder in GLUE's own files, and of its file on the GLUE server ("CoLA").
+        validation_splits: names of the splits that an evaluation covers (MNLI has two; own files may have none).
+        test_splits: names of the splits that a prediction covers (GLUE's diagnostics, `test_ax`, are one of MNLI's).
 
     Example:
-        >>> GLUE_TASKS["mrpc"].num_labels, GLUE_TASKS["stsb"].is_regression
-        (2, True)
+        >>> GLUE_TASKS["mrpc"].num_labels, GLUE_TASKS["mrpc"].main_metric, GLUE_TASKS["stsb"].is_regression
+        (2, 'f1', True)
     """
 
     name: str
     text_columns: tuple[str, ...]
     label_names: tuple[str, ...]
     metrics: tuple[str, ...]
-    main_metric: str
+    _: KW_ONLY
+    official: str = ""
     validation_splits: tuple[str, ...] = ("validation",)
     test_splits: tuple[str, ...] = ("test",)
+
+    @property
+    def main_metric(self) -> str:
+        """The metric that stands for the task in the GLUE average."""
+        return self.metrics[-1]
 
     @property
     def is_regression(self) -> bool:
@@ -50,77 +58,36 @@ class Task:
         return len(self.label_names) or 1
 
     @property
+    def has_validation(self) -> bool:
+        """Whether there is a split to evaluate on; own files may come without."""
+        return bool(self.validation_splits)
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Names of all splits, training first."""
         return ("train", *self.validation_splits, *self.test_splits)
 
 
+_SENTENCES = ("sentence1", "sentence2")
+_QUESTIONS = ("question1", "question2")
 _TASKS = (
+    Task("cola", ("sentence",), ("unacceptable", "acceptable"), ("matthews_correlation",), official="CoLA"),
+    Task("sst2", ("sentence",), ("negative", "positive"), ("accuracy",), official="SST-2"),
+    Task("mrpc", _SENTENCES, ("not_equivalent", "equivalent"), ("accuracy", "f1"), official="MRPC"),
+    Task("stsb", _SENTENCES, (), ("pearson", "spearmanr"), official="STS-B"),
+    Task("qqp", _QUESTIONS, ("not_duplicate", "duplicate"), ("accuracy", "f1"), official="QQP"),
     Task(
-        name="cola",
-        text_columns=("sentence",),
-        label_names=("unacceptable", "acceptable"),
-        metrics=("matthews_correlation",),
-        main_metric="matthews_correlation",
-    ),
-    Task(
-        name="sst2",
-        text_columns=("sentence",),
-        label_names=("negative", "positive"),
-        metrics=("accuracy",),
-        main_metric="accuracy",
-    ),
-    Task(
-        name="mrpc",
-        text_columns=("sentence1", "sentence2"),
-        label_names=("not_equivalent", "equivalent"),
-        metrics=("accuracy", "f1"),
-        main_metric="f1",
-    ),
-    Task(
-        name="stsb",
-        text_columns=("sentence1", "sentence2"),
-        label_names=(),
-        metrics=("pearson", "spearmanr"),
-        main_metric="spearmanr",
-    ),
-    Task(
-        name="qqp",
-        text_columns=("question1", "question2"),
-        label_names=("not_duplicate", "duplicate"),
-        metrics=("accuracy", "f1"),
-        main_metric="f1",
-    ),
-    Task(
-        name="mnli",
-        text_columns=("premise", "hypothesis"),
-        label_names=("entailment", "neutral", "contradiction"),
-        metrics=("accuracy",),
-        main_metric="accuracy",
+        "mnli",
+        ("premise", "hypothesis"),
+        ("entailment", "neutral", "contradiction"),
+        ("accuracy",),
+        official="MNLI",
         validation_splits=("validation_matched", "validation_mismatched"),
-        test_splits=("test_matched", "test_mismatched"),
+        test_splits=("test_matched", "test_mismatched", "test_ax"),
     ),
-    Task(
-        name="qnli",
-        text_columns=("question", "sentence"),
-        label_names=("entailment", "not_entailment"),
-        metrics=("accuracy",),
-        main_metric="accuracy",
-    ),
-    Task(
-        name="rte",
-        text_columns=("sentence1", "sentence2"),
-        label_names=("entailment", "not_entailment"),
-        metrics=("accuracy",),
-        main_metric="accuracy",
-    ),
-    Task(
-        name="wnli",
-        text_columns=("sentence1", "sentence2"),
-        label_names=("not_entailment", "entailment"),
-        metrics=("accuracy",),
-        main_metric="accuracy",
-    ),
+    Task("qnli", ("question", "sentence"), ("entailment", "not_entailment"), ("accuracy",), official="QNLI"),
+    Task("rte", _SENTENCES, ("entailment", "not_entailment"), ("accuracy",), official="RTE"),
+    Task("wnli", _SENTENCES, ("not_entailment", "entailment"), ("accuracy",), official="WNLI"),
 )
 
 GLUE_TASKS: dict[str, Task] = {task.name: task for task in _TASKS}

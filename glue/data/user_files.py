@@ -1,131 +1,177 @@
 """The user's own files: which columns are text, what the labels are, and what kind of task it is.
 
 The training labels decide: numbers with a decimal point make it a regression, anything else a classification whose
-classes are the distinct values in their natural order. Without training data the labels are those of the checkpoint.
+classes are the distinct values in their natural order. Without training the labels are those of the checkpoint.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.text import quoted
+
+from ..cli.arguments import RunArguments
+from ..cli.console import say
 from ..errors import UsageError
-from ..output.table import Table
-from .labels import LabelValue, checkpoint_labels, class_ids, is_finite, label_text, parse_labels
+from . import labels as label_values
+from .labels import LabelValue, checkpoint_labels, label_text, listed
 from .readers import RawTable, read_table
-from .tasks import GLUE_TASKS, OWN_FILES, Task
+from .table import Table
+from .tasks import OWN_FILES, Task
 
-_LABEL_COLUMNS = ("label", "labels")
-_ROW_NUMBERS = ("idx", "index", "id", "", "Unnamed: 0")  # the last two are how pandas writes its index
+_KNOWN = (
+    *(("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"), ("question", "sentence")),
+    *(("text", "text_pair"), ("text_a", "text_b"), ("text1", "text2"), ("text",), ("sentence",)),
+)
+_NO_TEXT_NAME = re.compile(r"label.*|.*(id|idx|index|uid|guid|key)|unnamed: \d+|__index_level_\d+__|", re.IGNORECASE)
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
+_MANY_ROWS, _FEW_VALUES = 100, 20
 
 
-def read_own_files(paths: Mapping[str, Path], config_dict: Mapping[str, Any]) -> tuple[Task, dict[str, Table]]:
-    """Read own files and find out what task they are.
+def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[Task, dict[str, Table]]:
+    """Read the own files that a run uses, and find out what task they are.
 
     Args:
-        paths: "train", "validation" and "test" to a file, as far as they are given.
-        config_dict: the checkpoint's config.json, for the labels where there is no training file.
+        args: where they are, what is done with them, and what the user says about columns and labels.
+        config_dict: the checkpoint's config.json, for the labels where nothing is trained, and for the text columns.
 
     Returns:
-        The task, and a table for each file with the text columns and "label".
+        The task, with the splits that there are, and a table for each file with the text columns and "label".
 
     Raises:
         UsageError: a file cannot be read, or its rows or labels do not fit; the message names file and row.
     """
-    raws = {split: read_table(path) for split, path in paths.items()}
-    text_columns = _choose_text_columns(next(iter(raws.values())))
-    labels = {split: _labels_of(raw) for split, raw in raws.items() if split != "test"}
-    if "train" in raws:
-        origin = str(paths["train"])
-        names = _class_names(raws["train"], labels["train"])
+    paths = {
+        # Where nothing is trained, the training file tells the labels of a checkpoint that has no names for them.
+        "train": args.train_file if args.do_train or not checkpoint_labels(config_dict) else None,
+        "validation": args.validation_file if args.do_eval else None,
+        "test": args.test_file if args.do_predict else None,
+    }
+    raws = {split: read_table(Path(path), whole=split == "test") for split, path in paths.items() if path}
+    label_columns = {split: _label_column(args, raw) for split, raw in raws.items() if split != "test"}
+    text_columns = _choose_text_columns(args, next(iter(raws.values())), config_dict.get("text_columns"))
+    labels = {split: label_values.read_labels(raws[split], column) for split, column in label_columns.items()}
+    if args.do_train:
+        origin, names = str(args.train_file), _class_names(raws["train"], labels["train"], args.problem_type)
     else:
-        origin = "the checkpoint's config"
-        names = _names_of_checkpoint(config_dict)
+        origin, names = "the checkpoint", _names_of_checkpoint(config_dict, labels)
+        if args.problem_type not in (None, "classification" if names else "regression"):
+            raise UsageError(f"--problem_type {args.problem_type}: not what the checkpoint was trained for")
     task = Task(
-        name=OWN_FILES,
-        text_columns=text_columns,
-        label_names=tuple(names),
-        metrics=("accuracy",) if names else ("pearson", "spearmanr"),
-        main_metric="accuracy" if names else "spearmanr",
+        OWN_FILES,
+        text_columns,
+        tuple(names),
+        ("accuracy",) if names else ("pearson", "spearmanr"),
+        validation_splits=("validation",) if "validation" in raws else (),
+        test_splits=("test",) if "test" in raws else (),
     )
     tables = {}
     for split, raw in raws.items():
         columns: dict[str, list[Any]] = {name: raw.text(name) for name in text_columns}
-        if split in labels:
-            columns["label"] = _to_labels(raw, labels[split], task, origin)
-        else:
+        if split == "test":
             columns["label"] = [math.nan if task.is_regression else -1] * len(raw)
-        tables[split] = Table(columns, source=str(raw.path))
+        elif task.is_regression:
+            columns["label"] = label_values.scores(raw, labels[split], f"a finite number as in {origin}")
+        else:
+            columns["label"] = label_values.class_ids(raw, label_columns[split], labels[split], names, origin)
+        tables[split] = Table(columns, str(raw.path), raw.row_numbers())
     return task, tables
 
 
-def _choose_text_columns(raw: RawTable) -> tuple[str, ...]:
-    """Pick a pair of columns that GLUE knows, else "sentence", else the first one or two that hold text."""
-    names = [name for name in raw.columns if name not in (*_LABEL_COLUMNS, *_ROW_NUMBERS)]
-    known = [task.text_columns for task in GLUE_TASKS.values()]
-    for wanted in sorted(known, key=len, reverse=True):
-        if set(wanted) <= set(names):
-            return wanted
-    found = tuple(name for name in names if _holds_text(raw, name))[:2]
-    if not found:
-        raise UsageError(f"{raw.path}: no text column, expected sentence, or sentence1 and sentence2{_columns_of(raw)}")
+def _label_column(args: RunArguments, raw: RawTable) -> str:
+    wanted = (args.label_column_name,) if args.label_column_name else ("label", "labels")
+    found = next((name for name in wanted if name in raw.columns), wanted[0])
+    raw.values(found, "; name the one that holds the labels with --label_column_name")
     return found
 
 
-def _holds_text(raw: RawTable, name: str) -> bool:
-    values = raw.columns[name]
-    if raw.is_typed:
-        return any(isinstance(value, str) for value in values)
-    return not all(_is_numeral(value) for value in values)
+def _choose_text_columns(args: RunArguments, raw: RawTable, saved: Any) -> tuple[str, ...]:
+    """Choose the one or two text columns: those asked for, the saved model's, ones of a known name, what is left."""
+    there = raw.columns.keys()
+    advice = f"(columns there: {listed(list(there))}); name one or two with --text_column_names"
+    given = args.text_column_names
+    if given:
+        chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in there else given
+        hidden = args.label_column_name or ("label" if "label" in there else "labels")
+        if hidden in chosen or len(chosen) > 2:
+            raise UsageError(f"--text_column_names {' '.join(chosen)}: expected one column or two, but not {hidden!r}")
+        return chosen  # that they are there is found out where they are read
+    if isinstance(saved, list) and 1 <= len(saved) <= 2:
+        missing = [str(name) for name in saved if name not in there]
+        if not missing:
+            return tuple(saved)
+        if not args.do_train:
+            raise UsageError(f"{raw.path}: no column {missing[0]!r}, which the model was trained on {advice}")
+        say(f"Note: {raw.path} has no column {missing[0]!r}, which the checkpoint was trained on: others are chosen")
+    names = [name for name in there if name != args.label_column_name]
+    for wanted in _KNOWN:
+        if set(wanted) <= set(names):
+            return wanted
+    names = [name for name in names if not _NO_TEXT_NAME.fullmatch(name) and _may_be_text(raw.columns[name])]
+    found = [name for name in names if None not in raw.columns[name]] or names
+    if not 1 <= len(found) <= 2:
+        reason = f"which columns are text is not clear: {listed(found)}" if found else "no text column"
+        raise UsageError(f"{raw.path}: {reason} {advice}")
+    return tuple(found)
+
+
+def _may_be_text(values: list[Any]) -> bool:
+    """Whether the content of a column may be text: no numbers, dates, names of rows, nor one of a few categories."""
+    given = [value for value in values if value not in (None, "")]
+    different = set(map(str, given))
+    if not all(isinstance(value, str) for value in given) or (len(different) <= 1 and len(values) > 1):
+        return False
+    are_words = len(different) == len(given) and not any(re.search(r"\s", value.strip()) for value in given)
+    is_few = len(values) >= _MANY_ROWS and len(different) <= _FEW_VALUES
+    return not (are_words or is_few or all(map(_is_numeral, given)) or all(map(_ISO_DATE.fullmatch, given)))
 
 
 def _is_numeral(text: str) -> bool:
     try:
-        float(text or 0)
+        float(text)
     except ValueError:
         return False
     return True
 
 
-def _columns_of(raw: RawTable) -> str:
-    return f" (columns there: {', '.join(raw.columns)})"
-
-
-def _labels_of(raw: RawTable) -> list[LabelValue]:
-    column = next((name for name in _LABEL_COLUMNS if name in raw.columns), None)
-    if column is None:
-        raise UsageError(f"{raw.path}: no column 'label'{_columns_of(raw)}; rename the one that holds the labels")
-    return parse_labels(raw, column)
-
-
-def _class_names(raw: RawTable, values: Iterable[LabelValue]) -> list[str]:
+def _class_names(raw: RawTable, values: list[LabelValue], problem_type: str | None) -> list[str]:
     """Return the class names of training labels in the natural order of their values, or nothing for a regression."""
     distinct = sorted(set(values))
-    if isinstance(distinct[0], float):
+    kind, is_few = type(distinct[0]), len(distinct) <= _FEW_VALUES
+    taken = {
+        float: "decimals are taken for scores; --problem_type classification makes them classes",
+        int: "numbers are taken for classes; --problem_type regression makes them scores",
+    }
+    is_odd = kind in taken and is_few == (kind is float) and all(value == int(value) for value in distinct)
+    if problem_type is None and is_odd:
+        say(f"Warning: {raw.path}: {len(distinct)} different whole {taken[kind]}")
+    if problem_type == "regression" or (problem_type is None and kind is float):
         return []
     if len(distinct) == 1:
-        raise UsageError(f"{raw.path}: every label is {distinct[0]!r}; a classifier needs at least two different ones")
+        raise UsageError(
+            f"{raw.path}: every label is {quoted(distinct[0])}; a classifier needs at least two different ones"
+        )
     return [label_text(value) for value in distinct]
 
 
-def _names_of_checkpoint(config_dict: Mapping[str, Any]) -> list[str]:
+def _names_of_checkpoint(config_dict: Mapping[str, Any], labels: Mapping[str, list[LabelValue]]) -> list[str]:
+    """Return the class names of a checkpoint that is not trained, or nothing for a regression.
+
+    One that has given its classes no names has those of a training file with as many, or the placeholders where the
+    files use them, or else numbers.
+    """
     names = checkpoint_labels(config_dict)
-    if names:
-        return names
     count = len(config_dict.get("id2label") or ()) or config_dict.get("num_labels", 2)
-    if count == 1 or config_dict.get("problem_type") == "regression":
+    if config_dict.get("problem_type") == "regression" or count == 1:
         return []
-    return [str(index) for index in range(count)]
-
-
-def _to_labels(raw: RawTable, values: list[LabelValue], task: Task, origin: str) -> list[Any]:
-    if not task.is_regression:
-        return class_ids(raw, values, task.label_names, origin)
-    for index, value in enumerate(values):
-        if isinstance(value, (str, bool)):
-            raise UsageError(f"{raw.where(index)}: label {value!r}, expected a number as in {origin}")
-        if not is_finite(value):
-            raise UsageError(f"{raw.where(index)}: label {value}, expected a finite number")
-    return [float(value) for value in values]
+    trained_on = sorted(set(labels.get("train", ())))
+    used = {value for values in labels.values() for value in values}
+    if not names and len(trained_on) == count:
+        names = [label_text(value) for value in trained_on]
+    elif not names and used and used <= set(label_values.placeholders(count)):
+        names = label_values.placeholders(count)
+    return names or [str(index) for index in range(count)]

@@ -19,24 +19,22 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from ..data.table import Table
 from ..data.tasks import GLUE_TASKS, Task
-from ..output.table import Table
 from .tasks import ROW_MAKERS
 
 _TRAIN_ROWS, _HELD_OUT_ROWS = 5000, 400
 _SEED = "contranorm"
-
+_LONGEST = 128  # tokens
 _SIZES: dict[str, Any] = {
     "hidden_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 128,
-    "max_position_embeddings": 128,
+    "max_position_embeddings": _LONGEST,
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
 }
-_BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_ALBERT_SPECIALS = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
 
 
 @cache
@@ -64,13 +62,13 @@ def demo_splits(task_name: str) -> dict[str, Table]:
 def _make_split(task: Task, split: str, count: int, avoid: set[str]) -> Table:
     """Make `count` rows, with the labels in turn and then shuffled, none of them with a text out of `avoid`."""
     rng = Random(f"{_SEED}-{task.name}-{split}")
-    labels = range(6) if task.is_regression else range(task.num_labels)
+    kind, labels = (float, range(6)) if task.is_regression else (int, range(task.num_labels))
     rows: list[tuple[Any, ...]] = []
     while len(rows) < count:
         label = labels[len(rows) % len(labels)]
         texts = ROW_MAKERS[task.name](rng, label)
         if avoid.isdisjoint(texts):
-            rows.append((*texts, float(label) if task.is_regression else label))
+            rows.append((*texts, kind(label)))
     rng.shuffle(rows)
     columns = dict(zip((*task.text_columns, "label"), map(list, zip(*rows, strict=True)), strict=True))
     return Table(columns, source="the demo")
@@ -83,18 +81,20 @@ def write_demo_data(folder: Path) -> None:
         folder: made if it does not exist; files of the same names are replaced.
     """
     for name in GLUE_TASKS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
         for split, table in demo_splits(name).items():
-            with (folder / name / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+            # The diagnostics, which MNLI's model predicts, are a task of their own on the Hub.
+            path = folder / ("ax/test.jsonl" if split == "test_ax" else f"{name}/{split}.jsonl")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("w", encoding="utf-8") as file:
                 for index, values in enumerate(zip(*table.columns.values(), strict=True)):
                     row = dict(zip(table.columns, values, strict=True), idx=index)
-                    if math.isnan(row["label"]):
-                        row["label"] = -1.0
-                    file.write(json.dumps(row) + "\n")
+                    file.write(json.dumps(row | {"label": -1.0} if math.isnan(row["label"]) else row) + "\n")
 
 
 def build_demo_checkpoint(folder: Path, model_type: str, num_hidden_layers: int | None = None) -> Path:
     """Write a tiny model with random weights, and its tokenizer, in the layout of any other checkpoint.
+
+    Its config.json names no method: a checkpoint that was pretrained without one leaves the choice to the run.
 
     Args:
         folder: where to; made if it does not exist.
@@ -110,23 +110,24 @@ def build_demo_checkpoint(folder: Path, model_type: str, num_hidden_layers: int 
 
     words = _vocabulary()
     # Any other text is spelled out, letter by letter.
-    letters = tuple(string.ascii_lowercase + string.digits + string.punctuation)
+    letters = string.ascii_lowercase + string.digits + string.punctuation
+    sizes = _SIZES | {"model_type": model_type, "pad_token_id": 0}
     tokenizer: PreTrainedTokenizerFast
     if model_type == "bert":
-        pieces = dict.fromkeys((*_BERT_SPECIALS, *words, *letters, *(f"##{letter}" for letter in letters)))
-        tokenizer = BertTokenizerFast({piece: index for index, piece in enumerate(pieces)}, model_max_length=128)
-        sizes = _SIZES
+        specials = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+        pieces = dict.fromkeys((*specials, *words, *letters, *(f"##{letter}" for letter in letters)))
+        vocabulary = {piece: index for index, piece in enumerate(pieces)}
+        tokenizer = BertTokenizerFast(vocabulary, model_max_length=_LONGEST)
     else:
-        scores = dict.fromkeys(_ALBERT_SPECIALS, 0.0) | {f"▁{word}": -1.0 for word in words if word[0].isalnum()}
-        scores |= dict.fromkeys(("▁", *letters), -20.0) | {word: -1.0 for word in words if not word[0].isalnum()}
-        tokenizer = AlbertTokenizerFast(vocab=list(scores.items()), model_max_length=128)
-        sizes = _SIZES | {"embedding_size": 64, "classifier_dropout_prob": 0.0}
-    if num_hidden_layers is not None:
-        sizes = sizes | {"num_hidden_layers": num_hidden_layers}
-    config = AutoConfig.for_model(model_type, vocab_size=len(tokenizer), pad_token_id=0, **sizes)
+        scores = dict.fromkeys(("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"), 0.0)
+        scores |= dict.fromkeys(("▁", *letters), -20.0)
+        scores |= {f"▁{word}" if word.isalnum() else word: -1.0 for word in words}
+        tokenizer = AlbertTokenizerFast(vocab=list(scores.items()), model_max_length=_LONGEST)
+        sizes |= {"embedding_size": 64, "classifier_dropout_prob": 0.0}
+    sizes |= {"vocab_size": len(tokenizer), "num_hidden_layers": num_hidden_layers or sizes["num_hidden_layers"]}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = AutoModel.from_config(config)
+        model = AutoModel.from_config(AutoConfig.for_model(**sizes))
     # Keys that equal the queries let a word attend to its like from the first step on; out of wholly random weights, so
     # small a model does not find that within a minute.
     with torch.no_grad():
@@ -136,27 +137,18 @@ def build_demo_checkpoint(folder: Path, model_type: str, num_hidden_layers: int 
                 module.key.weight.copy_(module.query.weight)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    _forget_contranorm(folder / "config.json")
+    (folder / "config.json").write_text(json.dumps(sizes, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
-def _vocabulary() -> tuple[str, ...]:
+def _vocabulary() -> list[str]:
     """Return the words and punctuation marks of all nine tasks, in lower case and in alphabetical order."""
     words: set[str] = set()
     for task in GLUE_TASKS.values():
-        train = demo_splits(task.name)["train"]
         for column in task.text_columns:
-            words.update(re.findall(r"\w+|[^\w\s]", " ".join(train.columns[column]).lower()))
-    return tuple(sorted(words))
-
-
-def _forget_contranorm(path: Path) -> None:
-    """Take ContraNorm's knobs out of a config.json: a checkpoint pretrained without it leaves the choice to the run."""
-    from transformers.methods import all_knobs
-
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    kept = {key: value for key, value in settings.items() if key not in ("method", "pos", "use_v2", *all_knobs())}
-    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+            text = " ".join(demo_splits(task.name)["train"].columns[column])
+            words.update(re.findall(r"\w+|[^\w\s]", text.lower()))
+    return sorted(words)
 
 
 def main() -> None:

@@ -8,215 +8,140 @@ single word gives a label away.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
-from .grammar import (
-    ACTIONS,
-    LOOKS,
-    MOODS,
-    PEOPLE,
-    PLACES,
-    THINGS,
-    TIMES,
-    Scene,
-    another,
-    base,
-    look,
-    past,
-    sentence,
-)
+from .grammar import PLACES, TIMES, TOLD, WORLD, changed, draw_scene, spell
 
 RowMaker = Callable[[Random, int], tuple[str, ...]]
 
-_SUBJECTS = tuple(
+_SUBJECTS = (
     "soup movie hotel concert novel dinner garden puppet song parade museum ferry sermon cake circus trip".split()
 )
-_PRAISE = tuple("delightful charming brilliant superb lovely splendid wonderful excellent".split())
-_BLAME = tuple("dreadful boring awful terrible dull horrible dismal tedious".split())
-_AFFIRMED = ("was {}", "was really {}", "turned out to be {}", "was as {} as ever", "felt truly {}")
-_DENIED = ("was not {}", "was never {}", "was anything but {}", "was far from {}", "was not at all {}")
-_OPENINGS = ("", "", "in the end ", "we all found that ", "honestly, ", "my sister says that ", "this year ")
+_PRAISE = "[delightful|charming|brilliant|superb|lovely|splendid|wonderful|excellent]"
+_BLAME = "[dreadful|boring|awful|terrible|dull|horrible|dismal|tedious]"
+_AFFIRMED = "[was {}|was really {}|turned out to be {}|was as {} as ever|felt truly {}]"
+_DENIED = "[was not {}|was never {}|was anything but {}|was far from {}|was not at all {}]"
+_OPENING = "[||in the end |we all found that |honestly, |my sister says that |this year ]"
 # The clause that counts, `verdict`, is the one that the other gives way to.
-_CONCESSIONS = ("{other}, but {verdict}.", "although {other}, {verdict}.", "{verdict}, even though {other}.")
+_CONCESSIONS = "[{other}, but {verdict}.|although {other}, {verdict}.|{verdict}, even though {other}.]"
 
-_QUESTIONS = (
-    "how do I {}?",
-    "how can I {}?",
-    "what is the best way to {}?",
-    "is there an easy way to {}?",
-    "does anyone know how to {}?",
+_QUESTION = (
+    "[how do I|how can I|what is the best way to|is there an easy way to|does anyone know how to] "
+    "{action} my {look} {thing} {setting}?"
 )
-_CIRCUMSTANCES = (
-    "without any tools",
-    "with one hand",
-    "in the rain",
-    "for a friend",
-    "on a boat",
-    "in a hurry",
-    "at home",
-    "in the dark",
+# What follows from a scene, and the slots that decide it.
+_HYPOTHESES = (
+    ("the {mood} {person} {action}ed something {setting}.", ("mood", "person", "action")),
+    ("someone {action}ed the {look} {thing} {setting}.", ("action", "look", "thing")),
+    ("the {thing} was {action}ed by the {person} {setting}.", ("person", "action", "thing")),
 )
-
-# What one did to another, the reason, and which of the two the reason speaks of.
+# What one did to another, and a reason that speaks of the one, and of the other.
 _REASONS = (
-    ("thanked", "had helped", 1),
-    ("thanked", "felt grateful", 0),
-    ("helped", "was kind", 0),
-    ("helped", "was in trouble", 1),
-    ("paid", "had done the work", 1),
-    ("paid", "owed some money", 0),
-    ("called", "needed advice", 0),
-    ("called", "knew the answer", 1),
-    ("followed", "was lost", 0),
-    ("followed", "knew the way", 1),
-    ("envied", "felt poor", 0),
-    ("envied", "was rich", 1),
+    ("thanked", ("felt grateful", "had helped")),
+    ("helped", ("was kind", "was in trouble")),
+    ("paid", ("owed some money", "had done the work")),
+    ("called", ("needed advice", "knew the answer")),
+    ("followed", ("was lost", "knew the way")),
+    ("envied", ("felt poor", "was rich")),
 )
 
 
 def make_cola(rng: Random, label: int) -> tuple[str, ...]:
     """Make a sentence that is grammatical (1), or wrong in agreement, word order or for want of a verb (0)."""
-    wrong = None if label else rng.choice(("agreement", "order", "verb"))
-    is_plural, has_neighbour = rng.random() < 0.5, rng.random() < 0.5
-    mood, person = rng.choice(MOODS), rng.choice(PEOPLE) + "s" * is_plural
-    subject = ["the", person, mood] if wrong == "order" and rng.random() < 0.5 else ["the", mood, person]
-    is_swapped = wrong == "order" and subject[1] == mood
-    if has_neighbour:  # a noun next to the verb that may differ in number from the one that rules it
-        subject += [rng.choice(("near", "behind", "with")), "the", rng.choice(THINGS) + "s" * (rng.random() < 0.5)]
-    verb = base(rng.randrange(len(ACTIONS)), rng)
-    if is_plural == (wrong == "agreement"):
-        verb += "es" if verb.endswith(("sh", "ss", "x")) else "s"
-    which, thing = look(rng.randrange(len(LOOKS)), rng), rng.choice(THINGS) + "s" * (rng.random() < 0.5)
-    subject += [] if wrong == "verb" else [verb]
-    object_ = [which, "the", thing] if is_swapped else ["the", which, thing]
-    return (sentence(" ".join([*subject, *object_, rng.choice(PLACES + TIMES)]) + "."),)
+    wrong = "" if label else rng.choice(("agreement", "order of the subject", "order of the object", "verb"))
+    plural = rng.random() < 0.5
+    subject, thing = ("{mood}", "{person}" + "s" * plural), ("the", "{look}")
+    verb = "{action}" + "s" * (plural == (wrong == "agreement"))
+    words = [
+        *("the", *(reversed(subject) if wrong == "order of the subject" else subject)),
+        # A noun next to the verb may differ in number from the one that rules it.
+        f"[|[near|behind|with] the {rng.choice(WORLD['thing'][0])}[|s] ]" + verb * (wrong != "verb"),
+        *(reversed(thing) if wrong == "order of the object" else thing),
+        "{thing}[|s] {setting}.",
+    ]
+    return (" ".join(spell(rng, " ".join(words), draw_scene(rng)).split()),)
 
 
 def make_sst2(rng: Random, label: int) -> tuple[str, ...]:
     """Make a verdict that is good (1) or bad (0), often beside one to the contrary that it outweighs."""
-    noun, other_noun = rng.sample(_SUBJECTS, 2)
-    verdict = _opinion(rng, bool(label), noun)
-    opening = rng.choice(_OPENINGS)
-    if rng.random() < 0.4:
-        return (sentence(f"{opening}{verdict}{rng.choice('.!')}"),)
-    other = _opinion(rng, not label, other_noun)
-    return (sentence(opening + rng.choice(_CONCESSIONS).format(verdict=verdict, other=other)),)
+    nouns = rng.sample(_SUBJECTS, 2)
+    verdict, other = (_opinion(rng, noun, good) for noun, good in zip(nouns, (label, 1 - label), strict=True))
+    template = "{verdict}[.|!]" if rng.random() < 0.4 else _CONCESSIONS
+    return (spell(rng, _OPENING + template, {"verdict": verdict, "other": other}),)
 
 
-def _opinion(rng: Random, is_good: bool, noun: str) -> str:
+def _opinion(rng: Random, noun: str, good: int) -> str:
     is_denied = rng.random() < 0.3
-    word = rng.choice(_PRAISE if is_good != is_denied else _BLAME)
-    return f"the {noun} {rng.choice(_DENIED if is_denied else _AFFIRMED).format(word)}"
+    return f"the {noun} {_DENIED if is_denied else _AFFIRMED}".replace("{}", _PRAISE if good != is_denied else _BLAME)
 
 
 def make_mrpc(rng: Random, label: int) -> tuple[str, ...]:
     """Make two tellings of one scene (1), or of two that differ in one to three slots (0)."""
-    scene = Scene.draw(rng)
-    changed = () if label else rng.sample(("person", "action", "thing", "setting"), rng.randint(1, 3))
-    return scene.tell(rng), scene.but(rng, *changed).tell(rng)
+    scene = draw_scene(rng)
+    slots = () if label else rng.sample(("person", "action", "thing", "setting"), rng.randint(1, 3))
+    return spell(rng, TOLD, scene), spell(rng, TOLD, changed(rng, scene, *slots))
 
 
 def make_stsb(rng: Random, label: int) -> tuple[str, ...]:
     """Make two tellings that agree in `label` of five slots."""
-    scene = Scene.draw(rng)
-    changed = rng.sample(("person", "mood", "action", "look", "thing"), 5 - label)
-    return scene.tell(rng), scene.but(rng, *changed).tell(rng)
+    scene = draw_scene(rng)
+    slots = rng.sample(("person", "mood", "action", "look", "thing"), 5 - label)
+    return spell(rng, TOLD, scene), spell(rng, TOLD, changed(rng, scene, *slots))
 
 
 def make_qqp(rng: Random, label: int) -> tuple[str, ...]:
     """Make two questions for the same thing (1), or for two (0)."""
-    action, which, thing = rng.randrange(len(ACTIONS)), rng.randrange(len(LOOKS)), rng.choice(THINGS)
-    circumstance = rng.choice(_CIRCUMSTANCES)
-
-    def ask() -> str:
-        adjective = look(which, rng)
-        article = "an" if adjective[0] in "aeiou" else "a"
-        return sentence(
-            rng.choice(_QUESTIONS).format(f"{base(action, rng)} {article} {adjective} {thing} {circumstance}")
-        )
-
-    first = ask()
-    changed = set() if label else set(rng.sample(("action", "thing", "circumstance"), rng.randint(1, 3)))
-    if "action" in changed:
-        action = another(rng, range(len(ACTIONS)), action)
-    if "thing" in changed:
-        thing = another(rng, THINGS, thing)
-    if "circumstance" in changed:
-        circumstance = another(rng, _CIRCUMSTANCES, circumstance)
-    return first, ask()
+    scene = draw_scene(rng)
+    slots = () if label else rng.sample(("action", "thing", "setting"), rng.randint(1, 3))
+    return spell(rng, _QUESTION, scene), spell(rng, _QUESTION, changed(rng, scene, *slots))
 
 
 def make_mnli(rng: Random, label: int) -> tuple[str, ...]:
     """Make a premise and what follows from it (0), may be so (1), or cannot be (2)."""
-    premise = Scene.draw(rng)
-    if label == 0:
-        told = premise
-    elif label == 1:  # where it happened says nothing of when
-        told = replace(premise, setting=rng.choice(TIMES if premise.setting in PLACES else PLACES))
-    else:
-        told = premise.but(rng, "setting")
-    did, what = past(told.action, rng), f"the {look(told.look, rng)} {told.thing}"
-    hypotheses = (
-        f"the {told.mood} {told.person} {did} something {told.setting}.",
-        f"someone {did} {what} {told.setting}.",
-        f"{what} was {did} {told.setting}.",
-    )
-    return premise.tell(rng), sentence(rng.choice(hypotheses))
+    premise = told = draw_scene(rng)
+    if label == 1:  # where it happened says nothing of when
+        told = premise | {"setting": _unasked(rng, premise)}
+    elif label == 2:
+        told = changed(rng, premise, "setting")
+    return spell(rng, TOLD, premise), spell(rng, rng.choice(_HYPOTHESES)[0], told)
+
+
+def _unasked(rng: Random, scene: dict[str, str]) -> str:
+    """A time for a scene that has a place, and the other way round."""
+    return rng.choice(TIMES if scene["setting"] in PLACES else PLACES)
 
 
 def make_qnli(rng: Random, label: int) -> tuple[str, ...]:
     """Make a question for a place or a time, and a sentence that answers it (0) or does not (1)."""
-    asked = rng.randrange(2)
-    scene = Scene.draw(rng, (PLACES, TIMES)[asked])
-    did, what = base(scene.action, rng), f"the {look(scene.look, rng)} {scene.thing}"
-    question = f"{('Where', 'When')[asked]} did the {scene.mood} {scene.person} {did} {what}?"
-    if label:
-        beside_the_point = (
-            replace(scene, setting=rng.choice((TIMES, PLACES)[asked])),
-            scene.but(rng, "person", "mood"),
-            scene.but(rng, "thing", "look"),
-        )
-        scene = rng.choice(beside_the_point)
-    return question, scene.tell(rng)
+    scene = draw_scene(rng)
+    word = "where" if scene["setting"] in PLACES else "when"
+    question = spell(rng, word + " did the {mood} {person} {action} the {look} {thing}?", scene)
+    beside_the_point = (
+        scene | {"setting": _unasked(rng, scene)},
+        changed(rng, scene, "person", "mood"),
+        changed(rng, scene, "thing", "look"),
+    )
+    return question, spell(rng, TOLD, rng.choice(beside_the_point) if label else scene)
 
 
 def make_rte(rng: Random, label: int) -> tuple[str, ...]:
     """Make a text and a hypothesis that follows from it (0) or does not (1)."""
-    text = Scene.draw(rng)
-    form = rng.randrange(3)
-    slots = (("mood", "person", "action"), ("action", "look", "thing"), ("person", "action", "thing"))[form]
-    told = text.but(rng, *rng.sample(slots, rng.randint(1, 3))) if label else text
-    did = past(told.action, rng)
-    hypothesis = (
-        f"the {told.mood} {told.person} {did} something {told.setting}.",
-        f"someone {did} the {look(told.look, rng)} {told.thing} {told.setting}.",
-        f"the {told.thing} was {did} by the {told.person} {told.setting}.",
-    )[form]
-    return text.tell(rng), sentence(hypothesis)
+    text = draw_scene(rng)
+    hypothesis, slots = rng.choice(_HYPOTHESES)
+    told = changed(rng, text, *rng.sample(slots, rng.randint(1, 3))) if label else text
+    return spell(rng, TOLD, text), spell(rng, hypothesis, told)
 
 
 def make_wnli(rng: Random, label: int) -> tuple[str, ...]:
     """Make a sentence with a pronoun, and the sentence with whom it means in its place (1) or the other one (0)."""
-    pair = list(zip(rng.sample(MOODS, 2), rng.sample(PEOPLE, 2), strict=True))
-    (mood, person), (other_mood, other_person) = pair
-    did, reason, meant = rng.choice(_REASONS)
-    told = (
-        f"the {mood} {person} {did} the {other_mood} {other_person} {rng.choice(PLACES + TIMES)} "
-        f"because {rng.choice(('he', 'she'))} {reason}."
-    )
-    mood, person = pair[meant if label else 1 - meant]
-    return sentence(told), sentence(f"the {mood} {person} {reason}.")
+    scene = draw_scene(rng)
+    other = changed(rng, scene, "mood", "person")
+    did, reasons = rng.choice(_REASONS)
+    meant = rng.randrange(2)
+    pair = [f"the {each['mood']} {each['person']}" for each in (scene, other)]
+    told = f"{pair[0]} {did} {pair[1]} {scene['setting']} because [he|she] {reasons[meant]}."
+    return spell(rng, told), spell(rng, f"{pair[meant if label else 1 - meant]} {reasons[meant]}.")
 
 
-ROW_MAKERS: dict[str, RowMaker] = {
-    "cola": make_cola,
-    "sst2": make_sst2,
-    "mrpc": make_mrpc,
-    "stsb": make_stsb,
-    "qqp": make_qqp,
-    "mnli": make_mnli,
-    "qnli": make_qnli,
-    "rte": make_rte,
-    "wnli": make_wnli,
-}
+_MAKERS = (make_cola, make_sst2, make_mrpc, make_stsb, make_qqp, make_mnli, make_qnli, make_rte, make_wnli)
+ROW_MAKERS: dict[str, RowMaker] = {maker.__name__.removeprefix("make_"): maker for maker in _MAKERS}

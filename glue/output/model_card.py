@@ -2,61 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from transformers.methods import knobs_of
 
 from ..cli.arguments import RunArguments
 from ..data.tasks import OWN_FILES, Task
 from ..training.method_settings import MethodSettings
 
-_WARNING = """\
-> **Load this model with the ContraNorm library.** It was trained with ContraNorm switched on. The `transformers`
-package > from PyPI reads the same files, but does not know the layer: it leaves it out without a word and computes
-another > function.
-
+_WARNING = """
+> **Load it with the library of the ContraNorm repository, as below.** The `transformers` package from PyPI reads the
+> same files, but does not know this method: it leaves it out without a word and computes the plain model, which is
+> another function.
 """
 
 
 def model_card(
-    args: RunArguments, task: Task, contranorm: MethodSettings, results: Mapping[str, Any], num_rows: int
+    args: RunArguments, task: Task, settings: MethodSettings, results: Mapping[str, Any], num_rows: int
 ) -> str:
     """Return the card as Markdown.
 
     Args:
         args: the run's settings.
         task: what the model was trained on.
-        contranorm: its ContraNorm.
-        results: scores by name, each a number.
+        settings: its method against oversmoothing.
+        results: what `TrainingState.results` returned.
         num_rows: rows of the training split.
     """
-    trained_on = "own files" if task.name == OWN_FILES else f"GLUE {task.name}"
+    data = "own files" if task.name == OWN_FILES else f"GLUE {task.name}"
     if args.uses_demo_data:
-        trained_on = f"the built-in miniature of {trained_on}"
-    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in results.items() if isinstance(value, float))
-    knobs = "\n".join(f"- {name}: {value}" for name, value in contranorm.values.items())
+        data = f"the demo's miniature of {data}"
+    kind = "scores" if task.is_regression else f"{task.num_labels} classes"
+    columns = " and ".join(map(_plain, task.text_columns))
+    base = _plain(args.model_name_or_path or "")
+    scores = [
+        (_plain(name.removeprefix("eval_")), f"{value:.4f}")
+        for name, value in results.items()
+        if name.startswith("eval_") and isinstance(value, float)
+    ]
+    weights = f"; the weights are those of epoch {results['best_epoch']}" if args.load_best_model_at_end else ""
     return f"""\
-# {_plain(args.model_name_or_path or "")} fine-tuned on {trained_on}
+# {base} fine-tuned on {data}
 
-{_WARNING if contranorm.sites else ""}\
-| result on the validation split | |
-| --- | --- |
-{rows}
+A text classifier for {kind}: the checkpoint {base}, fine-tuned on {data} (text in {columns}).
+{_WARNING if settings.sites else ""}
+## Method
 
-{"ContraNorm at " + ", ".join(contranorm.sites) if contranorm.sites else "ContraNorm is off: the plain model"}
+{_method(settings)}
 
-{knobs}
+## Scores on the validation split
 
-Training: {num_rows} examples, {args.num_train_epochs} epochs, batch {args.per_device_train_batch_size}, learning rate
-{args.learning_rate:g} ({args.lr_scheduler_type}), weight decay {args.weight_decay:g}, seed {args.seed}. Everything else
-is in run.json.
+{_table(("score", f"seed {args.seed}"), scores) if scores else "It has not been evaluated."}
+
+## Training
+
+{results["updates"]} updates on {num_rows} examples, in {results["epochs"]} epoch(s){weights}. Batches of
+{args.per_device_train_batch_size}, learning rate {args.learning_rate:g} ({args.lr_scheduler_type}), weight decay
+{args.weight_decay:g}, seed {args.seed}. All settings, versions and hardware are in run.json.
+
+## Use
+
+From the root of the ContraNorm repository, whose library stands in the place of the stock one:
 
 ```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer  # in the ContraNorm repository
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-model = AutoModelForSequenceClassification.from_pretrained("this folder")
+model = AutoModelForSequenceClassification.from_pretrained("this folder").eval()
 tokenizer = AutoTokenizer.from_pretrained("this folder")
+logits = model(**tokenizer("A text.", return_tensors="pt")).logits
 ```
 """
+
+
+def _method(settings: MethodSettings) -> str:
+    """What stands in the model's layers, where, and with which knobs, whose declarations say what they are."""
+    if not settings.sites:
+        return "None: the plain model, which the stock library computes as well."
+    name, pos, sites = settings.values["method"], settings.values["pos"], ", ".join(settings.sites)
+    rows = [(knob, str(settings.values[knob]), declared.metadata["help"]) for knob, declared in knobs_of(name).items()]
+    table = _table(("knob", "value", "what it is"), rows)
+    return f"{name} against oversmoothing, in every layer, at {sites} (`--pos {pos}`).\n\n{table}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
 
 
 def _plain(text: str) -> str:

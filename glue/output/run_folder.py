@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import re
@@ -38,27 +39,11 @@ from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..cli.paths import check_writable
 from ..errors import DivergedError, UsageError
+from ..training.identity import what_changed
 from ..training.method_settings import MethodSettings
 from .lock import LOCK_FILE, FolderLock
 from .manifest import MANIFEST, Manifest
 
-# Settings that the result of a training does not depend on.
-_WITHOUT_INFLUENCE = {
-    "output_dir",
-    "overwrite_output_dir",
-    "pred_dir",
-    "do_predict",
-    "test_file",
-    "logging_steps",
-    "log_oversmoothing",
-    "with_tracking",
-    "report_to",
-    "checkpointing_steps",
-    "save_total_limit",
-    "resume_from_checkpoint",
-    "token_cache",
-    "use_slow_tokenizer",
-}
 _PACKAGES = (
     "torch",
     "accelerate",
@@ -81,27 +66,12 @@ _NEW_MODEL = ".model.new"
 _LEFTOVER = re.compile(r"\.(model|step_\d+(\.old)?|.+\.\d+)\.tmp")  # files and folders that a killed run was writing
 
 
-def influential_settings(
-    args: RunArguments, contranorm: MethodSettings, num_processes: int, mixed_precision: str
-) -> dict[str, Any]:
-    """Return everything given on the command line, or chosen in its place, that the result of a run depends on.
-
-    Args:
-        args: the command line.
-        contranorm: its ContraNorm, with what was left open filled in.
-        num_processes: how many share the work.
-        mixed_precision: what is used, wherever it was set.
-    """
-    given = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE}
-    return {**given, **contranorm.values, "num_processes": num_processes, "mixed_precision": mixed_precision}
-
-
 class RunFolder:
     """The files of a run; with no folder, or on another process than the main one, nothing is written.
 
     Args:
         path: the folder, or None.
-        settings: see `influential_settings`.
+        settings: see `run_identity`.
         loss_file: name of the file with a loss a line.
         writes: whether this process writes.
     """
@@ -128,7 +98,7 @@ class RunFolder:
         except OSError as error:
             raise UsageError(f"--output_dir {self.path}: {error.strerror}") from None
         if taken and args.do_train and not args.overwrite_output_dir:
-            raise UsageError(self._describe_earlier_run(args))
+            self._refuse_earlier_run(args)
         written = (*_RUN_FILES, self.loss_file) if args.do_train else ("eval_results.json",)
         if args.do_train and not self._is_input(args):
             written = (*_MODEL_FILES, *written)
@@ -212,7 +182,7 @@ class RunFolder:
             CheckpointError: the logs cannot be written.
         """
         if self.writes and self.path is not None:
-            _append(self.path / "train_log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+            _append(self.path / "train_log.jsonl", "".join(_json(row) for row in rows))
             _append(self.path / self.loss_file, "".join(f"{row['loss']}\n" for row in rows))
 
     def append_scores(self, scores: dict[str, Any]) -> None:
@@ -222,7 +192,7 @@ class RunFolder:
             CheckpointError: the log cannot be written.
         """
         if self.writes and self.path is not None:
-            _append(self.path / "eval_log.jsonl", json.dumps(scores) + "\n")
+            _append(self.path / "eval_log.jsonl", _json(scores))
 
     def write_run(self, args: RunArguments, contranorm: MethodSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""
@@ -252,7 +222,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file of the run, whole or not at all."""
-        self.write_text(name, json.dumps(content, indent=2) + "\n")
+        self.write_text(name, _json(content, indent=2))
 
     def write_text(self, name: str, content: str) -> None:
         """Write a file of the run, whole or not at all."""
@@ -301,30 +271,45 @@ class RunFolder:
     def _checkpoints(self) -> list[Path]:
         return [] if self.path is None else sorted((self.path / "checkpoints").glob("step_*"))
 
-    def _describe_earlier_run(self, args: RunArguments) -> str:
+    def _refuse_earlier_run(self, args: RunArguments) -> None:
         assert self.path is not None
         if self._is_input(args):
-            return (
+            raise UsageError(
                 f"--output_dir {self.path} is the model that the run starts from: give another folder, or "
                 "--overwrite_output_dir to replace it"
             )
         try:
             earlier = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["settings"]
         except (OSError, ValueError, KeyError, TypeError):
-            return (
+            raise UsageError(
                 f"--output_dir {self.path} is not empty, and what is in it is no run of this script: give another "
                 "folder, or --overwrite_output_dir"
-            )
-        if earlier != json.loads(json.dumps(self.settings)):
-            state = "holds a run with other settings"
-        elif (self.path / "all_results.json").exists():
-            state = "holds this very run, finished"
-        else:
-            return (
+            ) from None
+        difference = what_changed(earlier, self.settings)
+        state = "holds this very run, finished" if difference is None else f"holds what {difference}"
+        if difference is None and not (self.path / "all_results.json").exists():
+            if args.resume_from_checkpoint == "auto":  # it was killed before its first checkpoint
+                return
+            raise UsageError(
                 f"--output_dir {self.path} holds this very run, not finished: continue it with "
                 "--resume_from_checkpoint, or start anew with --overwrite_output_dir"
             )
-        return f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
+        raise UsageError(
+            f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
+        )
+
+
+def _json(content: Any, indent: int | None = None) -> str:
+    """Return a value as JSON, which knows neither NaN nor Infinity: null stands in their place."""
+    return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def recover_model(folder: Path) -> None:

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import csv
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from transformers.utils.files import make_folder, write_whole
 
+from ..cli.console import say
 from ..data.tasks import OWN_FILES, Task
+from ..errors import UsageError
 
-# The names of the server; MNLI's two test sets are two files.
-_SUBMISSION_FILES = {
-    ("cola", "test"): "CoLA.tsv",
-    ("sst2", "test"): "SST-2.tsv",
-    ("mrpc", "test"): "MRPC.tsv",
-    ("stsb", "test"): "STS-B.tsv",
-    ("qqp", "test"): "QQP.tsv",
-    ("mnli", "test_matched"): "MNLI-m.tsv",
-    ("mnli", "test_mismatched"): "MNLI-mm.tsv",
-    ("qnli", "test"): "QNLI.tsv",
-    ("rte", "test"): "RTE.tsv",
-    ("wnli", "test"): "WNLI.tsv",
+# For each test split of a task the name of its file on the server, and how many rows it has there.
+SERVER_FILES = {
+    ("cola", "test"): ("CoLA.tsv", 1063),
+    ("sst2", "test"): ("SST-2.tsv", 1821),
+    ("mrpc", "test"): ("MRPC.tsv", 1725),
+    ("stsb", "test"): ("STS-B.tsv", 1379),
+    ("mnli", "test_matched"): ("MNLI-m.tsv", 9796),
+    ("mnli", "test_mismatched"): ("MNLI-mm.tsv", 9847),
+    ("qnli", "test"): ("QNLI.tsv", 5463),
+    ("qqp", "test"): ("QQP.tsv", 390965),
+    ("rte", "test"): ("RTE.tsv", 3000),
+    ("wnli", "test"): ("WNLI.tsv", 146),
+    ("mnli", "test_ax"): ("AX.tsv", 1104),
 }
+_HEADER = ("index", "prediction")
 _TASKS_IN_WORDS = ("mnli", "qnli", "rte", OWN_FILES)
 _HIGHEST_SIMILARITY = 5.0  # of STS-B
 
 
-def prediction_file_name(task: Task, split: str) -> str:
-    """Return the name of the file that holds a split's predictions ("CoLA.tsv"; "test.tsv" for own files)."""
-    return _SUBMISSION_FILES.get((task.name, split), f"{split}.tsv" if task.name == OWN_FILES else "")
-
-
-def write_predictions(folder: Path, task: Task, split: str, predictions: np.ndarray) -> Path:
+def write_predictions(
+    folder: Path, task: Task, split: str, predictions: np.ndarray, row_numbers: Sequence[Any] | None = None
+) -> Path:
     """Write the predictions of a split, a row each, under the header `index<TAB>prediction`.
 
     MNLI, QNLI and RTE get label words, the other classifications 0 or 1, STS-B a number in 0..5 with three decimals.
@@ -45,40 +49,74 @@ def write_predictions(folder: Path, task: Task, split: str, predictions: np.ndar
         task: decides name and form.
         split: one of the task's test splits; for own files any.
         predictions: (N,) the task's class ids, or scores for regression, in the order of the split.
+        row_numbers: what the data number their rows with; None counts from 0.
 
     Returns:
         The file. It replaces an older one only once it is complete.
 
     Raises:
         CheckpointError: the file cannot be written.
-        ValueError: the split has no predictions, or a prediction is not a class of the task.
     """
-    name = prediction_file_name(task, split)
-    if not name:
-        raise ValueError(f"predictions for {split} of {task.name}: expected one of {', '.join(task.test_splits)}")
-    texts = _as_text(task, np.asarray(predictions).reshape(-1))
+    texts = _as_text(task, predictions)
+    numbers = range(len(texts)) if row_numbers is None else row_numbers
+    name, _ = SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))
     path = make_folder(folder) / name
-    write_whole(path, lambda temporary: _write_rows(temporary, texts))
+    write_whole(path, lambda temporary: _write_rows(temporary, [_HEADER, *zip(numbers, texts, strict=True)]))
     return path
+
+
+def gather_submission(folders: Sequence[Path], output: Path) -> None:
+    """Put the eleven prediction files of several runs into the zip file that the GLUE server takes.
+
+    Args:
+        folders: output folders of runs with `--do_predict`, or folders that were given as `--pred_dir`.
+        output: the zip file; it replaces an older one only once it is complete.
+
+    Raises:
+        UsageError: a file is missing, is in two folders, or is none of predictions.
+        CheckpointError: the zip file cannot be written.
+    """
+    chosen: dict[str, Path] = {}
+    missing, counts = [], []
+    places = dict.fromkeys(place.resolve() for folder in folders for place in (folder, folder / "predictions"))
+    for (task, _), (name, rows) in SERVER_FILES.items():
+        found = [place / name for place in places if (place / name).is_file()]
+        if len(found) > 1:
+            raise UsageError(f"{name} is there twice, {found[0]} and {found[1]}: name one folder for each task")
+        if not found:
+            missing.append(f"{name} (of {task})")
+            continue
+        chosen[name] = found[0]
+        lines = found[0].read_bytes().splitlines()
+        if lines[:1] != ["\t".join(_HEADER).encode()]:
+            raise UsageError(f"{found[0]} has no header 'index<TAB>prediction': expected what --do_predict writes")
+        if len(lines) - 1 != rows:
+            counts.append(f"{name} {len(lines) - 1} instead of {rows}")
+    if missing:
+        raise UsageError(f"missing in these folders: {', '.join(missing)}; a run with --do_predict writes them")
+    if counts:
+        say(f"Warning: the server will not take these numbers of rows: {', '.join(counts)}")
+    make_folder(output.parent)
+    write_whole(output, lambda temporary: _write_zip(temporary, chosen))
+    say(f"Written: {output}, {len(chosen)} files")
 
 
 def _as_text(task: Task, predictions: np.ndarray) -> list[str]:
     if task.name == "stsb":
         # Adding 0.0 turns the -0.0 that clipping may leave into 0.0.
         return [f"{score:.3f}" for score in np.clip(predictions, 0.0, _HIGHEST_SIMILARITY) + 0.0]
-    if task.is_regression:
-        return [str(score) for score in predictions]  # of a numpy scalar: the shortest text that reads back as it
-    if not np.issubdtype(predictions.dtype, np.integer):
-        raise ValueError(f"predictions for {task.name} are {predictions.dtype}: expected class ids")
-    count = len(task.label_names)
-    if len(predictions) and not (predictions.min() >= 0 and predictions.max() < count):
-        raise ValueError(f"predictions for {task.name}: expected class ids in 0..{count - 1}")
-    words = task.label_names if task.name in _TASKS_IN_WORDS else [str(index) for index in range(count)]
+    if task.is_regression:  # a model's numbers have single precision: the shortest text that reads back as it
+        return [str(score) for score in predictions.astype(np.float32)]
+    words = task.label_names if task.name in _TASKS_IN_WORDS else [str(index) for index in range(task.num_labels)]
     return [words[index] for index in predictions]
 
 
-def _write_rows(path: Path, texts: list[str]) -> None:
+def _write_rows(path: Path, rows: Sequence[Sequence[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(("index", "prediction"))
-        writer.writerows(enumerate(texts))
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(rows)
+
+
+def _write_zip(path: Path, files: dict[str, Path]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, file in files.items():
+            archive.write(file, name)

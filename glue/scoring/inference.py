@@ -16,7 +16,9 @@ from ..data.encoding import EncodedDataset
 from ..data.labels import LabelMapping
 from ..data.tasks import Task
 from ..training.sampling import evaluation_batches
-from .metrics import load_metric
+from .metrics import ROUNDING
+
+_ROUNDING = {"bf16": 2**-7, "fp16": 2**-10}
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,12 @@ class Predictions:
     Attributes:
         values: the task's class ids (int64), or numbers for regression (float64).
         losses: the loss of each row (float64); empty where rows have no label.
+        rounding: how far apart, in proportion, numbers can be that the model would compute as equal.
     """
 
     values: np.ndarray
     losses: np.ndarray
+    rounding: float = ROUNDING
 
 
 def predict(
@@ -55,58 +59,30 @@ def predict(
     Returns:
         The same on every process, and to the last digit whatever their number.
     """
-    model = accelerator.unwrap_model(model).eval()
+    model, device = accelerator.unwrap_model(model).eval(), accelerator.device
     batches = evaluation_batches(dataset.lengths, batch_size, accelerator.num_processes, accelerator.process_index)
-    logits, losses = [], []
+    logits, losses = [torch.empty(0, task.num_labels, device=device)], [torch.empty(0, device=device)]
     with torch.inference_mode():
         for rows in progress_bar(batches, desc=title, leave=False, delay=2, disable=not accelerator.is_main_process):
-            inputs = dataset.collate(rows, device=accelerator.device)
+            inputs = dataset.collate(rows, device=device)
             labels = inputs.pop("labels", None)
-            output = model(**inputs).logits.float()
-            logits.append(output)
+            logits.append(model(**inputs).logits.float())
             if labels is not None:
-                losses.append(_losses(output, labels))
+                losses.append(_losses(logits[-1], labels))
     # One transfer from the device at the end, not one a batch.
-    mine = {
-        "rows": np.concatenate(batches) if batches else np.empty(0, dtype=np.int64),
-        "logits": torch.cat(logits).cpu().numpy() if logits else np.empty((0, task.num_labels), dtype=np.float32),
-        "losses": torch.cat(losses).cpu().numpy() if losses else np.empty(0, dtype=np.float32),
-    }
-    parts = gather_object([mine])
-    order = np.argsort(np.concatenate([part["rows"] for part in parts]))
-    all_logits = np.concatenate([part["logits"] for part in parts])[order]
+    mine = [np.concatenate([np.empty(0, dtype=np.int64), *batches])]
+    mine += [torch.cat(parts).cpu().numpy() for parts in (logits, losses)]
+    order, all_logits, all_losses = map(np.concatenate, zip(*gather_object([mine]), strict=True))
+    order = np.argsort(order)
     if task.is_regression:
-        values = all_logits[:, 0].astype(np.float64)
+        values = all_logits[order, 0].astype(np.float64)
     else:
-        values = mapping.task_ids(task)[all_logits.argmax(axis=1)]
-    all_losses = np.concatenate([part["losses"] for part in parts]).astype(np.float64)
-    return Predictions(values, all_losses[order] if len(all_losses) else all_losses)
-
-
-def evaluate(
-    model: Any,
-    dataset: EncodedDataset,
-    task: Task,
-    mapping: LabelMapping,
-    batch_size: int,
-    accelerator: Accelerator,
-) -> dict[str, float]:
-    """Score a labelled split.
-
-    Returns:
-        The task's metrics, and "loss", the mean over all rows.
-    """
-    references = reference_labels(dataset, task, mapping)
-    predictions = predict(model, dataset, task, mapping, batch_size, accelerator)
-    scores = load_metric(task).compute(predictions=predictions.values, references=references)
-    return {**scores, "loss": float(predictions.losses.mean())}
-
-
-def reference_labels(dataset: EncodedDataset, task: Task, mapping: LabelMapping) -> np.ndarray:
-    """Return a split's labels in the task's numbering, (N,)."""
-    if dataset.labels is None:
-        raise ValueError("a split without labels has nothing to compare with")
-    return dataset.labels if task.is_regression else mapping.task_ids(task)[dataset.labels]
+        values = mapping.task_ids(task)[all_logits[order].argmax(axis=1)]
+    return Predictions(
+        values,
+        losses=all_losses.astype(np.float64)[order if len(all_losses) else []],
+        rounding=_ROUNDING.get(accelerator.mixed_precision, ROUNDING),
+    )
 
 
 def _losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

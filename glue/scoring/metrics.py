@@ -1,42 +1,42 @@
-"""Scores of a split: GLUE's metrics, the constant guess to hold them against, and the average over the tasks.
+"""Scores of a split: GLUE's metrics, which of them are better when higher, and the constant guess beside them.
 
-The numbers come from scikit-learn and SciPy, and nothing is fetched from anywhere. `load_metric` wraps them as an
-`evaluate.Metric` of our own, which collects a split batch by batch. What is slow to import is imported on first use.
+The numbers come from scikit-learn and SciPy; nothing is fetched, and nothing is kept on disk. What is slow to import is
+imported on first use.
 """
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..data.tasks import GLUE_TASKS, Task
-
-if TYPE_CHECKING:
-    from .metric_module import GlueMetric
-
-logger = logging.getLogger(__name__)
+from ..data.tasks import Task
 
 # MNLI's second validation set, in the names that the stock example writes: accuracy, accuracy_mm.
 MISMATCHED_SUFFIX = "_mm"
+# What single precision makes of equal scores, after the sums of a whole model.
+ROUNDING = 1e-5
+# A score with one of these words in its name is the better the lower it is.
+_ERRORS = {"loss", "error", "mse", "rmse", "mae", "perplexity"}
 
 
-def load_metric(task: Task) -> GlueMetric:
-    """Return the task's metric as an `evaluate.Metric`: `add_batch` for each batch, `compute` at the end of a split.
+def higher_is_better(name: str) -> bool:
+    """Whether of two values of a score the higher one is the better: not of a loss or another measure of error.
 
     Args:
-        task: decides which scores are computed.
+        name: of the score, with a prefix or suffix or without: "accuracy", "loss", "eval_loss", "loss_mm".
+
+    Example:
+        >>> higher_is_better("accuracy_mm"), higher_is_better("eval_loss")
+        (True, False)
     """
-    from .metric_module import GlueMetric
-
-    return GlueMetric(task)
+    return _ERRORS.isdisjoint(name.lower().split("_"))
 
 
-def compute_metrics(task: Task, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
+def compute_metrics(
+    task: Task, predictions: ArrayLike, references: ArrayLike, rounding: float = ROUNDING
+) -> dict[str, float]:
     """Score predictions against the labels.
 
     A correlation is undefined where all predictions or all labels are equal (or not finite); it then counts as 0.0, as
@@ -46,6 +46,7 @@ def compute_metrics(task: Task, predictions: ArrayLike, references: ArrayLike) -
         task: decides which scores are computed; F1 is that of class 1.
         predictions: (N,) class ids, or scores for regression.
         references: (N,) labels of the same kind.
+        rounding: how far apart two predicted scores may be and count as equal, see `are_equal`.
 
     Returns:
         Name of each of `task.metrics` to its value, all finite.
@@ -54,6 +55,7 @@ def compute_metrics(task: Task, predictions: ArrayLike, references: ArrayLike) -
         ValueError: there are no rows, or the two differ in length.
 
     Example:
+        >>> from glue.data.tasks import GLUE_TASKS
         >>> compute_metrics(GLUE_TASKS["mrpc"], predictions=[1, 1, 0, 0], references=[1, 0, 1, 0])
         {'accuracy': 0.5, 'f1': 0.5}
     """
@@ -62,7 +64,27 @@ def compute_metrics(task: Task, predictions: ArrayLike, references: ArrayLike) -
         raise ValueError(f"{len(predicted)} predictions for {len(expected)} labels")
     if not len(expected):
         raise ValueError("no predictions to score")
-    return {name: _METRICS[name](predicted, expected) for name in task.metrics}
+    undefined = are_equal(predicted, rounding) or are_equal(expected, 0.0)
+    return {
+        name: 0.0 if undefined and name in _CORRELATIONS else float(_METRICS[name](predicted, expected))
+        for name in task.metrics
+    }
+
+
+def are_equal(values: np.ndarray, rounding: float = ROUNDING) -> bool:
+    """Whether there is nothing to tell (N,) predictions apart by: they are equal up to rounding, or not all finite.
+
+    A model gives the same text not quite the same score in two batches, as sums are rounded in another order.
+
+    Args:
+        values: classes or scores.
+        rounding: in proportion to the largest of them, or to 0.1 where all are smaller.
+
+    Example:
+        >>> are_equal(np.array([2.7000001, 2.7])), are_equal(np.array([2.71, 2.7])), are_equal(np.array([0, 1]))
+        (True, False, False)
+    """
+    return not np.isfinite(values).all() or bool(np.ptp(values) <= rounding * max(0.1, np.abs(values).max()))
 
 
 def majority_baseline(task: Task, labels: ArrayLike) -> dict[str, float]:
@@ -76,93 +98,43 @@ def majority_baseline(task: Task, labels: ArrayLike) -> dict[str, float]:
         What `compute_metrics` gives for that guess. A run whose own score is not above it has learned nothing.
 
     Example:
+        >>> from glue.data.tasks import GLUE_TASKS
         >>> majority_baseline(GLUE_TASKS["cola"], [1, 1, 0]), majority_baseline(GLUE_TASKS["sst2"], [1, 1, 1, 0])
         ({'matthews_correlation': 0.0}, {'accuracy': 0.75})
     """
     values = np.asarray(labels).reshape(-1)
     if task.is_regression:
         return dict.fromkeys(task.metrics, 0.0)
-    guess = Counter(values.tolist()).most_common(1)[0][0]
-    return compute_metrics(task, np.full_like(values, guess), values)
-
-
-def glue_average(scores: Mapping[str, Mapping[str, float]]) -> float:
-    """Average the tasks as the papers on BERT and ContraNorm do.
-
-    Each task counts with its main metric: Matthews correlation for CoLA, F1 for MRPC and QQP, Spearman for STS-B,
-    accuracy elsewhere. MNLI counts twice, matched and mismatched, and WNLI is left out.
-
-    Args:
-        scores: name of each task to its scores. Those of MNLI's mismatched set end in `_mm`. The average is over the
-            tasks that are there, so it compares with the papers' only where all of them are.
-
-    Returns:
-        The average, in the unit of the scores.
-
-    Raises:
-        ValueError: there is no task that counts.
-
-    Example:
-        >>> glue_average({"rte": {"accuracy": 0.6}, "mnli": {"accuracy": 0.8, "accuracy_mm": 0.85}})
-        0.75
-    """
-    columns = []
-    for name, of_task in scores.items():
-        if name != "wnli":
-            main = GLUE_TASKS[name].main_metric
-            columns.append(of_task[main])
-            columns.extend(of_task[key] for key in of_task if key == main + MISMATCHED_SUFFIX)
-    if not columns:
-        raise ValueError("no task to average: WNLI does not count, and there is no other")
-    return float(np.mean(columns))
+    return compute_metrics(task, np.full_like(values, np.bincount(values).argmax()), values)
 
 
 def _accuracy(predicted: np.ndarray, expected: np.ndarray) -> float:
-    return float((predicted == expected).mean())
+    return (predicted == expected).mean()
 
 
 def _f1(predicted: np.ndarray, expected: np.ndarray) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(expected, predicted, zero_division=0.0))
+    return f1_score(expected, predicted, zero_division=0.0)
 
 
 def _matthews_correlation(predicted: np.ndarray, expected: np.ndarray) -> float:
     from sklearn.metrics import matthews_corrcoef
 
-    return _correlation(matthews_corrcoef, predicted, expected)
+    return matthews_corrcoef(expected, predicted)
 
 
 def _pearson(predicted: np.ndarray, expected: np.ndarray) -> float:
     from scipy.stats import pearsonr
 
-    return _correlation(lambda a, b: pearsonr(a, b).statistic, predicted, expected)
+    return pearsonr(expected, predicted).statistic
 
 
 def _spearmanr(predicted: np.ndarray, expected: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
-    return _correlation(lambda a, b: spearmanr(a, b).statistic, predicted, expected)
+    return spearmanr(expected, predicted).statistic
 
 
-def _correlation(
-    function: Callable[[np.ndarray, np.ndarray], float], predicted: np.ndarray, expected: np.ndarray
-) -> float:
-    """Call `function` where it is defined; elsewhere SciPy would raise, or warn and return NaN."""
-    for values, what in ((predicted, "prediction"), (expected, "label")):
-        if not np.isfinite(values).all():
-            logger.warning("a %s is not finite: the correlation counts as 0", what)
-            return 0.0
-        if (values == values[0]).all():
-            logger.info("every %s is %g: the correlation is not defined and counts as 0", what, values[0])
-            return 0.0
-    return float(function(expected, predicted))
-
-
-_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "accuracy": _accuracy,
-    "f1": _f1,
-    "matthews_correlation": _matthews_correlation,
-    "pearson": _pearson,
-    "spearmanr": _spearmanr,
-}
+_CORRELATIONS = {"matthews_correlation": _matthews_correlation, "pearson": _pearson, "spearmanr": _spearmanr}
+_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"accuracy": _accuracy, "f1": _f1, **_CORRELATIONS}

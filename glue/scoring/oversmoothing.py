@@ -7,7 +7,7 @@ taken batch by batch and forgotten: memory does not grow with the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,7 @@ def token_similarity(tokens: Tensor) -> Tensor:
         >>> token_similarity(torch.tensor([[[1.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [3.0, 3.0]]])).tolist()
         [0.0, 1.0]
     """
-    similarities = _cosines(tokens)
-    count = tokens.shape[1]
-    off_diagonal = similarities.sum(dim=(1, 2)) - similarities.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return off_diagonal / (count * (count - 1))
+    return _mean_of_pairs(_cosines(tokens))
 
 
 def attention_similarity(attention: Tensor) -> Tensor:
@@ -98,10 +95,7 @@ def uniformity(tokens: Tensor) -> Tensor:
     similarities = _cosines(tokens)
     squares = similarities.diagonal(dim1=1, dim2=2)
     distances = squares[:, :, None] + squares[:, None, :] - 2 * similarities
-    potentials = (-2 * distances).exp()
-    count = tokens.shape[1]
-    off_diagonal = potentials.sum(dim=(1, 2)) - potentials.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return (off_diagonal / (count * (count - 1))).log()
+    return _mean_of_pairs((-2 * distances).exp()).log()
 
 
 def variance(tokens: Tensor) -> Tensor:
@@ -116,6 +110,12 @@ def _cosines(tokens: Tensor) -> Tensor:
     return directions @ directions.transpose(1, 2)
 
 
+def _mean_of_pairs(values: Tensor) -> Tensor:
+    """Mean over the pairs of two different tokens, (b, s, s) -> (b,)."""
+    count = values.shape[1]
+    return (values.sum(dim=(1, 2)) - values.diagonal(dim1=1, dim2=2).sum(dim=1)) / (count * (count - 1))
+
+
 # What is computed of each layer's tokens, in the order of figures and files.
 MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
     "token_similarity": token_similarity,
@@ -126,96 +126,55 @@ MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
 ATTENTION = "attention_similarity"
 
 
-class OversmoothingMeter:
-    """Adds up the measures of a stream of batches.
-
-    Example:
-        >>> meter = OversmoothingMeter()
-        >>> meter.update([torch.ones(1, 3, 4), torch.eye(3, 4)[None]], lengths=[3])
-        >>> [round(value, 6) for value in meter.result()["token_similarity"]]
-        [1.0, 0.0]
-    """
-
-    def __init__(self) -> None:
-        self.sequences = 0
-        self.left_out = 0
-        self._sums: dict[str, np.ndarray] = {}
-
-    def update(
-        self, hidden_states: Sequence[Tensor], lengths: Sequence[int], attentions: Sequence[Tensor] | None = None
-    ) -> None:
-        """Take a batch.
-
-        Args:
-            hidden_states: (B, S, D) for the embeddings and each of the L layers; real tokens come first in each row.
-            lengths: real tokens of each row; rows with fewer than two are counted and left out.
-            attentions: (B, H, S, S) for each of the L layers, or None.
-        """
-        by_length: dict[int, list[int]] = {}
-        for row, length in enumerate(lengths):
-            by_length.setdefault(int(length), []).append(row)
-        for length, rows in by_length.items():
-            if length < 2:
-                self.left_out += len(rows)
-                continue
-            self.sequences += len(rows)
-            states = [state[rows, :length].double() for state in hidden_states]
-            for name, measure in MEASURES.items():
-                self._add(name, [measure(state).sum() for state in states])
-            self._add("spectrum", [_fixed_width(spectrum(state)).sum(dim=0) for state in states])
-            if attentions is not None:
-                maps = [attention[rows, :, :length, :length].double() for attention in attentions]
-                self._add(ATTENTION, [attention_similarity(each).sum() for each in maps])
-
-    def result(self) -> dict[str, Any]:
-        """Return the means so far.
-
-        Returns:
-            "sequences" and "left_out" (how many were counted, and had fewer than two tokens); each of `MEASURES`, a
-            list of L + 1 floats, the embeddings' first; "attention_similarity", L floats, if there were attentions; and
-            "spectrum", L + 1 lists of `SPECTRUM` floats.
-        """
-        means = {name: (total / self.sequences).tolist() for name, total in self._sums.items()}
-        return {"sequences": self.sequences, "left_out": self.left_out, **means}
-
-    def _add(self, name: str, values: list[Tensor]) -> None:
-        self._sums[name] = self._sums.get(name, 0.0) + torch.stack(values).cpu().numpy()
-
-
-def real_lengths(batch: Any) -> list[int]:
-    """How many real tokens each row of a batch has, by its attention mask."""
-    lengths: list[int] = batch["attention_mask"].sum(dim=1).tolist()
-    return lengths
-
-
-def measure_oversmoothing(
-    model: Any,
-    batches: Any,
-    lengths_of: Callable[[Any], Sequence[int]] = real_lengths,
-    attentions: bool = True,
-) -> dict[str, Any]:
-    """Run a model over batches and measure.
+def measure_oversmoothing(model: Any, batches: Iterable[Any], attentions: bool = True) -> dict[str, Any]:
+    """Run a model over batches and measure, by what it returns: of any backbone, padded on either side.
 
     Args:
         model: a model of ours, without its wrappers; left in evaluation mode.
-        batches: yields what the model is called with, as a dict; labels are ignored.
-        lengths_of: returns the real tokens of each row of such a dict.
+        batches: yields what the model is called with, as a dict with "attention_mask"; labels are ignored.
         attentions: measure these too, which takes the padded model.
 
     Returns:
-        See `OversmoothingMeter.result`.
+        "sequences" and "left_out" (how many were counted, and had fewer than two tokens); each of `MEASURES`, a list of
+        L + 1 floats, the embeddings' first; "attention_similarity", L floats, if `attentions`; and "spectrum", L + 1
+        lists of `SPECTRUM` floats.
     """
-    meter = OversmoothingMeter()
+    sums: dict[str, np.ndarray] = {}
+    counts = {"sequences": 0, "left_out": 0}
     model.eval()
     with torch.inference_mode():
         for batch in batches:
             inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
             output = model.base_model(**inputs, output_hidden_states=True, output_attentions=attentions)
-            meter.update(output.hidden_states, lengths_of(batch), output.attentions)
-    return meter.result()
+            for rows, places in _by_length(batch["attention_mask"].to(output.hidden_states[0].device)):
+                counts["sequences" if places.shape[1] > 1 else "left_out"] += len(rows)
+                if places.shape[1] > 1:
+                    found = _sums_of_layers(rows, places, output.hidden_states, output.attentions or ())
+                    sums = {name: total + sums.get(name, 0.0) for name, total in found.items()}
+    return {**counts, **{name: (total / counts["sequences"]).tolist() for name, total in sums.items()}}
+
+
+def _by_length(mask: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the rows of a batch that are equally long: their numbers (b,), and where their tokens stand (b, s)."""
+    lengths = mask.sum(dim=1)
+    for length in lengths.unique().tolist():
+        rows = (lengths == length).nonzero().squeeze(1)
+        yield rows, mask[rows].nonzero()[:, 1].view(len(rows), length)
+
+
+def _sums_of_layers(
+    rows: Tensor, places: Tensor, hidden_states: Sequence[Tensor], attentions: Sequence[Tensor]
+) -> dict[str, np.ndarray]:
+    """Sum every measure over equally long sequences: an entry a layer, or a row of them for the spectrum."""
+    layers = [state[rows[:, None], places].double() for state in hidden_states]
+    found = {name: [measure(tokens) for tokens in layers] for name, measure in MEASURES.items()}
+    found["spectrum"] = [_fixed_width(spectrum(tokens)) for tokens in layers]
+    if attentions:  # (b, s, s, H), as the heads stand behind what is picked
+        maps = [attention[rows[:, None, None], :, places[:, :, None], places[:, None, :]] for attention in attentions]
+        found[ATTENTION] = [attention_similarity(each.permute(0, 3, 1, 2).double()) for each in maps]
+    return {name: torch.stack([each.sum(dim=0) for each in values]).cpu().numpy() for name, values in found.items()}
 
 
 def _fixed_width(spectra: Tensor) -> Tensor:
     """(b, k) -> (b, SPECTRUM), cut or filled with zeros."""
-    kept = spectra[:, :SPECTRUM]
-    return torch.nn.functional.pad(kept, (0, SPECTRUM - kept.shape[1]))
+    return torch.nn.functional.pad(spectra, (0, SPECTRUM - spectra.shape[1]))

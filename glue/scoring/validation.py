@@ -12,11 +12,16 @@ from ..cli.console import say
 from ..errors import DivergedError
 from ..output.tracking import track
 from ..training.setup import Setup
-from .inference import predict, reference_labels
-from .metrics import MISMATCHED_SUFFIX, load_metric, majority_baseline
-from .oversmoothing import measure_oversmoothing
+from .inference import predict
+from .metrics import MISMATCHED_SUFFIX, are_equal, compute_metrics, majority_baseline
+from .oversmoothing import ATTENTION, measure_oversmoothing
 
-_CLASSES = "predicted_classes"
+# How many different predictions there were; a run in which there was only one has a warning.
+_CLASSES, _NUMBERS = "predicted_classes", "predicted_numbers"
+_WARNINGS = {
+    _CLASSES: "every prediction of the {} split is the same class: the model has not learned to tell them apart",
+    _NUMBERS: "every prediction of the {} split is the same number, up to rounding: a correlation with it counts as 0",
+}
 _WATCHED_ROWS = 256
 
 
@@ -27,24 +32,27 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
         DivergedError: the loss is not finite.
 
     Returns:
-        The task's metrics, "loss" (the mean over all rows) and for a classification "predicted_classes", how many
-        different classes the model predicted; those of MNLI's mismatched split with `MISMATCHED_SUFFIX`.
+        The task's metrics, "loss" (the mean over all rows), and "predicted_classes" or "predicted_numbers", how many
+        different ones the model predicted (numbers that are all equal up to rounding are one); those of MNLI's
+        mismatched split with `MISMATCHED_SUFFIX`.
     """
     task = setup.task
     results: dict[str, float] = {}
     for number, split in enumerate(task.validation_splits):
         dataset = setup.datasets[split]
-        references = reference_labels(dataset, task, setup.mapping)
+        labels: Any = dataset.labels if task.is_regression else setup.mapping.task_ids(task)[dataset.labels]
         found = predict(model, dataset, task, setup.mapping, args.per_device_eval_batch_size, setup.accelerator)
-        scores = {**load_metric(task).compute(predictions=found.values, references=references)}
+        scores = compute_metrics(task, found.values, labels, found.rounding)
         scores["loss"] = float(found.losses.mean())
         if not math.isfinite(scores["loss"]):
             raise DivergedError(f"the loss on the {split} split is {scores['loss']}: the model has diverged")
-        baseline = majority_baseline(task, references)
+        baseline = majority_baseline(task, labels)
         shown = ", ".join(f"{name} {scores[name]:.4f} (constant guess {baseline[name]:.4f})" for name in task.metrics)
         say(f"{split}: {shown}, loss {scores['loss']:.4f}, {len(dataset)} examples")
-        if not task.is_regression:
-            scores[_CLASSES] = len(np.unique(found.values))
+        if task.is_regression and are_equal(labels, 0.0):
+            say(f"Note: every label of the {split} split is {labels[0]:g}: no correlation is defined, each counts as 0")
+        is_one = task.is_regression and are_equal(found.values, found.rounding)
+        scores[_NUMBERS if task.is_regression else _CLASSES] = 1 if is_one else len(np.unique(found.values))
         results |= {name + MISMATCHED_SUFFIX * number: score for name, score in scores.items()}
     return results
 
@@ -60,7 +68,7 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
         updates: how many have been made.
 
     Returns:
-        See `OversmoothingMeter.result`; without the spectra, which are long.
+        See `measure_oversmoothing`; without the spectra, which are long.
     """
     if not setup.accelerator.is_main_process:
         return {}
@@ -68,33 +76,26 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
     rows = np.unique(np.linspace(0, len(dataset) - 1, _WATCHED_ROWS).round().astype(int))
     measured = measure_oversmoothing(
         setup.accelerator.unwrap_model(model),
-        (
-            dataset.collate(batch, device=setup.accelerator.device)
-            for batch in np.array_split(rows, -(-len(rows) // 32))
-        ),
+        (dataset.collate(each, device=setup.accelerator.device) for each in np.array_split(rows, -(-len(rows) // 32))),
     )
     del measured["spectrum"]
-    layers = {name: values for name, values in measured.items() if isinstance(values, list)}
-    depth = max(map(len, layers.values()))
-    track(
-        setup.accelerator,
-        {
-            f"oversmoothing/{name}/layer_{depth - len(values) + number}": value
-            for name, values in layers.items()
-            for number, value in enumerate(values)
-        },
-        updates,
-    )
+    logged = {
+        f"oversmoothing/{name}/layer_{layer}": value
+        for name, values in measured.items()
+        if isinstance(values, list)
+        for layer, value in enumerate(values, start=1 if name == ATTENTION else 0)  # the embeddings are layer 0
+    }
+    track(setup.accelerator, logged, updates)
     return measured
 
 
 def with_warnings(results: dict[str, Any]) -> dict[str, Any]:
     """Return a run's results, with "warnings" (a list of sentences, also printed) where a score means little."""
-    splits = {f"eval_{_CLASSES}": "validation", f"eval_{_CLASSES}{MISMATCHED_SUFFIX}": "mismatched validation"}
     warnings = [
-        f"every prediction of the {split} split is the same class: the model has not learned to tell them apart"
-        for name, split in splits.items()
-        if results.get(name) == 1
+        text.format(split)
+        for name, text in _WARNINGS.items()
+        for split, suffix in (("validation", ""), ("mismatched validation", MISMATCHED_SUFFIX))
+        if results.get(f"eval_{name}{suffix}") == 1
     ]
     for warning in warnings:
         say(f"Warning: {warning}")

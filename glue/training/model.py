@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from ..cli.arguments import RunArguments
 from ..data.labels import LabelMapping, make_label_mapping
-from ..data.tasks import Task
+from ..data.tasks import OWN_FILES, Task
 from ..errors import UsageError
 from .method_settings import MethodSettings, choose_settings
 
@@ -68,7 +68,7 @@ def build_config(
         ConfigurationError: the checkpoint's configuration, or a setting for it, is not supported.
         UsageError: `--max_length` is more than the model has positions for.
     """
-    mapping = make_label_mapping(task, checkpoint.config_dict)
+    mapping = make_label_mapping(task, checkpoint.config_dict, bool(args.do_train))
     model_type = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options).model_type
     settings = choose_settings(args, checkpoint.config_dict, model_type)
     changes: dict[str, Any] = {
@@ -80,12 +80,21 @@ def build_config(
     if args.num_hidden_layers is not None:
         changes["num_hidden_layers"] = args.num_hidden_layers
     config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
-    if args.max_length > config.max_position_embeddings:
+    vars(config).pop("text_columns", None)
+    if task.name == OWN_FILES:
+        vars(config)["text_columns"] = list(task.text_columns)  # the model remembers what it was trained on
+    multiple, positions = padding_multiple(config), config.max_position_embeddings
+    if -(-args.max_length // multiple) * multiple > positions:
         raise UsageError(
-            f"--max_length {args.max_length}: {checkpoint.name} has {config.max_position_embeddings} positions; "
-            "give that or less"
+            f"--max_length {args.max_length}: {checkpoint.name} has {positions} positions; "
+            f"give {positions - positions % multiple} or less"
         )
     return config, mapping, settings
+
+
+def padding_multiple(config: PretrainedConfig) -> int:
+    """Return what the length of a batch is a multiple of: where padding counts, the 8 of the released code."""
+    return 8 if config.contranorm_padding == "include" else 1
 
 
 def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
@@ -102,4 +111,6 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     )
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
+    if args.torch_compile:
+        model.compile(dynamic=True)  # batches of any shape
     return model

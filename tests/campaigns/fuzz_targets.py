@@ -103,7 +103,7 @@ def _whole_checkpoint(folder: Path):
 
 
 def _safetensors(folder: Path):
-    from transformers.utils.weight_files import SafetensorsFile
+    from transformers.utils.weight_files import open_file
 
     weights = (runs.make_checkpoint(folder / "checkpoint") / "model.safetensors").read_bytes()
     length = int.from_bytes(weights[:8], "little")
@@ -115,9 +115,8 @@ def _safetensors(folder: Path):
 
     def call(content: bytes) -> None:
         (folder / "x.safetensors").write_bytes(content)
-        source = SafetensorsFile(str(folder / "x.safetensors"))
-        for name in source.shapes:
-            source.read(name)
+        for tensor in open_file(str(folder / "x.safetensors")).values():
+            tensor.read()
 
     head = weights[: 8 + length + 64]
     return mutated_bytes(weights, head, head) | mutated_json(first).map(with_header), call
@@ -126,7 +125,7 @@ def _safetensors(folder: Path):
 def _pickles(folder: Path):
     import torch
 
-    from transformers.utils.weight_files import PickleFile
+    from transformers.utils.weight_files import open_file
 
     tensors = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2, dtype=torch.float16)}
     torch.save(tensors, folder / "new.bin")
@@ -144,9 +143,8 @@ def _pickles(folder: Path):
 
     def call(content: bytes) -> None:
         (folder / "x.bin").write_bytes(content)
-        source = PickleFile(str(folder / "x.bin"))
-        for name in source.shapes:
-            source.read(name)
+        for tensor in open_file(str(folder / "x.bin")).values():
+            tensor.read()
 
     return mutated_bytes(*bases, *plain) | written, call
 
@@ -164,9 +162,8 @@ def _indices(folder: Path):
 
     def call(content: bytes) -> None:
         (checkpoint / "model.safetensors.index.json").write_bytes(content)
-        source = open_weights(str(checkpoint))
-        for name in source.shapes:
-            source.read(name)
+        for tensor in open_weights(str(checkpoint)).values():
+            tensor.read()
 
     return mutated_json(base) | maps.map(lambda shards: json.dumps({"weight_map": shards}).encode()), call
 
@@ -235,6 +232,7 @@ _ROWS = [{"sentence": 'a "stone", é', "label": 1, "idx": 0}, {"sentence": "a\tr
 
 def _tables(suffix: str):
     def prepare(folder: Path):
+        from glue.cli.arguments import RunArguments
         from glue.data.user_files import read_own_files
 
         path = folder / f"x{suffix}"
@@ -270,7 +268,8 @@ def _tables(suffix: str):
 
         def call(content: bytes) -> None:
             path.write_bytes(content)
-            read_own_files({"train": path, "validation": path}, {})
+            args = RunArguments(model_name_or_path="demo", train_file=str(path), validation_file=str(path))
+            read_own_files(args, {})
 
         return strategy, call
 
@@ -278,38 +277,21 @@ def _tables(suffix: str):
 
 
 def _run_checkpoints(folder: Path):
-    """The parts of a run's own checkpoint, past its checksums."""
-    import torch
-
-    from glue.training.checksums import damage
-    from glue.training.random_states import random_states
-    from glue.training.state import TrainingState
+    """The list of checksums of a run's own checkpoint."""
+    from glue.training.checksums import damage, record
     from transformers.utils.errors import CheckpointError
-    from transformers.utils.pickle_files import load_pickle
 
-    torch.save([random_states()], folder / "good.pt")
-    state = {"updates": 3, "epoch": 1, "updates_in_epoch": 0, "history": [{"epoch": 1, "updates": 3, "loss": 0.5}]}
-    state |= {"best_score": 0.5, "best_epoch": 1, "epochs_without_improvement": 0, "seconds": 1.5}
-    record = {"files": {"good.pt": {"bytes": 1, "sha256": "00"}, "x.pt": {"bytes": 2, "sha256": "11"}}}
-    kinds = {"state": mutated_json(state), "checksums": mutated_json(record)}
-    kinds["random"] = mutated_bytes((folder / "good.pt").read_bytes())
+    (folder / "good.pt").write_bytes(b"x")
+    record(folder)
+    recorded = json.loads((folder / "checksums.json").read_text())
 
-    def call(value: tuple[str, bytes]) -> None:
-        kind, content = value
-        if kind == "state":
-            try:
-                state = TrainingState.from_json(json.loads(content))
-            except ValueError as error:  # what `Checkpointer.load` turns into our error
-                raise CheckpointError(str(error)) from None
-            _ = state.best_updates
-        elif kind == "checksums":
-            (folder / "checksums.json").write_bytes(content)
-            assert damage(folder, ("good.pt",)) is not None
-        else:
-            (folder / "x.pt").write_bytes(content)
-            load_pickle(folder / "x.pt")
+    def call(content: bytes) -> None:
+        (folder / "checksums.json").write_bytes(content)
+        problem = damage(folder)
+        if problem is not None:
+            raise CheckpointError(problem)
 
-    return st.sampled_from(list(kinds)).flatmap(lambda kind: st.tuples(st.just(kind), kinds[kind])), call
+    return mutated_json(recorded), call
 
 
 TARGETS = {

@@ -51,7 +51,7 @@ def fuzz(inputs: dict[str, int], seed: int) -> list[Figures]:
     """
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-m", "campaigns.fuzzing", json.dumps(inputs), str(seed), folder]
-        path = os.pathsep.join((str(runs.ROOT), str(runs.ROOT / "tests")))
+        path = os.pathsep.join(str(runs.ROOT / name) for name in (".", "tests", "tests/helpers"))
         environment = {**runs.environment(), "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
         subprocess.run(words, cwd=runs.ROOT, env=environment, check=True)
         return [_figures(name, Path(folder, str(number))) for number, name in enumerate(inputs)]

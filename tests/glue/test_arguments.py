@@ -21,11 +21,12 @@ RELEASED_FLAGS = """
     contranorm_identity num_hidden_layers do_predict pred_dir
 """
 ADDED_FLAGS = """
+    text_column_names label_column_name problem_type
     test_file data_dir ignore_mismatched_sizes with_tracking report_to checkpointing_steps resume_from_checkpoint
     mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
     load_best_model_at_end metric_for_best_model early_stopping_patience save_total_limit contranorm_padding do_train
     do_eval demo overwrite_output_dir adam_beta1 adam_beta2 adam_epsilon log_oversmoothing logging_steps cpu revision
-    token_cache torch_compile
+    token_cache torch_compile optim
 """
 
 
@@ -191,6 +192,9 @@ REFUSED = [
     (["--log_oversmoothing"], "--log_oversmoothing needs --output_dir"),
     (["--log_oversmoothing", "--no-do_eval"], "--log_oversmoothing needs training and evaluation"),
     (["--resume_from_checkpoint"], "needs --output_dir"),
+    (["--resume_from_checkpoint", "auto"], "needs --output_dir"),
+    (["--torch_compile", "--gradient_checkpointing"], "exclude each other"),
+    (["--optim", "adamw"], "invalid choice: 'adamw'"),
     (["--resume_from_checkpoint", "nowhere"], "--resume_from_checkpoint nowhere: no such folder"),
     (["--resume_from_checkpoint", "checkpoint", "--do_eval"], "training is switched off"),
     (["--resume_from_checkpoint", "--output_dir", "o", "--overwrite_output_dir"], "exclude each other"),
@@ -306,16 +310,6 @@ def test_every_path_is_known_as_one_and_has_its_home_folder_expanded(tmp_path, m
 
 def test_a_home_folder_that_nobody_knows(capsys):
     assert "the home folder that ~ stands for is not known" in refusal([*GLUE, "--output_dir=~nobody-here/out"], capsys)
-
-
-def test_one_spelling_for_all_that_name_the_same_folder(files):
-    (files / "link").symlink_to("checkpoint")
-    spellings = ["checkpoint", "./checkpoint/", "link", str(files / "checkpoint"), "../" + files.name + "/checkpoint"]
-    found = {
-        RunArguments(model_name_or_path=name, task_name="rte").normalised()["model_name_or_path"] for name in spellings
-    }
-    assert found == {str(files.resolve() / "checkpoint")}
-    assert parse_args(GLUE).normalised()["model_name_or_path"] == "bert-base-uncased"
 
 
 def test_bounds_are_declared_with_their_flags():

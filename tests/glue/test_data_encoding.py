@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from glue.data import encoding
-from glue.data.loading import EncodedDataset, Table, encode, make_label_mapping
+from glue.data.encoding import EncodedDataset, encode
+from glue.data.labels import make_label_mapping
+from glue.data.table import Table
 from glue.data.tasks import GLUE_TASKS
 
 WORDS = "a bb ccc dddd eeeee"
@@ -125,13 +127,13 @@ def test_a_mapping_gives_labels_the_model_s_ids():
 
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("indices", [[0], [3, 1, 0], [1, 1], np.array([4, 2])], ids=str)
-@pytest.mark.parametrize(("multiple", "to_max"), [(None, False), (8, False), (None, True)], ids=["longest", "8", "max"])
+@pytest.mark.parametrize(("multiple", "to_max"), [(1, False), (8, False), (1, True)], ids=["longest", "8", "max"])
 def test_a_batch_is_its_rows_padded(side, indices, multiple, to_max):
-    data = encode(pair(), GLUE_TASKS["mrpc"], WordTokenizer(padding_side=side), 16, pad_to_max_length=to_max)
+    data = encode(pair(), GLUE_TASKS["mrpc"], WordTokenizer(padding_side=side), 16, to_max, multiple)
     plain = encode(pair(), GLUE_TASKS["mrpc"], WordTokenizer(), 16)
-    batch = data.collate(indices, pad_to_multiple_of=multiple)
+    batch = data.collate(indices)
     longest = max(len(plain[int(row)]["input_ids"]) for row in indices)
-    width = 16 if to_max else -(-longest // (multiple or 1)) * (multiple or 1)
+    width = 16 if to_max else -(-longest // multiple) * multiple
     for place, row in enumerate(indices):
         for name in ("input_ids", "token_type_ids", "attention_mask"):
             values = plain[int(row)][name]
@@ -163,3 +165,24 @@ def test_a_loader_of_row_numbers_gives_the_batches_of_the_library_s_collator(tmp
         assert set(their_batch) == set(our_batch)
         for name, tensor in our_batch.items():
             assert tensor.dtype == their_batch[name].dtype and torch.equal(tensor, their_batch[name])
+
+
+def test_a_digest_stands_for_tokens_labels_and_names():
+    task, mapping = GLUE_TASKS["cola"], make_label_mapping(GLUE_TASKS["cola"], {})
+
+    def digest(table, length=8, mapping=mapping, **options):
+        return encode(table, task, WordTokenizer(**options), length, mapping=mapping).digest()
+
+    same = digest(single([0, 1, 0, 1, 1]))
+    assert same == digest(single([0, 1, 0, 1, 1])) and len(same) == 32
+    moved = Table({"sentence": ["a", "bb ccc", *TEXTS[1:4]], "label": [0, 1, 0, 1, 1]})
+    renamed = make_label_mapping(task, {"id2label": {"0": "acceptable", "1": "unacceptable"}})
+    others = [
+        digest(single([1, 0, 1, 0, 0])),
+        digest(single([0, 1, 0, 1, 1]), length=4),
+        digest(single([0, 1, 0, 1, 1]), with_types=False),
+        digest(single([1, 0, 1, 0, 0]), mapping=renamed),  # the same ids under other names
+        digest(single()),
+        digest(moved),
+    ]
+    assert len({same, *others}) == 1 + len(others)

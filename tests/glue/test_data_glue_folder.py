@@ -220,11 +220,11 @@ def test_one_of_two_test_splits_will_do_but_not_one_of_two_validation_splits(tmp
 
 # task, file, content, what the message says
 BROKEN = [
-    ("cola", "CoLA/train.tsv", "gj04\t1\t\tFine.\ngj04\t1\n", "row 2 (line 2): broken row with 2 fields, expected 4"),
+    ("cola", "CoLA/train.tsv", "gj04\t1\t\tFine.\ngj04\tx\t\tBad.\n", "row 2 (line 2): label 'x', expected one of"),
     ("cola", "CoLA/train.tsv", "source\tlabel\tx\tsentence\n", "row 1 (line 1): label 'label', expected one of"),
-    ("sst2", "SST-2/train.tsv", "text\tlabel\ngood\t1\n", "header: no column 'sentence' (columns there: text, label)"),
+    ("sst2", "SST-2/train.tsv", "text\tlabel\ngood\t1\n", "no column 'sentence' (columns there: text, label)"),
     ("sst2", "SST-2/train.tsv", "sentence\tlabel\n", "no rows"),
-    ("sst2", "SST-2/train.tsv", "", "header: no column 'sentence' (columns there: none)"),
+    ("sst2", "SST-2/train.tsv", "", "the file is empty"),
     ("sst2", "sst2/train.jsonl", '{"text": "a", "label": 1}\n', "no column 'sentence' (columns there: text, label)"),
     ("sst2", "sst2/train.jsonl", '{"sentence": "a"}\n', "no column 'label' (columns there: sentence)"),
     ("sst2", "sst2/train.jsonl", '{"sentence": null, "label": 1}\n', "row 1 (line 1): column 'sentence' is missing"),
@@ -238,6 +238,83 @@ def test_broken_files(task, name, content, message, tmp_path):
     with pytest.raises(UsageError) as error:
         load_splits(arguments(tmp_path, task, do_train=True))
     assert str(tmp_path / name) in str(error.value) and message in str(error.value)
+
+
+@pytest.mark.parametrize("task", ["qqp", "rte"])
+def test_a_row_cut_short_in_a_test_split_is_an_error_that_names_it(task, tmp_path):
+    columns, folder = GLUE_TASKS[task].text_columns, tmp_path / GLUE_TASKS[task].official
+    folder.mkdir()
+    header = "\t".join(["id", *columns])
+    (folder / "test.tsv").write_text(f"{header}\n0\ta\tb\n1\tcut short\n2\te\tf\n")
+    args = arguments(tmp_path, task, do_train=False, do_eval=False, do_predict=True, pred_dir="p")
+    with pytest.raises(UsageError, match=r"test\.tsv, row 2 \(line 3\): broken row with 2 fields"):
+        load_splits(args)
+
+
+def test_rows_cut_short_elsewhere_are_counted(official, capsys):
+    load_splits(arguments(official, "qqp"))
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Note")]
+    assert notes == [
+        f"Note: {official / 'QQP' / 'train.tsv'}: 1 of 3 rows left out, as they do not have the 6 fields of the "
+        "header; the first is row 2"
+    ]
+
+
+# file of GLUE's diagnostics, content
+DIAGNOSTICS = [
+    ("diagnostic/diagnostic.tsv", "index\tsentence1\tsentence2\n0\tA.\tB.\n"),
+    ("AX/AX.tsv", "index\tsentence1\tsentence2\n0\tA.\tB.\n"),
+    ("ax/test.jsonl", '{"premise": "A.", "hypothesis": "B.", "idx": 0, "label": -1}\n'),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), DIAGNOSTICS, ids=[row[0] for row in DIAGNOSTICS])
+def test_the_diagnostics_are_a_test_split_of_mnli(name, content, tmp_path, capsys):
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text(content)
+    args = arguments(tmp_path, "mnli", do_train=False, do_eval=False, do_predict=True, pred_dir="p")
+    tables = load_splits(args)[1]
+    assert tables["test_ax"].columns == {"premise": ["A."], "hypothesis": ["B."], "label": [-1]}
+    out = capsys.readouterr().out
+    assert "no predictions of test_matched, which is not there" in out and "of test_ax" not in out
+
+
+# names of the parts that are there, what the message says
+SHARDS = [
+    (["train-00000-of-00002"], "train-00000-of-00002.parquet is there, but shard 2 of 2 is missing"),
+    (["train-00001-of-00003", "train-00002-of-00003"], "but shard 1 of 3 is missing"),
+    (["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"], "parts of two copies"),
+]
+
+
+@pytest.mark.parametrize(("names", "message"), SHARDS, ids=["last", "first", "two copies"])
+def test_parts_of_a_split_have_to_be_complete(names, message, tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    write(tmp_path, "rte/validation.jsonl", [{**PAIR, "label": 1}])
+    for name in names:
+        table = pyarrow.Table.from_pylist([{**PAIR, "label": 0}])
+        pyarrow.parquet.write_table(table, tmp_path / "rte" / f"{name}.parquet")
+    with pytest.raises(UsageError) as error:
+        load_splits(arguments(tmp_path))
+    assert message in str(error.value) and str(tmp_path) in str(error.value)
+
+
+def test_test_rows_keep_the_numbers_of_the_file(tmp_path):
+    write(tmp_path, "rte/test.jsonl", [{**PAIR, "idx": 4}, {**PAIR, "idx": 2}])
+    args = arguments(tmp_path, do_train=False, do_eval=False, do_predict=True, pred_dir="p")
+    assert load_splits(args)[1]["test"].row_numbers == [4, 2]
+
+
+def test_one_line_says_what_is_read_as_what(official, capsys):
+    load_splits(arguments(official, "mnli"))
+    load_splits(arguments(official, "stsb", do_train=True))
+    assert capsys.readouterr().out.splitlines() == [
+        "Data: premise and hypothesis as a pair; classification, 3 classes in train: entailment (1), neutral (0), "
+        "contradiction (1)",
+        "Data: sentence1 and sentence2 as a pair; regression, 4.25 to 4.25 in train",
+    ]
 
 
 def test_the_environment_names_a_folder_too(official, monkeypatch):

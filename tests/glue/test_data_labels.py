@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from glue.data.labels import checkpoint_labels
-from glue.data.loading import make_label_mapping
+from glue.data.labels import checkpoint_labels, make_label_mapping
 from glue.data.tasks import GLUE_TASKS, OWN_FILES, Task
+from glue.errors import UsageError
 
-OWN = Task(OWN_FILES, ("text",), ("A", "a", "b"), ("accuracy",), "accuracy")
+OWN = Task(OWN_FILES, ("text",), ("A", "a", "b"), ("accuracy",))
 TASKS = {**GLUE_TASKS, "own": OWN}
 
 # task, labels in the checkpoint's config, the model's label names in id order, what the note says
@@ -34,6 +34,19 @@ def test_which_id_a_label_has_in_the_model(name, stored, names, note):
     assert mapping.id2label == dict(enumerate(names))
     assert mapping.label2id == {label: index for index, label in enumerate(names)}
     assert note in mapping.note and bool(note) == bool(mapping.note)
+
+
+@pytest.mark.parametrize("stored", [["bad", "good"], ["contradiction", "neutral", "entailment"]], ids=str)
+def test_labels_that_are_not_the_task_s_are_refused_where_nothing_is_trained(stored):
+    config = {"id2label": dict(enumerate(stored))}
+    with pytest.raises(UsageError, match=r"are not the task's .entailment, not_entailment., and nothing is trained"):
+        make_label_mapping(GLUE_TASKS["rte"], config, trained=False)
+
+
+@pytest.mark.parametrize("stored", [["LABEL_0", "LABEL_1"], ["0", "1"], ["Not Entailment", "entailment"]], ids=str)
+def test_labels_that_may_be_the_task_s_are_not(stored):
+    mapping = make_label_mapping(GLUE_TASKS["rte"], {"id2label": dict(enumerate(stored))}, trained=False)
+    assert sorted(mapping.label2id) == ["entailment", "not_entailment"]
 
 
 def test_ids_of_the_task_and_of_the_model_translate_into_each_other():
@@ -64,3 +77,7 @@ STORED = [
 @pytest.mark.parametrize(("id2label", "names"), STORED, ids=str)
 def test_label_names_of_a_config(id2label, names):
     assert checkpoint_labels({"id2label": id2label}) == names
+
+
+def test_placeholders_are_names_in_a_model_of_own_files():
+    assert checkpoint_labels({"id2label": {"0": "LABEL_0"}, "text_columns": ["text"]}) == ["LABEL_0"]

@@ -7,8 +7,17 @@ import pytest
 
 from glue.cli.arguments import RunArguments
 from glue.data.loading import load_splits
-from glue.data.user_files import read_own_files
+from glue.data.user_files import read_own_files as read
 from glue.errors import UsageError
+
+
+def read_own_files(paths, config, **settings):
+    """Read files as a run does that trains where there is something to train on."""
+    files = {f"{split}_file": str(path) for split, path in paths.items()}
+    to_do = {"do_train": "train" in paths, "do_eval": "validation" in paths}
+    if "test" in paths:
+        to_do |= {"do_predict": True, "pred_dir": "p"}
+    return read(RunArguments(model_name_or_path="m", **files, **to_do, **settings), config)
 
 
 def write_rows(path, rows):
@@ -32,11 +41,23 @@ CLASSES = [
     ("csv", ["10", "9", "-1"], ("-1", "9", "10"), [2, 1, 0]),
     ("csv", ["+1", "-1"], ("-1", "1"), [1, 0]),
     ("csv", ["007", "1a"], ("007", "1a"), [0, 1]),
+    ("csv", ["02116", "10001"], ("02116", "10001"), [0, 1]),
+    ("csv", ["10", "01", "09"], ("01", "09", "10"), [2, 0, 1]),
+    ("csv", ["1E2", "100"], ("100", "1E2"), [1, 0]),
+    ("csv", ["1.2.3", "1.2"], ("1.2", "1.2.3"), [1, 0]),
+    ("csv", ["1", "0", "maybe"], ("0", "1", "maybe"), [1, 0, 2]),
+    ("csv", ["word", "0.5"], ("0.5", "word"), [1, 0]),
+    ("csv", ["LABEL_1", "LABEL_0"], ("LABEL_0", "LABEL_1"), [1, 0]),
+    ("csv", ["good ", " good", "bad"], ("bad", "good"), [1, 1, 0]),
+    ("csv", ["1 ", " 0"], ("0", "1"), [1, 0]),
+    ("csv", ["9" * 30, "1"], ("1", "9" * 30), [1, 0]),
     ("csv", ["NA", "null", "None"], ("NA", "None", "null"), [0, 2, 1]),
     ("csv", ["True", "False"], ("False", "True"), [1, 0]),
     ("tsv", ["b", "a"], ("a", "b"), [1, 0]),
     ("jsonl", ["b", "a"], ("a", "b"), [1, 0]),
+    ("jsonl", ["b ", "b", "a"], ("a", "b"), [1, 1, 0]),
     ("jsonl", ["1", "01"], ("01", "1"), [1, 0]),
+    ("jsonl", ["1.0", "2.0"], ("1.0", "2.0"), [0, 1]),
     ("jsonl", [10, 9, -1], ("-1", "9", "10"), [2, 1, 0]),
     ("jsonl", [True, False, True], ("false", "true"), [1, 0, 1]),
     ("jsonl", ["é", "😀", "a b"], ("a b", "é", "😀"), [1, 2, 0]),
@@ -53,7 +74,7 @@ def test_classes_are_the_distinct_values_in_natural_order(kind, values, names, i
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 @pytest.mark.parametrize(
-    "values", [[0.5, 2.0, -1.25], [1.0, 0.0], [3, 2.5], [1e-5, 2.0]], ids=["floats", "whole", "mixed", "small"]
+    "values", [[0.5, 2.0, -1.25], [1.0, 0.0], [3, 2.5], [1e-5, 2]], ids=["floats", "whole", "mixed", "small"]
 )
 def test_floats_make_a_regression(kind, values, tmp_path):
     task, tables = read_own_files({"train": write_rows(tmp_path / f"train.{kind}", labelled(values))}, {})
@@ -67,8 +88,7 @@ BAD_LABELS = [
     ("csv", ["1", "2", "nan"], "row 3 (line 4): the label is missing (NaN)"),
     ("csv", ["1.5", "NaN"], "row 2 (line 3): the label is missing (NaN)"),
     ("csv", ["1.5", "inf"], "row 2 (line 3): label inf, expected a finite number"),
-    ("csv", ["1", "0", "maybe"], "row 3 (line 4): label 'maybe' is text, but label 1 above it is a whole number"),
-    ("csv", ["word", "0.5"], "row 2 (line 3): label 0.5 is a number, but label 'word' above it is text"),
+    ("csv", ["0.5", " "], "row 2 (line 3): the label is missing"),
     ("csv", ["same", "same"], "every label is 'same'; a classifier needs at least two"),
     ("jsonl", ["a", None], "row 2 (line 2): the label is missing"),
     ("jsonl", ["", "a"], "row 1 (line 1): the label is missing"),
@@ -88,18 +108,24 @@ def test_bad_labels(kind, values, message, tmp_path):
     assert str(error.value).startswith(str(path)) and message in str(error.value) and "\n" not in str(error.value)
 
 
-# columns of the training file beside the label, text columns of the task
+# columns of the training file, text columns of the task; a column's name stands for a few words of it
 COLUMNS = [
-    ("sentence", ("sentence",)),
-    ("sentence1 sentence2", ("sentence1", "sentence2")),
-    ("sentence2 sentence1", ("sentence1", "sentence2")),
-    ("sentence1", ("sentence1",)),
-    ("sentence source", ("sentence",)),
-    ("sentence question", ("question", "sentence")),
-    ("premise hypothesis genre", ("premise", "hypothesis")),
-    ("idx text", ("text",)),
-    ("id review title", ("review", "title")),
-    ("headline body author", ("headline", "body")),
+    ("sentence label", ("sentence",)),
+    ("sentence2 sentence1 label", ("sentence1", "sentence2")),
+    ("sentence1 label", ("sentence1",)),
+    ("sentence source label", ("sentence",)),
+    ("sentence question label", ("question", "sentence")),
+    ("premise hypothesis genre label", ("premise", "hypothesis")),
+    ("text_pair text label", ("text", "text_pair")),
+    ("title text2 text1 label", ("text1", "text2")),
+    ("keyword location text label", ("text",)),
+    ("text reason label", ("text",)),
+    ("idx text label", ("text",)),
+    ("id review title label", ("review", "title")),
+    ("query answer label", ("query", "answer")),
+    ("review label label_text Label_2", ("review",)),
+    ("review user_id userId DocIdx GUID foreign_key label", ("review",)),
+    ("review __index_level_0__ label", ("review",)),
 ]
 
 
@@ -113,27 +139,142 @@ def test_which_columns_are_text(kind, given, chosen, tmp_path):
     assert tables["train"].columns[chosen[0]] == [f"{chosen[0]} 0", f"{chosen[0]} 1"]
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_columns_of_numbers_are_no_text(kind, tmp_path):
-    rows = [{"year": 1990 + row, "review": "text", "stars": row / 2, "label": row} for row in range(2)]
-    task, _ = read_own_files({"train": write_rows(tmp_path / f"train.{kind}", rows)}, {})
-    assert task.text_columns == ("review",)
-
-
-# rows of the training file, what the message says
-BAD_COLUMNS = [
-    ([{"sentence": "a", "score": 1}], "no column 'label' (columns there: sentence, score)"),
-    ([{"label": 1, "length": 5}, {"label": 0, "length": 6}], "no text column, expected sentence, or sentence1"),
+# name of a column that is no text, its values in a hundred rows
+NO_TEXT = [
+    ("year", range(1900, 2000)),
+    ("stars", [row / 2 for row in range(100)]),
+    ("day", [f"2024-01-{1 + row % 28:02}" for row in range(100)]),
+    ("at", [f"2024-01-01T00:{row % 60:02}:00Z" for row in range(100)]),
+    ("source", ["the same words"] * 100),
+    ("name", [f"train-{row}" for row in range(100)]),
+    ("topic", [f"topic number {row % 20}" for row in range(100)]),
+    ("note", ["checked by me", *[""] * 99]),
+    ("Unnamed: 0", [f"row number {row}" for row in range(100)]),
+    ("", [f"row number {row}" for row in range(100)]),
 ]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-@pytest.mark.parametrize(("rows", "message"), BAD_COLUMNS, ids=["no label", "no text"])
+@pytest.mark.parametrize(("name", "values"), NO_TEXT, ids=[name for name, _ in NO_TEXT])
+def test_columns_of_numbers_dates_names_and_categories_are_no_text(kind, name, values, tmp_path):
+    rows = [{name: value, "review": f"text {row}", "label": row % 2} for row, value in enumerate(values)]
+    task, _ = read_own_files({"train": write_rows(tmp_path / f"train.{kind}", rows)}, {})
+    assert task.text_columns == ("review",)
+
+
+def test_a_column_that_some_rows_lack_is_no_text_beside_one_that_all_have(tmp_path):
+    rows = [{"note": f"seen {row}", "review": f"text {row}", "label": row % 2} for row in range(4)]
+    del rows[2]["note"]
+    assert read_own_files({"train": write_rows(tmp_path / "a.jsonl", rows)}, {})[0].text_columns == ("review",)
+
+
+def test_the_choice_can_be_made_by_hand(tmp_path):
+    rows = [{"text": f"text {row}", "reason": f"reason {row}", "stance": "ab"[row], "label": row} for row in range(2)]
+    paths = {"train": write_rows(tmp_path / "a.csv", rows)}
+    for given in (("text", "reason"), ("text reason",)):
+        assert read_own_files(paths, {}, text_column_names=given)[0].text_columns == ("text", "reason")
+    flags = {"text_column_names": ("reason",), "label_column_name": "stance"}
+    task, tables = read_own_files(paths, {"text_columns": ["text"]}, **flags)
+    assert (task.text_columns, task.label_names) == (("reason",), ("a", "b"))
+    assert tables["train"].columns == {"reason": ["reason 0", "reason 1"], "label": [0, 1]}
+
+
+# settings, what the message says
+CHOICES = [
+    ({"text_column_names": ("body",)}, "no column 'body' (columns there: text, reason, label)"),
+    (
+        {"text_column_names": ("text", "label")},
+        "expected one column or two, but not 'label'",
+    ),
+    ({"text_column_names": ("text", "reason", "label2")}, "expected one column or two"),
+    (
+        {"label_column_name": "stance"},
+        "no column 'stance' (columns there: text, reason, label); name the one",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), CHOICES, ids=str)
+def test_a_choice_that_cannot_be(settings, message, tmp_path):
+    rows = [{"text": "a b", "reason": "c d", "label": row} for row in range(2)]
+    with pytest.raises(UsageError) as error:
+        read_own_files({"train": write_rows(tmp_path / "a.csv", rows)}, {}, **settings)
+    assert message in str(error.value)
+
+
+def test_the_model_s_columns_are_found_by_name(tmp_path, capsys):
+    saved = {"text_columns": ["query", "answer"], "id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
+    rows = [{"uid": f"u {row}", "answer": f"a {row}", "query": f"q {row}"} for row in range(2)]
+    task, tables = read_own_files({"test": write_rows(tmp_path / "a.csv", rows)}, saved)
+    assert task.text_columns == ("query", "answer") and task.label_names == ("LABEL_0", "LABEL_1")
+    assert tables["test"].columns["query"] == ["q 0", "q 1"]
+    other = write_rows(tmp_path / "b.csv", [{"text": f"t {row}", "label": row} for row in range(2)])
+    with pytest.raises(UsageError, match=r"b\.csv: no column 'query', which the model was trained on \("):
+        read_own_files({"test": other}, saved)
+    assert read_own_files({"train": other}, saved)[0].text_columns == ("text",)
+    assert "has no column 'query', which the checkpoint was trained on: others are chosen" in capsys.readouterr().out
+
+
+# rows of the training file, what the message says
+BAD_COLUMNS = [
+    ([{"sentence": "a", "score": 1}], "no column 'label' (columns there: sentence, score); name the one"),
+    ([{"label": 1, "length": 5}, {"label": 0, "length": 6}], "no text column (columns there: label, length); name one"),
+    (
+        [{"headline": f"h {row}", "body": f"b {row}", "author": f"a {row}", "label": row} for row in range(2)],
+        "which columns are text is not clear: headline, body, author (columns there: headline, ",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(("rows", "message"), BAD_COLUMNS, ids=["no label", "no text", "three"])
 def test_bad_columns(kind, rows, message, tmp_path):
     path = write_rows(tmp_path / f"train.{kind}", rows)
     with pytest.raises(UsageError) as error:
         read_own_files({"train": path}, {})
     assert str(error.value).startswith(f"{path}: ") and message in str(error.value)
+
+
+# extension, labels, what the warning says; with the flag that it names it falls silent
+SUSPICIOUS = [
+    ("csv", [f"{row % 5}.0" for row in range(30)], "5 different whole decimals are taken for scores", "classification"),
+    ("jsonl", [float(row % 2) for row in range(30)], "2 different whole decimals", "classification"),
+    ("csv", list(range(26)), "26 different whole numbers are taken for classes", "regression"),
+]
+
+
+@pytest.mark.parametrize(("kind", "labels", "warning", "problem_type"), SUSPICIOUS, ids=["stars", "floats", "many"])
+def test_labels_that_may_be_of_the_other_kind(kind, labels, warning, problem_type, tmp_path, capsys):
+    paths = {"train": write_rows(tmp_path / f"train.{kind}", labelled(labels))}
+    first = read_own_files(paths, {})[0]
+    assert warning in (line := capsys.readouterr().out) and f"--problem_type {problem_type}" in line
+    task, tables = read_own_files(paths, {}, problem_type=problem_type)
+    assert capsys.readouterr().out == "" and task.is_regression != first.is_regression
+    expected = [float(label) for label in labels]
+    values = tables["train"].columns["label"]
+    assert (values if task.is_regression else [float(task.label_names[value]) for value in values]) == expected
+
+
+def test_words_are_no_scores_whatever_is_asked_for(tmp_path):
+    path = write_rows(tmp_path / "train.csv", labelled(["1", "two"]))
+    with pytest.raises(UsageError, match=r"row 2 \(line 3\): label 'two', expected a finite number"):
+        read_own_files({"train": path}, {}, problem_type="regression")
+
+
+def test_what_there_is_stands_in_the_task(tmp_path):
+    path = write_rows(tmp_path / "rte.csv", labelled(["a", "b"]))
+    task = read_own_files({"train": path}, {})[0]
+    assert (task.name, task.has_validation, task.splits) == ("files", False, ("train",))
+    task = read_own_files({"train": path, "validation": path, "test": path}, {})[0]
+    assert task.has_validation and task.splits == ("train", "validation", "test")
+
+
+def test_a_great_many_odd_classes_are_seen(tmp_path, capsys):
+    path = write_rows(tmp_path / "train.csv", labelled([*"abcdefghijklmnopqrstuvwxyz", "x" * 200]))
+    load_splits(RunArguments(model_name_or_path="m", train_file=str(path)))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("Data: sentence; classification, 27 classes in train: a (1), b (1), ")
+    assert line.endswith(", ... (27 in all)") and len(line) < 250
 
 
 def test_a_column_may_be_called_labels(tmp_path):
@@ -145,12 +286,14 @@ def test_a_column_may_be_called_labels(tmp_path):
 # training labels, validation labels, ids or message
 VALIDATION = [
     (["b", "a"], ["a"], [0]),
+    (["b", "a"], [" a "], [0]),
+    (["01", "1.0", "x"], ["1.0", "01"], [1, 0]),
     ([2, 1], [1.0, 2], [0, 1]),
     ([0.5, 1.5], [1, 2], [1.0, 2.0]),
     (["b", "a"], ["a", "c"], "row 2 (line 2): label 'c' does not occur in {train} (labels there: a, b)"),
     ([1, 0], [1, 2], "row 2 (line 2): label 2 does not occur in {train} (labels there: 0, 1)"),
     (["b", "a"], [None], "row 1 (line 1): the label is missing"),
-    ([0.5, 1.5], ["high"], "row 1 (line 1): label 'high', expected a number as in {train}"),
+    ([0.5, 1.5], ["high"], "row 1 (line 1): label 'high', expected a finite number as in {train}"),
 ]
 
 
@@ -205,6 +348,7 @@ def test_test_files_of_a_regression_have_nan_for_labels(tmp_path):
 # a checkpoint's config, labels of a validation file, class names, ids
 TRAINED = [
     ({"id2label": {"0": "no", "1": "yes"}}, ["yes", "no"], ("no", "yes"), [1, 0]),
+    ({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, ["LABEL_1", "LABEL_0"], ("LABEL_0", "LABEL_1"), [1, 0]),
     ({"id2label": {"0": "9", "1": "10"}}, [10, 9], ("9", "10"), [1, 0]),
     ({"id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}}, [2, 0], ("0", "1", "2"), [2, 0]),
     ({}, [1, 0], ("0", "1"), [1, 0]),
@@ -220,10 +364,23 @@ def test_without_training_data_the_labels_are_the_checkpoint_s(config, values, n
 
 def test_a_label_that_the_checkpoint_lacks_is_refused(tmp_path):
     path = write_rows(tmp_path / "validation.jsonl", labelled(["maybe"]))
-    with pytest.raises(
-        UsageError, match=r"label 'maybe' does not occur in the checkpoint's config \(labels there: no, "
-    ):
+    with pytest.raises(UsageError, match=r"label 'maybe' does not occur in the checkpoint \(labels there: no, yes\)"):
         read_own_files({"validation": path}, {"id2label": {"0": "no", "1": "yes"}})
+
+
+@pytest.mark.parametrize("flags", [{"do_eval": True}, {"do_train": False, "do_eval": True}], ids=["eval", "no train"])
+def test_a_training_file_does_not_hide_that_labels_are_not_the_checkpoint_s(flags, tmp_path):
+    path = str(write_rows(tmp_path / "other.csv", labelled(["fail", "awesome"])))
+    args = RunArguments(model_name_or_path="m", train_file=path, validation_file=path, **flags)
+    with pytest.raises(UsageError, match=r"label 'fail' does not occur in the checkpoint \(labels there: bad, good\)"):
+        load_splits(args, config_dict={"id2label": {"0": "bad", "1": "good"}})
+    assert load_splits(args, config_dict={})[0].label_names == ("awesome", "fail")  # a checkpoint without names
+
+
+def test_a_checkpoint_that_is_not_trained_stays_what_it_is(tmp_path):
+    path = write_rows(tmp_path / "a.csv", labelled(["0", "1"]))
+    with pytest.raises(UsageError, match="--problem_type regression: not what the checkpoint was trained for"):
+        read_own_files({"validation": path}, {}, problem_type="regression")
 
 
 def test_a_run_gets_the_splits_that_it_uses_cut_to_size(tmp_path):

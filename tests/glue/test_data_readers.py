@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from glue.data.readers import read_table, read_tsv_records
+from glue.data import readers
+from glue.data.readers import read_table
 from glue.errors import UsageError
 
 TRICKY = 'He said "no",\nthen left; \u2028 naïve 😀'
@@ -72,31 +73,34 @@ BROKEN = [
     (
         "short.csv",
         "sentence,label\nGood.,1\nBad.\n",
-        ", row 2 (line 3): broken row with 1 fields, but the header has 2",
+        ", row 2 (line 3): broken row with 1 fields, but the header has 2 (sentence, label)",
     ),
     ("long.csv", "sentence,label\nGood, really,1\n", ", row 1 (line 2): broken row with 3 fields"),
-    ("after.csv", 'sentence,label\n"two\nlines",1\nBad.\n', ", row 2 (line 4): broken row"),
+    ("after.csv", 'sentence,label\n"two\nlines",1\nBad.\n', ", row 2: broken row"),
     (
         "open.csv",
         'sentence,label\nGood.,1\n"Bad.,0\nUgly.,0\n',
-        ", row 2 (line 3): broken row (unexpected end of data)",
+        ", row 2: broken row, a double quote is opened and never closed",
     ),
-    ("stray.csv", 'sentence,label\n"Good" day,1\n', ", row 1 (line 2): broken row"),
+    ("open last.csv", 'label,sentence\n1,Good.\n1,"Bad.\n0,Ugly.\n', ", row 2: broken row, a double quote is opened"),
+    ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2: broken row, a double quote is opened"),
+    ("open header.csv", '"sentence\nGood.\n', ": broken file ("),
+    ("many short.csv", "a,b\n1\n2\n", ", row 1 (line 2): broken row with 1 fields"),
     ("short.tsv", "sentence\tlabel\nGood.\n", ", row 1 (line 2): broken row with 1 fields"),
     ("latin.csv", b"sentence,label\nGood.,1\nna\xefve,0\n", ", line 3: not valid UTF-8 (byte 0xef at offset 25)"),
     ("latin.jsonl", b'{"sentence": "na\xefve"}\n', ", line 1: not valid UTF-8"),
     ("utf16.csv", "sentence,label\nGood.,1\n".encode("utf-16"), ", line 1: not valid UTF-8"),
     ("cut.jsonl", '{"sentence": "Good."}\n{"sentence": "Ba', ", row 2 (line 2): broken row, not valid JSON"),
-    ("comma.json", '[{"sentence": "Good."} {"sentence": "Bad."}]', ", row 2: broken row, not valid JSON"),
-    ("cut.json", '[{"sentence": "Good."},\n{"sentence": ', ", row 2: broken row, not valid JSON"),
-    ("trailing.json", '[{"sentence": "Good."},]', ", row 2: broken row, not valid JSON"),
-    ("unclosed.json", '[{"sentence": "Good."}', ", row 2: broken row, not valid JSON"),
+    ("comma.json", '[{"sentence": "Good."} {"sentence": "Bad."}]', ", line 1: not valid JSON"),
+    ("cut.json", '[{"sentence": "Good."},\n{"sentence": ', ", line 2: not valid JSON"),
+    ("trailing.json", '[{"sentence": "Good."},]', ", line 1: not valid JSON"),
+    ("unclosed.json", '[{"sentence": "Good."}', ", line 1: not valid JSON"),
     ("extra.json", '[{"sentence": "Good."}] x', "Extra data"),
-    ("deep.json", "[" * 100_000, ", row 1: broken row"),
+    ("deep.json", "[" * 100_000, ": not valid JSON"),
     ("digits.jsonl", "1" * 5000, ", row 1 (line 1): broken row"),
     ("list.jsonl", '{"sentence": "Good."}\n[1]\n', ", row 2 (line 2): broken row, expected an object"),
     ("number.json", "[1, 2]", ", row 1: broken row, expected an object"),
-    ("string.json", '"text"', ", row 1 (line 1): broken row, expected an object"),
+    ("string.json", '"text"', ", row 1: broken row, expected an object"),
     ("no.parquet", "PAR1 but not really", "not a readable parquet file"),
 ]
 
@@ -105,7 +109,7 @@ BROKEN = [
 def test_broken(name, content, message, tmp_path):
     path = write(tmp_path, name, content)
     with pytest.raises(UsageError) as error:
-        read_table(path)
+        read_table(path, whole=True)
     assert str(error.value).startswith(str(path)) and message in str(error.value) and "\n" not in str(error.value)
 
 
@@ -145,22 +149,89 @@ def test_all_formats_give_the_same_text(tmp_path):
         assert raw.columns["label"] == ([1, 0] if raw.is_typed else ["1", "0"])
 
 
-def test_a_field_may_be_longer_than_the_csv_module_allows(tmp_path):
-    limit = csv.field_size_limit()
-    raw = read_table(write(tmp_path, "long.csv", f"sentence,label\n{'x' * (limit + 1)},1\n"))
-    assert len(raw.columns["sentence"][0]) == limit + 1
-    assert csv.field_size_limit() == limit
+def test_a_field_may_be_as_long_as_it_likes(tmp_path):
+    raw = read_table(write(tmp_path, "long.csv", f"sentence,label\n{'x' * 3_000_000},1\n"))
+    assert len(raw.columns["sentence"][0]) == 3_000_000
 
 
-def test_lines_of_records_count_line_ends_within_quotes(tmp_path):
-    raw = read_table(write(tmp_path, "a.csv", 'sentence,label\n"two\nlines",1\n\nGood.,0\n'))
-    assert raw.lines == [2, 5]
-    assert raw.where(1) == f"{tmp_path / 'a.csv'}, row 2 (line 5)"
+def test_a_message_names_the_line_where_it_follows_from_the_row(tmp_path):
+    plain = read_table(write(tmp_path, "a.csv", "sentence,label\nGood.,1\nBad.,0\n"))
+    assert plain.where(1) == f"{tmp_path / 'a.csv'}, row 2 (line 3)"
+    several = read_table(write(tmp_path, "b.csv", 'sentence,label\n"two\nlines",1\n\nGood.,0\n'))
+    assert several.where(1) == f"{tmp_path / 'b.csv'}, row 2"
 
 
-def test_official_records_keep_quotes(tmp_path):
-    records = list(read_tsv_records(write(tmp_path, "a.tsv", 'a\tb\n"x\t"y"\n')))
-    assert records == [(1, ["a", "b"]), (2, ['"x', '"y"'])]
+# file name, content, texts
+BLANK = [
+    ("a.csv", "sentence\nfirst\n\nthird\n\n\n", ["first", "", "third"]),
+    ("a.tsv", "sentence\r\n\r\nsecond\r\n", ["", "second"]),
+    ("b.csv", 'sentence\nfirst\n""\n', ["first", ""]),
+    ("b.tsv", "sentence\tidx\nfirst\t1\n\n\t2\n", ["first", ""]),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "texts"), BLANK, ids=[row[1] for row in BLANK])
+def test_an_empty_line_of_one_column_is_an_empty_text(name, content, texts, tmp_path):
+    assert read_table(write(tmp_path, name, content), whole=True).columns["sentence"] == texts
+
+
+# file name, content, texts that are left
+SHORT = [
+    ("a.csv", "sentence,label\na,1\ncut\nb,0\n", ["a", "b"]),
+    ("a.tsv", "sentence\tlabel\na\t1\ncut\nb\t0\nlong\t1\t2\n", ["a", "b"]),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "texts"), SHORT, ids=[row[0] for row in SHORT])
+def test_rows_cut_short_are_left_out_and_counted(name, content, texts, tmp_path, capsys):
+    path = write(tmp_path, name, content)
+    raw = read_table(path)
+    assert raw.columns["sentence"] == texts and raw.where(1) == f"{path}, row 3 (line 4)"
+    (line,) = capsys.readouterr().out.splitlines()
+    counted = "1 of 3" if name == "a.csv" else "2 of 4"
+    assert line.startswith(f"Note: {path}: {counted} rows left out") and line.endswith("the first is row 2")
+
+
+def test_what_may_be_unpacked_is_bounded_by_memory_and_not_by_how_well_it_is_packed(tmp_path, monkeypatch):
+    import pyarrow
+    import pyarrow.parquet
+
+    text = "the same words again and again"
+    packed = write(tmp_path, "a.csv.gz", "sentence,label\n" + f"{text},1\n" * 100_000)
+    table = pyarrow.table({"sentence": [text] * 100_000, "label": [1] * 100_000})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    for path in (packed, tmp_path / "a.parquet"):
+        assert path.stat().st_size * 200 < len(text) * 100_000
+        assert read_table(path).columns["sentence"] == [text] * 100_000
+    monkeypatch.setattr(readers, "_MOST_BYTES", 2**20)
+    for path in (packed, tmp_path / "a.parquet"):
+        with pytest.raises(UsageError, match=r"a\.\S+: unpacks to more than 1 MiB; if it is right, "):
+            read_table(path)
+
+
+def test_a_text_that_stands_in_many_rows_is_one_in_memory(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"sentence": ["same", None, "same"]}), path)
+    first, missing, last = read_table(path).columns["sentence"]
+    assert first is last and missing is None
+
+
+# columns, the numbers of the rows
+NUMBERS = [
+    ({"text": "ab", "idx": [7, 3], "id": [0, 1]}, [7, 3]),
+    ({"text": "ab", "idx": [7, 7], "index": ["x", "y"]}, ["x", "y"]),
+    ({"text": "ab", "idx": [7, None], "id": ["q1", "q2"]}, ["q1", "q2"]),
+    ({"text": "ab", "uid": [1, 2]}, None),
+]
+
+
+@pytest.mark.parametrize(("columns", "numbers"), NUMBERS, ids=str)
+def test_rows_keep_the_numbers_that_the_file_gives_them(columns, numbers, tmp_path):
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    assert read_table(write(tmp_path, "a.json", json.dumps(rows))).row_numbers() == numbers
 
 
 # a value of a text column, what the message says

@@ -14,7 +14,7 @@ from glue.cli.arguments import DEMO_TASK
 from glue.data.glue_folder import find_splits, read_split
 from glue.data.tasks import GLUE_TASKS
 from glue.demo.checkpoint import build_demo_checkpoint, demo_splits, write_demo_data
-from glue.demo.grammar import Scene
+from glue.demo.grammar import PLACES, changed, draw_scene
 from glue.demo.tasks import ROW_MAKERS
 from transformers import AutoModel, AutoTokenizer
 
@@ -76,18 +76,13 @@ def test_the_same_splits_come_on_every_call():
     assert demo_splits("rte")["train"].columns == first
 
 
-def test_a_scene_told_otherwise_differs_in_the_named_slots():
+def test_a_changed_scene_differs_in_the_named_slots_and_excludes_the_other():
     rng = Random(3)
     for _ in range(200):
-        scene = Scene.draw(rng)
-        other = scene.but(rng, "thing", "setting")
-        assert (scene.person, scene.mood, scene.action, scene.look) == (
-            other.person,
-            other.mood,
-            other.action,
-            other.look,
-        )
-        assert scene.thing != other.thing and scene.setting != other.setting
+        scene = draw_scene(rng)
+        other = changed(rng, scene, "thing", "setting")
+        assert {slot for slot in scene if scene[slot] != other[slot]} == {"thing", "setting"}
+        assert (scene["setting"] in PLACES) == (other["setting"] in PLACES)  # a place for a place, a time for a time
 
 
 @pytest.mark.parametrize("name", ALL_TASKS)
@@ -96,9 +91,9 @@ def test_texts_read_like_sentences(name):
     for label in range(GLUE_TASKS[name].num_labels if GLUE_TASKS[name].label_names else 6):
         for _ in range(100):
             for text in ROW_MAKERS[name](rng, label):
-                assert text[0].isupper() and text[-1] in ".?!" and not re.search(r"[{}]|  | [.,]|\ba [aeiou]", text), (
-                    text
-                )
+                assert (
+                    text[0].isupper() and text[-1] in ".?!" and not re.search(r"[][{}|]|  | [.,]|\ba [aeiou]", text)
+                ), text
 
 
 def test_what_is_written_is_read_back_as_the_same_rows(tmp_path):
@@ -140,19 +135,6 @@ def test_the_default_demo_learns():
     assert lines[0].startswith("Demo: ") and DEMO_TASK in lines[0]
     accuracy, constant = re.findall(r"accuracy (\S+) \(constant guess (\S+)\)", result.stdout)[-1]
     assert float(accuracy) >= 0.9 and float(constant) == 0.5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ALL_TASKS)
-def test_every_task_of_the_demo_runs_and_predicts(name, tmp_path):
-    model = ("demo", "demo-albert")[ALL_TASKS.index(name) % 2]
-    result = run(
-        *("--demo", "--task_name", name, "--model_name_or_path", model, "--max_train_steps", "2", "--do_predict"),
-        *("--max_eval_samples", "40", "--output_dir", tmp_path / "run"),
-    )
-    assert result.returncode == 0, result.stderr
-    files = sorted(path.name for path in (tmp_path / "run" / "predictions").iterdir())
-    assert len(files) == len(GLUE_TASKS[name].test_splits)
 
 
 @pytest.mark.parametrize("model_type", ["bert", "albert"])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 import run_oversmoothing
 from glue.scoring import oversmoothing
-from glue.scoring.oversmoothing import OversmoothingMeter, measure_oversmoothing
+from glue.scoring.oversmoothing import measure_oversmoothing
 
 
 def directions(x):
@@ -84,7 +85,7 @@ def test_attention_similarity():
     assert oversmoothing.attention_similarity(torch.eye(4).expand(1, 2, 4, 4)).item() == 0
 
 
-@pytest.mark.parametrize("model_type", ["bert", "albert"])
+@pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_a_model_is_measured_over_real_tokens_only(model_type):
     """Batches of any size and padding, rows of one token and none: the means over the rows, each computed alone."""
     model = tiny.model(model_type, pos="7", scale=0.3)
@@ -93,7 +94,7 @@ def test_a_model_is_measured_over_real_tokens_only(model_type):
 
     def measured(*slices):
         batches = [{name: tensor[rows] for name, tensor in batch.items()} for rows in slices]
-        return measure_oversmoothing(model, batches, lambda inputs: inputs["attention_mask"].sum(dim=1).tolist())
+        return measure_oversmoothing(model, batches)
 
     together, apart = measured(slice(None)), measured(slice(0, 2), slice(2, 5), slice(5, 6))
     assert together["sequences"] == apart["sequences"] == 4 and together["left_out"] == 2
@@ -115,13 +116,41 @@ def test_a_model_is_measured_over_real_tokens_only(model_type):
     np.testing.assert_allclose(together["attention_similarity"], expected, rtol=1e-8)
 
 
+class Returns:
+    """A model that returns given states and attentions."""
+
+    base_model = property(lambda self: self)
+
+    def __init__(self, states, attentions=()):
+        self.output = SimpleNamespace(hidden_states=[states], attentions=attentions)
+
+    def eval(self):
+        return self
+
+    def __call__(self, **_):
+        return self.output
+
+
 def test_spectra_of_any_length_are_one_width():
-    meter = OversmoothingMeter()
-    meter.update([torch.eye(100)[None]], [100])
-    meter.update([torch.eye(100)[None, :2]], [2])
-    (shares,) = meter.result()["spectrum"]
+    masks = [{"attention_mask": (torch.arange(100) < length).long()[None]} for length in (100, 2)]
+    (shares,) = measure_oversmoothing(Returns(torch.eye(100)[None]), masks)["spectrum"]
     assert len(shares) == oversmoothing.SPECTRUM
     assert shares[0] == pytest.approx((0.01 + 0.5) / 2) and shares[2] == pytest.approx(0.005)
+
+
+def test_tokens_count_wherever_they_stand():
+    """Padding on the left, on the right and in between, with attentions to match."""
+    rng = np.random.default_rng(1)
+    mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 1, 0, 1], [0, 0, 0, 1, 0]])
+    states, maps = torch.from_numpy(rng.normal(size=(4, 5, 6))), torch.from_numpy(rng.random((4, 2, 5, 5)))
+    found = measure_oversmoothing(Returns(states, [maps]), [{"attention_mask": mask}])
+    assert found["sequences"] == 3 and found["left_out"] == 1
+    real = [mask[row].nonzero().squeeze(1) for row in range(3)]
+    rows = [(states[row][each].numpy(), maps[row][:, each][:, :, each]) for row, each in enumerate(real)]
+    for name in oversmoothing.MEASURES:
+        np.testing.assert_allclose(found[name], [np.mean([by_hand(tokens)[name] for tokens, _ in rows])], rtol=1e-10)
+    alike = [oversmoothing.attention_similarity(each[None]).item() for _, each in rows]
+    assert found["attention_similarity"] == pytest.approx([np.mean(alike)])
 
 
 def test_contranorm_keeps_tokens_apart():
@@ -131,9 +160,7 @@ def test_contranorm_keeps_tokens_apart():
     found = {}
     for scale in (0.0, 0.3):
         model = tiny.model(scale=scale, **settings)
-        found[scale] = measure_oversmoothing(
-            model, [batch], lambda inputs: inputs["attention_mask"].sum(dim=1).tolist()
-        )
+        found[scale] = measure_oversmoothing(model, [batch])
     assert found[0.3]["token_similarity"][-1] < found[0.0]["token_similarity"][-1]
     assert found[0.3]["effective_rank"][-1] > found[0.0]["effective_rank"][-1]
 

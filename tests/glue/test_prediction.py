@@ -1,15 +1,18 @@
-"""Prediction files: names, header, words and rounding of the GLUE server, and label values of own files."""
+"""Prediction files: names, header, words and rounding of the GLUE server, its zip, and label values of own files."""
 
 from __future__ import annotations
 
 import csv
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import runs
 
+import run_submission
 from glue.data.tasks import GLUE_TASKS, OWN_FILES, Task
-from glue.output.submission import write_predictions
+from glue.output.submission import SERVER_FILES, write_predictions
 from transformers.utils.errors import CheckpointError
 
 FILES = {
@@ -20,6 +23,7 @@ FILES = {
     ("wnli", "test"): ("WNLI.tsv", ["0", "1"]),
     ("mnli", "test_matched"): ("MNLI-m.tsv", ["entailment", "neutral", "contradiction"]),
     ("mnli", "test_mismatched"): ("MNLI-mm.tsv", ["entailment", "neutral", "contradiction"]),
+    ("mnli", "test_ax"): ("AX.tsv", ["entailment", "neutral", "contradiction"]),
     ("qnli", "test"): ("QNLI.tsv", ["entailment", "not_entailment"]),
     ("rte", "test"): ("RTE.tsv", ["entailment", "not_entailment"]),
 }
@@ -27,7 +31,7 @@ FILES = {
 
 def own_task(*label_names: str) -> Task:
     metrics = ("accuracy",) if label_names else ("pearson", "spearmanr")
-    return Task(OWN_FILES, ("sentence",), label_names, metrics, metrics[-1])
+    return Task(OWN_FILES, ("sentence",), label_names, metrics)
 
 
 @pytest.mark.parametrize(("task", "split"), FILES, ids="-".join)
@@ -50,7 +54,7 @@ def test_similarities_have_three_decimals_and_stay_on_the_scale(tmp_path: Path) 
 def test_every_test_split_has_a_file(tmp_path: Path) -> None:
     splits = [(name, split) for name, task in GLUE_TASKS.items() for split in task.test_splits]
     files = {write_predictions(tmp_path, GLUE_TASKS[name], split, np.array([0])).name for name, split in splits}
-    assert len(files) == len(splits) == 10
+    assert len(files) == len(splits) == 11
 
 
 def test_own_files_get_their_label_values_back(tmp_path: Path) -> None:
@@ -65,11 +69,18 @@ def test_own_files_get_their_label_values_back(tmp_path: Path) -> None:
 
 
 def test_own_numbers_are_not_clipped_and_read_back_exactly(tmp_path: Path) -> None:
-    scores = np.array([-12.5, 0.1, 1234567.0, 1 / 3], dtype=np.float32)
+    scores = np.array([-12.5, 0.1, 1234567.0, 1 / 3], dtype=np.float32).astype(np.float64)
     path = write_predictions(tmp_path, own_task(), "test", scores)
     texts = [line.split("\t")[1] for line in path.read_text().splitlines()[1:]]
     assert texts[:2] == ["-12.5", "0.1"]
     assert np.array_equal(np.array(texts, dtype=np.float32), scores)
+
+
+@pytest.mark.parametrize("numbers", [[7, 3, 12], ["b-2", "a", "0007"]], ids=["numbers", "names"])
+def test_rows_keep_their_own_numbers(numbers: list, tmp_path: Path) -> None:
+    path = write_predictions(tmp_path, own_task("LABEL_0", "LABEL_1"), "test", np.array([1, 0, 1]), numbers)
+    lines = [f"{number}\tLABEL_{label}" for number, label in zip(numbers, (1, 0, 1), strict=True)]
+    assert path.read_text().splitlines()[1:] == lines
 
 
 def test_no_rows_leave_the_header(tmp_path: Path) -> None:
@@ -93,19 +104,81 @@ def test_an_older_file_survives_a_failure(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("ids", [[0, 2], [-1, 0], [0.0, 1.0]], ids=str)
-def test_what_is_no_class_is_refused(ids: list[float], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected class ids"):
-        write_predictions(tmp_path, GLUE_TASKS["rte"], "test", np.array(ids))
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_split_without_a_submission_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected one of test_matched, test_mismatched"):
-        write_predictions(tmp_path, GLUE_TASKS["mnli"], "test", np.array([0]))
-
-
 def test_a_file_in_the_folders_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="file cannot be made a folder"):
         write_predictions(tmp_path / "file", GLUE_TASKS["rte"], "test", np.array([0]))
+
+
+def predict_all(folder: Path, *tasks: str, rows: int = 3) -> list[str]:
+    """Predictions of tasks as their runs would write them; returns the output folders."""
+    for name in tasks:
+        for split in GLUE_TASKS[name].test_splits:
+            write_predictions(folder / name / "predictions", GLUE_TASKS[name], split, np.ones(rows, dtype=np.int64))
+    return [str(folder / name) for name in tasks]
+
+
+def test_nine_runs_make_one_zip(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folders = predict_all(tmp_path, *GLUE_TASKS)
+    folders[2] += "/predictions"  # as a folder of --pred_dir
+    assert run_submission.main([*folders, folders[0], "--output", str(tmp_path / "new" / "glue.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "new" / "glue.zip") as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert sorted(texts) == [
+        *("AX.tsv", "CoLA.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "MRPC.tsv", "QNLI.tsv", "QQP.tsv", "RTE.tsv"),
+        *("SST-2.tsv", "STS-B.tsv", "WNLI.tsv"),
+    ]
+    assert texts["AX.tsv"] == "index\tprediction\n0\tneutral\n1\tneutral\n2\tneutral\n"
+    assert texts["STS-B.tsv"].splitlines()[1] == "0\t1.000" and texts["WNLI.tsv"].splitlines()[1] == "0\t1"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("Warning: the server will not take these numbers of rows: CoLA.tsv 3 instead of 1063")
+    assert said[1:] == [f"Written: {tmp_path}/new/glue.zip, 11 files"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda folder: (folder / "cola/predictions/CoLA.tsv").unlink(),
+            "missing in these folders: CoLA.tsv (of",
+        ),
+        (
+            lambda folder: [(folder / f"mnli/predictions/{name}").unlink() for name in ("AX.tsv", "MNLI-m.tsv")],
+            "MNLI-m.tsv (of mnli), AX.tsv (of mnli)",
+        ),
+        (
+            lambda folder: write_predictions(folder / "sst2", GLUE_TASKS["rte"], "test", np.array([0])),
+            "RTE.tsv is there twice",
+        ),
+        (lambda folder: (folder / "rte/predictions/RTE.tsv").write_text("index,prediction\n"), "has no header"),
+        (lambda folder: (folder / "glue.zip").mkdir(), "glue.zip cannot be written"),
+    ],
+    ids=["one is missing", "two are missing", "one is there twice", "no predictions", "no place"],
+)
+def test_what_stands_against_a_zip_is_one_line(
+    change: object, message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folders = predict_all(tmp_path, *GLUE_TASKS)
+    change(tmp_path)
+    assert run_submission.main([*folders, "--output", str(tmp_path / "glue.zip")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("run_submission.py: error: ") and message in error and error.count("\n") == 1
+    assert not (tmp_path / "glue.zip").is_file() and not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_task_of_the_demo_predicts_into_the_zip(tmp_path: Path) -> None:
+    """Nine runs, with BERT and ALBERT in turn; their rows are numbered as GLUE's are."""
+    folders = [str(tmp_path / name) for name in GLUE_TASKS]
+    for number, folder in enumerate(folders):
+        words = ["--demo", "--task_name", Path(folder).name, "--max_train_steps", "2", "--max_eval_samples", "40"]
+        words += ["--model_name_or_path", ("demo", "demo-albert")[number % 2], "--do_predict", "--output_dir", folder]
+        assert runs.run_here(*words) == 0
+    assert run_submission.main([*folders, "--output", str(tmp_path / "glue.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "glue.zip") as archive:
+        assert sorted(archive.namelist()) == sorted(name for name, _ in SERVER_FILES.values())
+        for name in archive.namelist():
+            header, *lines = archive.read(name).decode().splitlines()
+            assert header == "index\tprediction"
+            assert [int(line.split("\t")[0]) for line in lines] == list(range(400))

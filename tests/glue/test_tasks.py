@@ -32,13 +32,14 @@ def test_there_are_nine_tasks_in_glue_order():
     assert list(GLUE_TASKS) == [fact[0] for fact in FACTS]
 
 
-def test_mnli_alone_has_two_validation_and_test_splits():
+def test_mnli_alone_has_two_validation_splits_and_the_diagnostics():
     assert GLUE_TASKS["mnli"].splits == (
         "train",
         "validation_matched",
         "validation_mismatched",
         "test_matched",
         "test_mismatched",
+        "test_ax",
     )
     others = {task.splits for task in GLUE_TASKS.values() if task.name != "mnli"}
     assert others == {("train", "validation", "test")}

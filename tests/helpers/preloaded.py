@@ -103,7 +103,7 @@ def meet(port: int, rank: int, processes: int) -> None:
 
 
 _IMPORTS = (
-    *("pyarrow.parquet", "scipy.stats", "sklearn.metrics", "evaluate", "torch._dynamo", "run_glue_no_trainer"),
+    *("pyarrow.parquet", "scipy.stats", "sklearn.metrics", "torch._dynamo", "run_glue_no_trainer"),
     *(
         "glue.training.checkpointing",
         "glue.demo.checkpoint",

@@ -112,6 +112,15 @@ def run_here(*words: str | Path) -> int:
         return int(stop.code or 0)
 
 
+def reset_processes() -> None:
+    """Let accelerate look anew at what processes there are."""
+    from accelerate.state import AcceleratorState, GradientState, PartialState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    PartialState._reset_state()
+    GradientState._reset_state()
+
+
 def log_rows(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "train_log.jsonl").read_text().splitlines()]
 

@@ -1,7 +1,8 @@
-"""The README is true: its commands run, its flags exist and are complete, its links lead somewhere.
+"""README and docs are true: their commands run, their flags exist and are complete, their links lead somewhere.
 
-The code blocks of a section run one after the other in a copy of the project. A comment `<!-- needs: ... -->` above a
-block says that it cannot run here (a network, a GPU, an installation); of such a block only the flags are checked.
+The code blocks of a section of the README, and of a page of docs/, run one after the other in a copy of the project.
+A comment `<!-- needs: ... -->` above a block says that it cannot run here (a network, a GPU, an installation); of such a
+block only the flags are checked.
 """
 
 import os
@@ -22,14 +23,18 @@ from sweep.arguments import SweepArguments, parse_args
 from sweep.points import grid
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+README = PAGES["README.md"]
 NEEDS = ("a network", "a GPU", "a cluster", "an installation", "some minutes")
 # Flags in the text that are not the script's: those of pip, venv, make and accelerate.
 FLAGS_OF_OTHERS = {"--multi_gpu", "--num_processes", "--nproc_per_node"}
 
 
 class Block(NamedTuple):
-    """A block of code in the README."""
+    """A block of code, and the section of the README or the page that it belongs to."""
 
     section: str
     language: str
@@ -37,18 +42,18 @@ class Block(NamedTuple):
     code: str
 
 
-def find_blocks(text: str) -> list[Block]:
-    """Return the bash and python blocks in order."""
+def find_blocks(page: str, text: str) -> list[Block]:
+    """Return the bash and python blocks of a page in order."""
     blocks = []
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
-        title = section.splitlines()[0]
+        title = section.splitlines()[0] if page == "README.md" else page
         pattern = r"(?:<!-- needs: ([^>]*) -->\n)?^```(bash|python)\n(.*?)^```$"
         for needs, language, code in re.findall(pattern, section, flags=re.MULTILINE | re.DOTALL):
             blocks.append(Block(title, language, needs or None, code))
     return blocks
 
 
-BLOCKS = find_blocks(README)
+BLOCKS = [block for page, text in PAGES.items() for block in find_blocks(page, text)]
 SECTIONS = list(dict.fromkeys(block.section for block in BLOCKS if not block.needs))
 
 
@@ -64,7 +69,7 @@ def copy(tmp_path: Path) -> Path:
     """A copy of the project's code in a folder with a space in its name."""
     folder = tmp_path / "a clone"
     folder.mkdir()
-    for package in ("transformers", "glue", "reports", "sweep"):
+    for package in ("contranorm", "transformers", "glue", "reports", "sweep"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for script in (*ROOT.glob("*.sh"), *ROOT.glob("*.py")):
         shutil.copy(script, folder)
@@ -103,8 +108,8 @@ def test_the_blocks_of_a_section_run(section: str, copy: Path) -> None:
             assert result.returncode == 0, f"{block.code}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
 
 
-RUNS = [words for block in BLOCKS for words in commands_of(block, "run_glue_no_trainer.py")]
-SWEEPS = [words for block in BLOCKS for words in commands_of(block, "run_sweep.py")]
+RUNS = [words for block in BLOCKS if block.needs for words in commands_of(block, "run_glue_no_trainer.py")]
+SWEEPS = [words for block in BLOCKS if block.needs for words in commands_of(block, "run_sweep.py")]
 
 
 @pytest.mark.parametrize("words", RUNS, ids=" ".join)
@@ -132,14 +137,19 @@ def test_a_block_that_cannot_run_here_says_why_and_names_what_exists(block: Bloc
 def test_every_flag_of_the_script_is_described_and_no_other() -> None:
     of_the_script = {f"--{flag.name}" for flag in fields(RunArguments)}
     of_sweeps = {f"--{flag.name}" for flag in fields(SweepArguments)}
-    outside_blocks = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    outside_blocks = re.sub(r"^```.*?^```$", "", "\n".join(PAGES.values()), flags=re.MULTILINE | re.DOTALL)
     described = set(re.findall(r"`(--\w+)", outside_blocks))
     assert of_the_script - described == set()
     assert described - of_the_script - of_sweeps - FLAGS_OF_OTHERS == set()
 
 
 def test_links_lead_to_files() -> None:
-    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", README) + re.findall(r'src="([^"]+)"', README)
-    assert targets
-    for target in targets:
-        assert (ROOT / target).exists(), target
+    for page, text in PAGES.items():
+        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", text) + re.findall(r'src="([^"]+)"', text)
+        assert targets or page != "README.md"
+        for target in targets:
+            assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 220

@@ -127,7 +127,7 @@ def test_run_json_says_what_was_run(finished):
 def test_model_card_warns_of_the_stock_library(finished):
     card = (finished / "README.md").read_text()
     assert "leaves it out without a word" in card and "layer_input, attention_residual" in card
-    assert "| eval_accuracy |" in card
+    assert "| accuracy |" in card
 
 
 def test_predictions_of_the_test_split(finished):
@@ -196,7 +196,8 @@ def test_own_files_of_any_labels(checkpoint, tmp_path):
     assert status == 0
     predictions = (tmp_path / "out" / "predictions" / "test.tsv").read_text().splitlines()[1:]
     assert len(predictions) == 12 and {line.split("\t")[1] for line in predictions} <= {"yes", "no", "maybe"}
-    assert json.loads((tmp_path / "out" / "config.json").read_text())["label2id"].keys() == {"yes", "no", "maybe"}
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["label2id"].keys() == {"yes", "no", "maybe"} and config["text_columns"] == ["sentence"]
 
 
 def test_accumulation_is_the_bigger_batch(flags, tmp_path, data):
@@ -397,3 +398,23 @@ def test_two_processes_are_one_with_twice_the_batch(data, tmp_path):
     assert together.returncode == 0, together.stderr
     alone, shared = (json.loads((tmp_path / name / "eval_results.json").read_text()) for name in ("one", "two"))
     assert shared == alone and "277 examples" in together.stdout
+
+
+@pytest.mark.parametrize(("rule", "multiple"), [("include", 8), ("exclude", 1)])
+def test_batches_are_as_wide_as_in_the_released_code_where_padding_counts(
+    checkpoint, data, monkeypatch, rule, multiple
+):
+    from glue.data.encoding import EncodedDataset
+
+    widths, collate = [], EncodedDataset.collate
+
+    def noting(data, rows, **options):
+        batch = collate(data, rows, **options)
+        widths.append((batch["input_ids"].shape[1], max(data.lengths[rows])))
+        return batch
+
+    monkeypatch.setattr(EncodedDataset, "collate", noting)
+    words = [*runs.words_for(checkpoint, data), "--contranorm_padding", rule, "--max_train_steps", "3"]
+    assert runs.run_here(*words, "--per_device_train_batch_size", "2") == 0
+    assert all(width == -(-longest // multiple) * multiple for width, longest in widths)
+    assert len({width for width, _ in widths}) > 1

@@ -101,7 +101,7 @@ def test_a_signal_between_evaluation_and_next_epoch(flags, uninterrupted, tmp_pa
 
 
 def test_a_signal_before_training_leaves_nothing(flags, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(setup, "encode", lambda *arguments: os.kill(os.getpid(), signal.SIGUSR1))
+    monkeypatch.setattr(setup, "encode", lambda *arguments, **options: os.kill(os.getpid(), signal.SIGUSR1))
     assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 138
     assert "stopped by SIGUSR1: nothing was saved" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

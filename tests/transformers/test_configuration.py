@@ -67,6 +67,8 @@ def test_a_file_whose_numbers_of_labels_disagree_goes_by_the_names(tmp_path, lib
         ({"position_embedding_type": "relative_key"}, "'absolute' is supported"),
         ({"problem_type": "ranking"}, "problem_type 'ranking'"),
         ({"pruned_heads": {"0": [1]}}, "pruned_heads"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config {'quant_method': 'gptq'} is not in"),
+        ({"id2label": {1: "a", 2: "b"}}, "ids [1, 2]: give it with 0, 1"),
         ({"hidden_size": 10, "num_attention_heads": 3}, "not a multiple"),
         ({"num_hidden_layers": 0}, "num_hidden_layers 0"),
         ({"vocab_size": "many"}, "vocab_size 'many'"),
@@ -121,6 +123,32 @@ def test_a_round_trip_keeps_unknown_keys_and_both_names_of_the_dtype(tmp_path):
     second = AutoConfig.from_pretrained(tmp_path / "again")
     assert second == first and second.torch_dtype == "float16"
     assert second.name_or_path == str(tmp_path / "again")
+
+
+def test_of_the_two_names_of_the_dtype_the_newer_one_counts(tmp_path):
+    assert BertConfig(dtype="bfloat16", torch_dtype="float16").dtype == "bfloat16"
+    name = write(tmp_path, model_type="bert", torch_dtype="float16", dtype="bfloat16")
+    assert AutoConfig.from_pretrained(name).torch_dtype == "bfloat16"
+    assert AutoConfig.from_pretrained(name, torch_dtype="float32").dtype == "float32"
+
+
+def test_files_of_any_name(tmp_path):
+    config = BertConfig(num_labels=3, house="red")
+    config.to_json_file(tmp_path / "mine.json")
+    assert BertConfig.from_json_file(tmp_path / "mine.json") == config
+    assert "return_dict" not in json.loads((tmp_path / "mine.json").read_text())
+    config.to_json_file(tmp_path / "mine.json", use_diff=False)
+    assert "return_dict" in json.loads((tmp_path / "mine.json").read_text())
+    with pytest.raises(ConfigurationError, match=r"reads 'albert' only"):
+        AlbertConfig.from_json_file(tmp_path / "mine.json")
+    with pytest.raises(CheckpointError, match=r"cannot be read"):
+        BertConfig.from_json_file(tmp_path / "absent.json")
+
+
+def test_an_encoder_says_that_it_is_no_decoder(tmp_path):
+    config = AutoConfig.from_pretrained(write(tmp_path, model_type="bert", is_decoder=False))
+    assert not (config.is_decoder or config.is_encoder_decoder or config.add_cross_attention)
+    assert "is_encoder_decoder" not in config.to_dict()
 
 
 def test_every_contranorm_setting_is_written_and_general_defaults_are_not():

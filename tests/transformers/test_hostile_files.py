@@ -30,10 +30,10 @@ from transformers import (
     CheckpointError,
     ConfigurationError,
 )
-from transformers.utils import checks, files, hub
+from transformers.utils import checks, files
 from transformers.utils.hub import without_password
 from transformers.utils.text import printable
-from transformers.utils.weight_files import PickleFile
+from transformers.utils.weight_files import open_file
 
 
 @pytest.fixture
@@ -46,45 +46,37 @@ def load(folder):
     return AutoModelForSequenceClassification.from_pretrained(folder)
 
 
-# --- links out of the folder
+# --- links, and names of other files
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
-def test_a_link_out_of_the_folder_is_refused(tmp_path, checkpoint, name):
+def test_a_link_in_a_folder_that_was_named_is_followed(tmp_path, checkpoint, name):
+    """Wherever it leads: whoever named the folder has put it there."""
     shutil.move(checkpoint / name, tmp_path / "elsewhere")
     (checkpoint / name).symlink_to("../elsewhere")
-    with pytest.raises(CheckpointError, match=rf"{name} is a link that leads out of the checkpoint's folder"):
-        load(checkpoint)
+    (tmp_path / "link").symlink_to(checkpoint)
+    load(checkpoint)
+    load(tmp_path / "link")
 
 
-def test_a_folder_that_is_a_link_inside_leads_out(tmp_path, checkpoint):
-    """The index names a shard in a folder of the checkpoint; the folder is a link."""
+def test_folders_that_are_links_are_followed(tmp_path, checkpoint):
+    """The folder that an index names; a folder in a snapshot of the Hub's cache, whose files are links to blobs."""
     (tmp_path / "elsewhere").mkdir()
     shutil.move(checkpoint / "model.safetensors", tmp_path / "elsewhere" / "part.safetensors")
     (checkpoint / "parts").symlink_to(tmp_path / "elsewhere")
     index = {"weight_map": {"classifier.bias": "parts/part.safetensors"}}
     (checkpoint / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(CheckpointError, match=r"leads out of the checkpoint's folder"):
-        load(checkpoint)
-
-
-def test_links_that_stay_inside_are_fine(tmp_path, checkpoint):
-    """Within the folder; of the folder itself; and as the Hub's cache has them, from snapshots to blobs."""
-    (checkpoint / "model.safetensors").rename(checkpoint / "weights")
-    (checkpoint / "model.safetensors").symlink_to("weights")
-    (tmp_path / "link").symlink_to(checkpoint)
-    load(tmp_path / "link")
-    cache = tmp_path / "models--owner--name"
-    (cache / "blobs").mkdir(parents=True)
-    (cache / "snapshots" / "0123").mkdir(parents=True)
-    for number, path in enumerate(checkpoint.iterdir()):
-        shutil.copy(path, cache / "blobs" / str(number))
-        (cache / "snapshots" / "0123" / path.name).symlink_to(f"../../blobs/{number}")
-    load(cache / "snapshots" / "0123")
-    (cache / "snapshots" / "0123" / "vocab.txt").unlink()
-    (cache / "snapshots" / "0123" / "vocab.txt").symlink_to(checkpoint / "vocab.txt")
-    with pytest.raises(CheckpointError, match=r"leads out"):
-        load(cache / "snapshots" / "0123")
+    load(checkpoint)
+    snapshot, blobs = (
+        tmp_path / "models--owner--name" / "snapshots" / "0123",
+        tmp_path / "models--owner--name" / "blobs",
+    )
+    shutil.copytree(checkpoint, blobs)
+    (snapshot / "deep").mkdir(parents=True)
+    for path in blobs.iterdir():
+        (snapshot / "deep" / path.name).symlink_to(f"../../../blobs/{path.name}")
+    load(snapshot / "deep")
+    AutoModelForSequenceClassification.from_pretrained(snapshot, subfolder="deep")
 
 
 def test_a_tokenizer_file_cannot_name_another_file(tmp_path, checkpoint):
@@ -157,10 +149,10 @@ def test_the_estimate_is_about_right():
 def test_a_text_file_of_a_size_that_none_has(checkpoint, name):
     (checkpoint / "model.safetensors").rename(checkpoint / "shard.safetensors")
     with (checkpoint / name).open("ab") as file:
-        file.truncate(hub._LARGEST_TEXT + 1)  # a hole: it takes no room on the disk
-    with pytest.raises(CheckpointError, match=rf"{name} has {hub._LARGEST_TEXT + 1} bytes"):
+        file.truncate(files.LARGEST_TEXT + 1)  # a hole: it takes no room on the disk
+    with pytest.raises(CheckpointError, match=rf"{name} has {files.LARGEST_TEXT + 1} bytes"):
         load(checkpoint)
-    with pytest.raises(CheckpointError, match=r"expected a JSON file of at most"):
+    with pytest.raises(CheckpointError, match=r"expected at most"):
         files.read_json(checkpoint / name)
 
 
@@ -190,8 +182,8 @@ def with_a_second_list(content: bytes) -> bytes:
 
 DISGUISES = {
     "none": (lambda content: content, r"promises to unpack to 4\d{6}"),
-    "version": (of_another_version, "no plain file of tensors"),
-    "list": (with_a_second_list, "no plain file of tensors"),
+    "version": (of_another_version, r"promises to unpack to 4\d{6}"),
+    "list": (with_a_second_list, r"promises to unpack to 4\d{6}"),
 }
 
 
@@ -216,7 +208,32 @@ def test_archives_of_every_size_are_read(tmp_path, monkeypatch):
         for entry in plain.infolist():
             large.writestr(entry.filename, plain.read(entry))
     assert b"PK\x06\x06" in (tmp_path / "y.bin").read_bytes()
-    assert PickleFile(str(tmp_path / "y.bin")).read("a").tolist() == [1, 1, 1]
+    assert open_file(str(tmp_path / "y.bin"))["a"].read().tolist() == [1, 1, 1]
+
+
+REPEATED = {
+    "one number": lambda: {"a": torch.zeros(1).expand(10**6, 100)},
+    "one row": lambda: {"a": torch.zeros(1000).expand(10**5, 1000)},
+    "one tensor": lambda: dict.fromkeys(map(str, range(1000)), torch.zeros(10**5)),
+    "overlapping": lambda: {"a": torch.zeros(10**4).as_strided((5000, 5000), (1, 1))},
+}
+
+
+@pytest.mark.parametrize("what", REPEATED)
+def test_tensors_that_repeat_what_a_pickle_holds(checkpoint, what):
+    """A few kilobytes that stand for hundreds of megabytes."""
+    torch.save(REPEATED[what](), checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"pytorch_model.bin has \d+ bytes, but promises tensors of \d{8,9}"):
+        load(checkpoint)
+
+
+def test_a_tensor_under_two_names_is_no_trap(tmp_path):
+    """Pretraining saves the table of words twice, as embedding and as output."""
+    table = torch.randn(500, 8)
+    torch.save({"embeddings": table, "decoder": table, "transposed": torch.ones(3, 4).T}, tmp_path / "x.bin")
+    stored = open_file(str(tmp_path / "x.bin"))
+    assert torch.equal(stored["decoder"].read(), table) and stored["transposed"].shape == (4, 3)
 
 
 HUNGRY = {
@@ -238,19 +255,7 @@ def test_a_pickle_that_only_asks_for_memory(tmp_path, monkeypatch, what, packed)
             archive.writestr("x/version", "3\n")
     monkeypatch.setattr(torch, "load", lambda *arguments, **options: pytest.fail("it was loaded"))
     with pytest.raises(CheckpointError, match="no plain file of tensors"):
-        PickleFile(str(path))
-
-
-def test_a_checkpoint_of_a_run_that_unpacks_to_more_than_it_is(flags, uninterrupted, tmp_path, capsys):
-    folder = tmp_path / "out"
-    shutil.copytree(uninterrupted, folder)
-    newest = folder / "checkpoints" / "step_000016"
-    torch.save([torch.zeros(10**6)], newest / "random_states.pt")
-    deflate(newest / "random_states.pt")
-    (newest / "checksums.json").unlink()
-    checksums.record(newest)
-    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 1
-    assert "random_states.pt has" in (error := capsys.readouterr().err.splitlines()[-1]) and "unpack to 400" in error
+        open_file(str(path))
 
 
 MEASURED = """
@@ -275,14 +280,14 @@ def test_a_bomb_is_not_unpacked(tmp_path, name):
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(b"sentence,label\n" + bytes(2**20), 9) * 2000)
     else:
-        text, rows = ("word" * 1000, 100_000) if name.startswith("bomb") else ("word" * 1_000_000, 500)
+        text, rows = ("word" * 1000, 300_000) if name.startswith("bomb") else ("word" * 1_000_000, 500)
         column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array([text]))
         options = {"dictionary_pagesize_limit": 2**30, "store_schema": False, "compression": "zstd"}
         pyarrow.parquet.write_table(pyarrow.table({"sentence": column}), path, **options)
     words = [sys.executable, "-c", MEASURED, str(path)]
     ended = subprocess.run(words, cwd=runs.ROOT, capture_output=True, text=True, timeout=100, check=True)
     message, kilobytes = ended.stdout.splitlines()
-    assert f"{name}: unpacks to more than 100 times its size" in message
+    assert f"{name}: unpacks to more than 1024 MiB" in message
     assert int(kilobytes) < 700_000
 
 
@@ -300,7 +305,7 @@ def test_a_great_many_columns(tmp_path, kind):
     names, path = [f"c{number}" for number in range(20_000)], tmp_path / f"wide.{kind}"
     if kind == "csv":
         path.write_text(",".join(names * 10) + "\n")
-        with pytest.raises(UsageError, match=r"column 'c0' stands there twice"):
+        with pytest.raises(UsageError, match=r"wide\.csv: more than 20000 columns"):
             readers.read_table(path)
     else:
         pyarrow.parquet.write_table(pyarrow.table({name: [1] for name in names}), path)
@@ -317,12 +322,6 @@ def test_lists_and_bytes_of_a_parquet_file_are_left_alone(tmp_path):
     )
     pyarrow.parquet.write_table(table, tmp_path / "x.parquet", compression="zstd")
     assert readers.read_table(tmp_path / "x.parquet").columns == {"sentence": ["a"], "label": [1]}
-
-
-def test_text_of_many_repetitions_is_no_bomb(tmp_path):
-    lines = "".join(f"the same words again and again,{number % 2}\n" for number in range(100_000))
-    (tmp_path / "plain.csv.gz").write_bytes(gzip.compress(f"sentence,label\n{lines}".encode()))
-    assert len(readers.read_table(tmp_path / "plain.csv.gz")) == 100_000
 
 
 # --- code
@@ -352,7 +351,7 @@ def test_a_checkpoint_of_a_run_is_never_executed(flags, uninterrupted, tmp_path,
     checksums.record(newest)
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert f"{name} is no plain file of tensors" in error and not trace.exists()
+    assert "step_000016 is damaged: Weights only load failed" in error and not trace.exists()
     assert essence(folder) == essence(uninterrupted)
 
 
@@ -402,29 +401,7 @@ def test_a_malicious_config(checkpoint, changes):
 
 @pytest.mark.parametrize(
     "content",
-    [
-        {"state": None},
-        {"state": {"updates": "many"}},
-        {"state": {"updates": -1}},
-        {"state": {"history": [3]}},
-        {"state": {"unknown": 1}},
-        {"state": {"updates": 10**9}},
-        {"state": {"updates": 16, "epoch": 10**30}},
-        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 1}},
-        {"state": {"updates": 8, "updates_in_epoch": 2, "epoch": 1}},
-        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 2, "seconds": float("inf")}},
-        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 2, "best_score": float("nan")}},
-        {
-            "state": {
-                "updates": 16,
-                "updates_in_epoch": 4,
-                "epoch": 2,
-                "history": [{"epoch": 1, "updates": 6, "x": "y"}],
-            }
-        },
-        {"settings": None},
-        {"settings": [1]},
-    ],
+    [{"state": None}, {"state": {"unknown": 1}}, {"identity": None}, {"identity": [1]}, {"identity": {"version": 1}}],
     ids=str,
 )
 def test_a_training_state_of_nonsense(flags, uninterrupted, tmp_path, capsys, content):
@@ -449,10 +426,6 @@ def of_optimizer(change):
     return "optimizer.pt", changing
 
 
-def of_schedule(**changes):
-    return "scheduler.pt", lambda state: state.update(changes)
-
-
 def of_random_states(**changes):
     return "random_states.pt", lambda states: states[0].update(changes)
 
@@ -460,25 +433,10 @@ def of_random_states(**changes):
 NONSENSE = {
     "moments of another shape": of_optimizer(lambda state, group: state.update(exp_avg=torch.zeros(3, 5))),
     "moments of one number": of_optimizer(lambda state, group: state.update(exp_avg_sq=torch.zeros(1).expand(10**12))),
-    "moments of whole numbers": of_optimizer(
-        lambda state, group: state.update(exp_avg=torch.zeros_like(state["exp_avg"], dtype=torch.int64))
-    ),
     "no moments": of_optimizer(lambda state, group: state.clear()),
     "moments of more parameters": ("optimizer.pt", lambda state: state["state"].update({10**6: state["state"][0]})),
-    "step below 0": of_optimizer(lambda state, group: state.update(step=torch.tensor(-1.0))),
-    "step beyond": of_optimizer(lambda state, group: state.update(step=torch.tensor(17.0))),
     "steps": of_optimizer(lambda state, group: state.update(step=torch.zeros(3))),
-    "learning rate of text": of_optimizer(lambda state, group: group.update(lr="x")),
-    "learning rate of nan": of_optimizer(lambda state, group: group.update(lr=float("nan"))),
-    "other betas": of_optimizer(lambda state, group: group.update(betas=(0.5, 0.5))),
-    "other setting": of_optimizer(lambda state, group: group.update(maximize=True)),
     "fewer groups": ("optimizer.pt", lambda state: state["param_groups"].pop()),
-    "method of the schedule": of_schedule(get_last_lr=1),
-    "steps of text": of_schedule(last_epoch="x"),
-    "other number of steps": of_schedule(last_epoch=3),
-    "rates of text": of_schedule(_last_lr=["x", "x"]),
-    "rate of nan": of_schedule(_last_lr=[float("nan")] * 2),
-    "other rates": of_schedule(base_lrs=[1.0, 1.0]),
     "generator of large numbers": of_random_states(python=(3, [10**30] * 625, None)),
     "generator of floats": of_random_states(torch=torch.zeros(5056)),
     "no processes": ("random_states.pt", lambda states: states.clear()),
@@ -507,7 +465,7 @@ def test_checksums_of_files_elsewhere(uninterrupted, tmp_path, name):
     content = json.loads((folder / "checksums.json").read_text())
     content["files"][name] = {"bytes": 1, "sha256": "0"}
     (folder / "checksums.json").write_text(json.dumps(content))
-    assert "is missing" in checksums.damage(folder, ())
+    assert "is missing" in checksums.damage(folder)
 
 
 # --- what is shown

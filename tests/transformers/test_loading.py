@@ -109,13 +109,11 @@ def test_heads_of_pretraining_old_names_and_old_buffers(tmp_path, net, library_l
         for name, tensor in net.state_dict().items()
     }
     assert any(name.endswith("gamma") for name in old)
-    old |= {
-        f"{base}.embeddings.position_ids": torch.arange(32)[None],
-        "cls.predictions.bias": torch.zeros(61),
-        "cls.seq_relationship.weight": torch.zeros(2, 24),
-        "predictions.decoder.weight": torch.zeros(61, 24),
-        "sop_classifier.classifier.bias": torch.zeros(2),
+    heads = {
+        "bert": {"cls.predictions.bias": torch.zeros(61), "cls.seq_relationship.weight": torch.zeros(2, 24)},
+        "albert": {"predictions.decoder.weight": torch.zeros(61, 24), "sop_classifier.classifier.bias": torch.zeros(2)},
     }
+    old |= {f"{base}.embeddings.position_ids": torch.arange(32)[None], **heads[base]}
     again, info = AutoModelForSequenceClassification.from_pretrained(save(tmp_path, net, old), output_loading_info=True)
     assert equal(again, net) and not info["unexpected_keys"] and not info["missing_keys"]
     assert not [line for line in library_log if line.startswith("WARNING")]
@@ -127,6 +125,21 @@ def test_a_tensor_under_two_names_is_refused(tmp_path):
     twice = tensors | {"encoder.layer.0.output.dense.bias": torch.ones(24)}
     with pytest.raises(CheckpointError, match=r"twice: as .*bert.encoder.layer.0.output.dense.bias"):
         BertForSequenceClassification.from_pretrained(save(tmp_path, net, twice))
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_what_a_wrapper_put_in_front_of_the_names_is_left_out(tmp_path, net, wrapper):
+    """Those of torch.compile and of several processes, in front of all, or of a part that was compiled alone."""
+    base = net.base_model_prefix
+    for front in ("", f"{base}.encoder."):
+        tensors = {name.replace(front, front + wrapper, 1): tensor for name, tensor in net.state_dict().items()}
+        folder = save(tmp_path, net, tensors)
+        again, info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+        assert equal(again, net) and not any(info.values())
+    wrapped = {f"{wrapper}{name}": tensor for name, tensor in net.state_dict().items()}
+    depth = {"bert": "num_hidden_layers", "albert": "num_hidden_groups"}[base]
+    with pytest.raises(CheckpointError, match=rf"{depth} is 9, but .* has only"):
+        AutoModel.from_pretrained(save(tmp_path, net, wrapped), **{depth: 9})
 
 
 def test_unexpected_and_missing_tensors_are_one_warning(tmp_path, library_log):
@@ -222,16 +235,74 @@ def test_types_of_the_weights(tmp_path):
     assert torch.equal(
         double.encoder.layer[0].output.dense.weight, net.bert.encoder.layer[0].output.dense.weight.double()
     )
-    for wrong in ("int8", "float99", "nn", 3):
+    assert AutoModel.from_pretrained(folder, dtype="float16", torch_dtype="float32").dtype == torch.float16
+    for wrong in ("int8", "float99", "nn", 3, "float8_e4m3fn"):
         with pytest.raises(ConfigurationError, match=r"floating-point type"):
             AutoModel.from_pretrained(folder, dtype=wrong)
 
 
-def test_quantised_weights_are_refused(tmp_path):
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int32, torch.float8_e4m3fn, torch.float8_e5m2])
+def test_quantised_weights_are_refused(tmp_path, dtype):
     net = model().float()
-    tensors = net.state_dict() | {"classifier.weight": torch.ones(2, 24, dtype=torch.int8)}
-    with pytest.raises(CheckpointError, match=r"classifier.weight is int8"):
+    tensors = net.state_dict() | {"classifier.weight": torch.ones(2, 24).to(dtype)}
+    with pytest.raises(CheckpointError, match=rf"classifier.weight is {str(dtype)[6:]}.*quantised"):
         BertForSequenceClassification.from_pretrained(save(tmp_path, net, tensors))
+
+
+@pytest.mark.parametrize("method", ["gptq", "fp8", "bitsandbytes"])
+def test_a_config_of_quantised_weights_is_refused(tmp_path, method):
+    net = model().float()
+    net.config.quantization_config = {"quant_method": method, "bits": 4, "long": ["x" * 60] * 1000}
+    with pytest.raises(
+        ConfigurationError, match=rf"quantization_config .*'{method}'.* is not in this library"
+    ) as error:
+        AutoModelForSequenceClassification.from_pretrained(save(tmp_path, net))
+    assert len(str(error.value)) < 500
+    net.config.quantization_config = None
+    assert equal(AutoModelForSequenceClassification.from_pretrained(save(tmp_path, net)), net)
+
+
+IN_VAIN = {
+    "trust_remote_code": False,
+    "low_cpu_mem_usage": True,
+    "attn_implementation": "sdpa",
+    "from_tf": False,
+    "from_flax": False,
+    "use_auth_token": None,
+    "variant": None,
+    "use_safetensors": True,
+    "device_map": "cpu",
+}
+
+
+def test_arguments_of_the_stock_library_that_change_nothing(tmp_path):
+    net = model().float()
+    folder = save(tmp_path, net)
+    for kind in (AutoModelForSequenceClassification, BertForSequenceClassification):
+        assert equal(kind.from_pretrained(folder, **IN_VAIN), net)
+    for one in ({"": "cpu"}, torch.device("cpu"), None):
+        assert equal(AutoModelForSequenceClassification.from_pretrained(folder, device_map=one), net)
+    assert AutoConfig.from_pretrained(folder, trust_remote_code=False).vocab_size == net.config.vocab_size
+    assert BertModel.from_config(net.config, attn_implementation="eager").training
+    for name, value in {
+        "attn_implementation": "flash_attention_2",
+        "from_tf": True,
+        "device_map": "auto",
+        "variant": "fp16",
+        "load_in_8bit": True,
+    }.items():
+        with pytest.raises(ConfigurationError, match=name):
+            AutoModel.from_pretrained(folder, **{name: value})
+
+
+def test_only_one_kind_of_files_can_be_asked_for(tmp_path):
+    net, other = model(seed=1).float(), model(seed=2).float()
+    save(tmp_path, other, file="pytorch_model.bin")
+    folder = save(tmp_path, net)
+    assert equal(BertForSequenceClassification.from_pretrained(folder, use_safetensors=False), other)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"looked for model.safetensors, model.safetensors.index.json in"):
+        BertForSequenceClassification.from_pretrained(folder, use_safetensors=True)
 
 
 def test_subfolder(tmp_path):
@@ -283,12 +354,18 @@ def test_damaged_files_are_one_line_that_names_them(tmp_path, file, damage):
     assert str(tmp_path / file) in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"a": {"b": torch.ones(1)}}])
-def test_a_pickle_of_something_else(tmp_path, content):
-    save(tmp_path, model().float())
-    (tmp_path / "model.safetensors").unlink()
-    torch.save(content, tmp_path / "pytorch_model.bin")
-    with pytest.raises(CheckpointError, match=r"not all tensors by name"):
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ([1, 2], "holds a list: expected tensors by their names"),
+        ({"a": 1}, "the entry 'a' is a int"),
+        ({"a": {"b": torch.ones(1)}}, "the entry 'a' is a dict"),
+        ({"a": torch.ones(1), "epoch": 3}, "the entry 'epoch' is a int: expected tensors only"),
+    ],
+)
+def test_a_pickle_of_something_else(tmp_path, content, part):
+    save(tmp_path, model().float(), content, file="pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=part):
         BertModel.from_pretrained(tmp_path)
 
 
@@ -350,15 +427,15 @@ def test_models_of_another_kind(tmp_path):
 def count_draws(monkeypatch, build):
     """Elements drawn at random while `build` runs, and its result."""
     drawn = 0
-    for name in ("normal_", "uniform_", "kaiming_uniform_"):
-        original = getattr(torch.nn.init, name)
+    for name in ("normal_", "uniform_"):
+        original = getattr(torch.Tensor, name)
 
         def counting(tensor, *args, original=original, **kwargs):
             nonlocal drawn
             drawn += tensor.numel()
             return original(tensor, *args, **kwargs)
 
-        monkeypatch.setattr(torch.nn.init, name, counting)
+        monkeypatch.setattr(torch.Tensor, name, counting)
     result = build()
     return drawn, result
 
@@ -404,6 +481,7 @@ class Odd(PreTrainedModel):
         super().__init__(config)
         self.mix = torch.nn.Bilinear(2, 2, 2)
         self.scale = torch.nn.Parameter(torch.full((2,), 7.0))
+        self.offset = torch.nn.Parameter(torch.nn.init.constant_(torch.empty(2), 5.0))
         self.register_buffer("table", torch.arange(3.0), persistent=False)
         self.post_init()
 
@@ -412,10 +490,10 @@ def test_modules_of_other_kinds_keep_their_own_initialisation(tmp_path):
     config = AlbertConfig(hidden_size=8, num_attention_heads=2)
     for net in (Odd(config), Odd.from_config(config)):
         assert net.mix.weight.abs().max() <= 2**-0.5 and net.mix.weight.std() > 0.05
-        assert net.scale.tolist() == [7, 7] and net.table.tolist() == [0, 1, 2]
+        assert net.scale.tolist() == [7, 7] and net.offset.tolist() == [5, 5] and net.table.tolist() == [0, 1, 2]
     folder = save(tmp_path, net, {"scale": torch.zeros(2)})
     again = Odd.from_pretrained(folder)
-    assert again.scale.tolist() == [0, 0] and again.table.tolist() == [0, 1, 2]
+    assert again.scale.tolist() == [0, 0] and again.offset.tolist() == [5, 5] and again.table.tolist() == [0, 1, 2]
     assert 0.05 < again.mix.weight.std() < 2**-0.5
 
 
@@ -432,8 +510,32 @@ def test_small_services_of_a_model():
     assert net.is_gradient_checkpointing and net.bert.encoder.gradient_checkpointing
     net.gradient_checkpointing_disable()
     assert not net.is_gradient_checkpointing
+    net.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    assert net.is_gradient_checkpointing
+    net.tie_weights()
+    assert net.get_memory_footprint() == net.get_memory_footprint(return_buffers=False) == 4 * whole
+    assert net.name_or_path == net.config.name_or_path == ""
+    table = torch.nn.Embedding(61, 24)
+    net.set_input_embeddings(table)
+    assert net.bert.embeddings.word_embeddings is table
     with pytest.raises(ValueError, match=r"no gradient checkpointing"):
         Odd(AlbertConfig(hidden_size=8, num_attention_heads=2)).gradient_checkpointing_enable()
+
+
+def test_a_vocabulary_of_another_size(tmp_path, net):
+    before, rest = net.get_input_embeddings().weight.clone(), net.classifier.weight.clone()
+    table = net.resize_token_embeddings(70)
+    assert table is net.get_input_embeddings() and table.weight.shape == (70, before.shape[1])
+    assert net.config.vocab_size == net.base_model.config.vocab_size == 70
+    assert torch.equal(table.weight[:61], before) and 0.05 < table.weight[61:].std() < 0.4
+    assert torch.equal(net.classifier.weight, rest) and table.padding_idx == 0 and table.weight.requires_grad
+    net.save_pretrained(tmp_path)
+    assert equal(AutoModelForSequenceClassification.from_pretrained(tmp_path), net)
+    assert net.resize_token_embeddings() is table
+    assert net.resize_token_embeddings(pad_to_multiple_of=16).num_embeddings == 80
+    assert torch.equal(net.resize_token_embeddings(30).weight, before[:30])
+    with pytest.raises(ConfigurationError, match=r"vocab_size 0"):
+        net.resize_token_embeddings(0)
 
 
 @pytest.mark.real_checkpoint

@@ -50,6 +50,18 @@ def test_arguments_of_single_schedules():
     assert rates("cosine", warmup=0, steps=8, extra={"num_cycles": 1})[8] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("rate", [1e-7, 1e-8, 1e-30, 0.0])
+def test_a_polynomial_below_the_usual_end_falls_to_zero(rate):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+    scheduler = get_scheduler("polynomial", optimizer, 0, 4)
+    found = []
+    for _ in range(5):
+        found.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    assert found == pytest.approx([rate, 0.75 * rate, 0.5 * rate, 0.25 * rate, 0], abs=0)
+
+
 def test_a_run_without_warm_up_starts_at_the_full_rate_and_ends_at_zero():
     linear = rates("linear", warmup=0, steps=10)
     assert linear[0] == 1 and linear[9] == pytest.approx(0.1) and linear[10:] == [0] * 5

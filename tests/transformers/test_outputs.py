@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from torch.utils._pytree import tree_flatten_with_path, tree_map
 
 from transformers import BaseModelOutputWithPooling, ConfigurationError, SequenceClassifierOutput
 from transformers.activations import ACT2FN, get_activation
@@ -80,6 +81,27 @@ def test_a_compiled_graph_can_return_one():
     compiled = torch.compile(forward, backend="eager", fullgraph=True)
     result = compiled(torch.ones(3))
     assert type(result) is SequenceClassifierOutput and result.loss == 6 and list(result) == ["loss", "logits"]
+
+
+def test_torch_sees_the_tensors_of_an_output(output):
+    doubled = tree_map(lambda tensor: tensor * 2, output)
+    assert type(doubled) is SequenceClassifierOutput and list(doubled) == ["logits", "hidden_states"]
+    assert doubled.loss is None and torch.equal(doubled.logits, output.logits * 2) and doubled[1][0] == 2
+    assert [path[0].key for path, _ in tree_flatten_with_path(output)[0]] == ["logits", *["hidden_states"] * 2]
+    swapped = torch.func.vmap(lambda x: SequenceClassifierOutput(loss=x.sum(), logits=x * 2))(torch.ones(3, 2))
+    assert torch.equal(swapped.loss, torch.full((3,), 2.0)) and swapped.logits is swapped["logits"]
+
+
+def test_a_graph_that_is_exported_returns_one(tmp_path):
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            return SequenceClassifierOutput(logits=x * 2, attentions=(x, x))
+
+    program = torch.export.export(Net(), (torch.ones(3),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    result = torch.export.load(tmp_path / "net.pt2").module()(torch.ones(3))
+    assert type(result) is SequenceClassifierOutput and result.logits.tolist() == [2, 2, 2]
+    assert list(result) == ["logits", "attentions"] and len(result.attentions) == 2
 
 
 def test_activations_have_their_formulas():

@@ -1,6 +1,8 @@
 """Saving: what is written, that it comes back, that the stock library reads it, and that nothing is left half done."""
 
 import json
+import os
+import stat
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from safetensors import safe_open
 from stock import requires_stock, run_stock
 from tiny import model, ragged_batch
 
-from transformers import AutoModel, AutoModelForSequenceClassification, CheckpointError
+from transformers import AutoModel, AutoModelForSequenceClassification, CheckpointError, ConfigurationError
 
 STOCK_LOGITS = """
 import torch, transformers
@@ -55,6 +57,33 @@ def test_tensors_given_replace_the_models_own(tmp_path, net):
     zeros = {name: torch.zeros_like(tensor) for name, tensor in net.state_dict().items()}
     net.save_pretrained(tmp_path, state_dict=zeros)
     assert not any(p.any() for p in AutoModelForSequenceClassification.from_pretrained(tmp_path).parameters())
+
+
+def test_a_wrapped_models_tensors_get_their_plain_names(tmp_path, net):
+    net.save_pretrained(tmp_path, state_dict={f"_orig_mod.{name}": t for name, t in net.state_dict().items()})
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert set(file.keys()) == set(net.state_dict())
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o002])
+def test_who_may_read_the_files_is_for_the_system_to_say(tmp_path, net, mask):
+    before = os.umask(mask)
+    try:
+        net.save_pretrained(tmp_path)
+    finally:
+        os.umask(before)
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_arguments_of_the_stock_library_that_change_nothing(tmp_path, net):
+    in_vain = {"safe_serialization": True, "max_shard_size": "5GB", "save_function": torch.save, "push_to_hub": False}
+    net.save_pretrained(tmp_path, **in_vain)
+    net.config.save_pretrained(tmp_path, push_to_hub=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+    for name, value in {"safe_serialization": False, "push_to_hub": True, "shard": 1}.items():
+        with pytest.raises(ConfigurationError, match=name):
+            net.save_pretrained(tmp_path, **{name: value})
 
 
 def test_one_process_of_several_writes(tmp_path, net):

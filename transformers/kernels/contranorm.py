@@ -29,7 +29,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from contranorm import ContraNorm, ContraNormV2, at_least_single
 
@@ -41,10 +41,10 @@ logger = logging.get_logger(__name__)
 
 _AT_ONCE = 1 << 17  # similarities: half a mebibyte in single precision
 
-Kernel = Callable[[Tensor, TokenLayout, ContraNorm], Tensor]
+Kernel = Callable[[Tensor, TokenLayout, Any], Tensor]
 
 
-def fast_kernel(layer: nn.Module, tokens: Tensor, layout: TokenLayout) -> Kernel | None:
+def fast_kernel(layer: Any, tokens: Tensor, layout: TokenLayout) -> Kernel | None:
     """Return a kernel that computes what `layer` defines, if there is one for exactly this layer and these tokens.
 
     A subclass has none, nor has a layer with a hook or with a method of its own; and where the definition in
@@ -54,14 +54,15 @@ def fast_kernel(layer: nn.Module, tokens: Tensor, layout: TokenLayout) -> Kernel
         layer: a layer over padded sequences.
         tokens: hidden states of the layout.
     """
-    kernels = _KERNELS.get(type(layer))
+    kind: Any = type(layer)
+    kernels = _KERNELS.get(kind)
     if kernels is None or not runs_eagerly_on_cpu(tokens):
         return None
     if layer._forward_hooks or layer._forward_pre_hooks or not vars(layer).keys().isdisjoint(_DEFINITION):
         return None
     kernel = kernels(layout)
-    definition = tuple(getattr(type(layer), name) for name in _DEFINITION)
-    return kernel if kernel is not None and _agree(type(layer), definition) else None
+    definition = tuple(getattr(kind, name) for name in _DEFINITION)
+    return kernel if kernel is not None and _agree(kind, definition) else None
 
 
 def _for_tokens(layout: TokenLayout) -> Kernel | None:
@@ -78,7 +79,7 @@ _DEFINITION = ("forward", "weighted_mean", "push")
 
 
 @cache
-def _agree(layer: type[ContraNorm], definition: tuple[Any, ...]) -> bool:
+def _agree(layer: Any, definition: tuple[Any, ...]) -> bool:
     """Whether the kernels of a layer give what it defines, tried once on four tokens."""
     x = torch.arange(12.0, dtype=torch.float64).view(1, 4, 3).sin()
     layout, example = TokenLayout(1, 4, (SequenceGroup(1, 4),)), layer(0.5, 0.7)
@@ -220,7 +221,8 @@ def _gradient_with_a_gradient(
     tokens: Tensor, layout: TokenLayout, layer: ContraNorm, gradient: Tensor
 ) -> tuple[Tensor | None, None, None]:
     """The gradient by the definition, for a gradient of it that will be wanted."""
-    return *gradients_of(layout.map_sequences(layer, tokens), (tokens,), gradient), None, None
+    (found,) = gradients_of(layout.map_sequences(layer, tokens), (tokens,), gradient)
+    return found, None, None
 
 
 def _backward_of_sequence(x: Tensor, g: Tensor, dx: Tensor, scale: float, tau: float, c: float) -> None:

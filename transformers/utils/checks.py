@@ -9,6 +9,41 @@ from typing import Any
 
 from .errors import CheckpointError, ConfigurationError
 
+# Arguments of the stock library that make no difference here, and what may be given for them; () for anything.
+_WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
+    "trust_remote_code": (),  # nothing that a checkpoint brings is ever executed
+    "low_cpu_mem_usage": (),
+    "resume_download": (),
+    "save_function": (),
+    "max_shard_size": (),
+    "attn_implementation": (None, "eager", "sdpa"),
+    "use_auth_token": (None,),
+    "variant": (None,),
+    "quantization_config": (None,),
+    "from_tf": (False,),
+    "from_flax": (False,),
+    "push_to_hub": (False,),
+    "safe_serialization": (True,),
+}
+
+
+def drop_without_effect(arguments: dict[str, Any], only: bool = False) -> None:
+    """Take those arguments out that the stock library has and that make no difference here.
+
+    Args:
+        arguments: names and values; changed.
+        only: whether there may be no others.
+
+    Raises:
+        ConfigurationError: one asks for something that is not done here.
+    """
+    for name in [name for name in arguments if only or name in _WITHOUT_EFFECT]:
+        value, allowed = arguments.pop(name), _WITHOUT_EFFECT.get(name)
+        if allowed is None:
+            raise ConfigurationError(f"{name!r} is no argument here")
+        if allowed and value not in allowed:
+            raise ConfigurationError(f"{name} {value!r}: expected {' or '.join(map(repr, allowed))}")
+
 
 def check_count(name: str, value: Any) -> int:
     """Return a whole number of at least 1, or raise ConfigurationError."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import CheckpointError
 
-_LONGEST_JSON = 256 * 2**20  # bytes; the index of a model of a thousand shards takes a hundredth of it
+LARGEST_TEXT = 256 * 2**20  # bytes; the largest vocabularies there are take a tenth of it
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -20,9 +20,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
         CheckpointError: the file cannot be read, is no JSON, holds something else than an object, or is too long.
     """
     try:
-        size = os.path.getsize(path)
-        if size > _LONGEST_JSON:
-            raise CheckpointError(f"{path} has {size} bytes: expected a JSON file of at most {_LONGEST_JSON}")
+        check_text_size(path)
         content = json.loads(Path(path).read_bytes().decode("utf-8"))
     except CheckpointError:
         raise
@@ -33,6 +31,18 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a JSON {type(content).__name__}: expected an object, {{...}}")
     return content
+
+
+def check_text_size(path: str | os.PathLike[str]) -> None:
+    """Check that a file that is about to be read as a whole is of a size that such files have.
+
+    Raises:
+        CheckpointError: it is larger.
+        OSError: it cannot be looked at.
+    """
+    size = os.path.getsize(path)
+    if size > LARGEST_TEXT:
+        raise CheckpointError(f"{path} has {size} bytes: expected at most {LARGEST_TEXT} of a file that is no weights")
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
@@ -73,9 +83,13 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def write_synced(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill the file `path`, and wait until it is on the disk.
 
+    Who may read the file is what the system says of a new one (the umask), whatever the library that wrote says.
+
     Raises:
         OSError: that failed, whatever the library that wrote makes of a full disk.
     """
+    path.touch()
+    mode = path.stat().st_mode
     try:
         write(path)
     except (OSError, TypeError, ValueError, LookupError, AttributeError):
@@ -83,6 +97,8 @@ def write_synced(path: Path, write: Callable[[Path], object]) -> None:
     except Exception as error:  # torch raises RuntimeError, safetensors an error of its own, tokenizers just Exception
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise OSError(f"{path.name} did not get written in full; is the disk full? ({reason})") from error
+    if path.stat().st_mode != mode:
+        path.chmod(mode)
     sync(path)
 
 

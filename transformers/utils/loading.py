@@ -5,27 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
+from torch import nn
 
+from ..backbones import Backbone
 from .errors import CheckpointError
 from .text import printable
+from .weight_files import StoredTensor
 
-if TYPE_CHECKING:
-    from ..modeling_utils import PreTrainedModel
-    from .weight_files import TensorSource
-
-# Heads of pretraining, and buffers that older versions saved: every pretrained checkpoint has them, no model here does.
-_DROPPED = re.compile(r"(cls|predictions|sop_classifier)\.|(.*\.)?embeddings\.(position_ids|token_type_ids)$")
+# Buffers that older versions saved and that no model here has, and LayerNorm's parameters in the first checkpoints.
+_OLD_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
-
-# Stacks of layers: the name in front of a layer's index, and the setting that says how many there are.
-_STACKS = (
-    ("encoder.layer.", "num_hidden_layers"),
-    ("encoder.albert_layer_groups.", "num_hidden_groups"),
-    (".albert_layers.", "inner_group_num"),
-)
+# What torch.compile and DistributedDataParallel put in front of the names of the model that they wrap.
+_WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|module)\.")
 
 _LISTED = 8  # names that a report shows before it only counts
 
@@ -48,14 +41,12 @@ class LoadingReport:
 
     def summary(self) -> str:
         """Return the lines that a person should read; empty if every tensor found its place."""
-        lines = []
-        if self.missing:
-            lines.append(f"  not in the checkpoint, newly drawn (train before use): {_listed(self.missing)}")
-        if self.mismatched:
-            lines.append(f"  of another shape, newly drawn (train before use): {_listed(describe(self.mismatched))}")
-        if self.unexpected:
-            lines.append(f"  in the checkpoint, not used: {_listed(self.unexpected)}")
-        return "\n".join(lines)
+        parts = {
+            "not in the checkpoint, newly drawn (train before use)": self.missing,
+            "of another shape, newly drawn (train before use)": describe(self.mismatched),
+            "in the checkpoint, not used": self.unexpected,
+        }
+        return "\n".join(f"  {what}: {_listed(names)}" for what, names in parts.items() if names)
 
     def as_info(self) -> dict[str, Any]:
         """Return the dictionary that `from_pretrained(output_loading_info=True)` hands out."""
@@ -67,67 +58,59 @@ class LoadingReport:
         }
 
 
-def match_tensors(model: PreTrainedModel, source: TensorSource, origin: str) -> LoadingReport:
+def match_tensors(
+    model: nn.Module, prefix: str, backbone: Backbone, stored: Mapping[str, StoredTensor], origin: str
+) -> LoadingReport:
     """Find the place of every tensor of a checkpoint in a model, by name and shape; nothing is read yet.
 
-    Names are found with and without the prefix of the base model (`bert.`), and under LayerNorm's old names gamma and
-    beta. Of a longer stack of layers than the model's the first ones are taken.
+    Names are found with and without the prefix of the base model (`bert.`), under LayerNorm's old names gamma and
+    beta, and as a wrapped model saved them. Of a longer stack of layers than the model's the first ones are taken.
 
     Args:
         model: the model to fill.
-        source: the checkpoint.
+        prefix: what stands in front of the base model's names in a model with a head, such as "bert.".
+        backbone: the record of the kind of model: where its layers are, and what nobody misses.
+        stored: the tensors of the checkpoint.
         origin: what to call the checkpoint in an error.
 
     Raises:
         CheckpointError: the model has more layers than the checkpoint, or nothing fits.
     """
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    prefix = f"{model.base_model_prefix}."
-    report = LoadingReport()
-    depths = _depths(wanted)
-    held = _depths(source.shapes)
-    for stack, setting in _STACKS:
-        if 0 < held[stack] < depths[stack]:
-            raise CheckpointError(f"{setting} is {depths[stack]}, but {origin} has only {held[stack]}: ask for no more")
+    report, wanted = LoadingReport(), model.state_dict()
+    plain_names = {name: plain_name(name) for name in stored}
+    depths, held = _depths(wanted, backbone), _depths(plain_names.values(), backbone)
+    for setting, depth in depths.items():
+        if 0 < held[setting] < depth:
+            raise CheckpointError(f"{setting} is {depth}, but {origin} has only {held[setting]}: ask for no more")
 
-    for name, shape in source.shapes.items():
-        if _DROPPED.match(name):
-            continue
-        place = _place(name, wanted, prefix)
+    for name, tensor in stored.items():
+        plain = plain_names[name]
+        place = _place(plain, wanted, prefix)
         if place is None:
-            if not _beyond(name, depths):
+            left_out = any(0 < depths[setting] <= index for setting, index in _layers(plain, backbone))
+            if not (left_out or plain.startswith(backbone.unused_keys) or plain.endswith(_OLD_BUFFERS)):
                 report.unexpected.append(name)
         elif place in report.sources:
             raise CheckpointError(f"{origin} has {place} twice: as {report.sources[place]} and as {name}")
-        elif shape != wanted[place]:
-            report.mismatched.append((place, shape, wanted[place]))
+        elif tensor.shape != wanted[place].shape:
+            report.mismatched.append((place, tensor.shape, tuple(wanted[place].shape)))
         else:
             report.sources[place] = name
-    other = {name for name, _, _ in report.mismatched}
-    report.missing = [name for name in wanted if name not in report.sources and name not in other]
-    if not report.sources and not report.mismatched:
-        raise CheckpointError(f"nothing in {origin} fits {type(model).__name__}: it has {_listed(source.shapes)}")
+    found = {*report.sources, *(name for name, _, _ in report.mismatched)}
+    report.missing = [name for name in wanted if name not in found]
+    if not found:
+        raise CheckpointError(f"nothing in {origin} fits {type(model).__name__}: it has {_listed(stored)}")
     return report
 
 
-@torch.no_grad()
-def fill_model(model: PreTrainedModel, source: TensorSource, report: LoadingReport, origin: str) -> None:
-    """Draw anew what the checkpoint does not have, and copy the rest from it.
+def plain_name(name: str) -> str:
+    """Return the name of a tensor as the model alone has it, without what a wrapper put in front.
 
-    Raises:
-        CheckpointError: a tensor cannot be read, or holds integers where the model has floating-point numbers.
+    Example:
+        >>> plain_name("module._orig_mod.bert.pooler.dense.bias")
+        'bert.pooler.dense.bias'
     """
-    drawn = {*report.missing, *(name for name, _, _ in report.mismatched)}
-    # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
-    for name in dict.fromkeys(key.rpartition(".")[0] for key in drawn):
-        model._init_weights(model.get_submodule(name))
-    places = model.state_dict()
-    for place, name in report.sources.items():
-        value = source.read(name)
-        if value.is_floating_point() != places[place].is_floating_point():
-            kinds = f"{value.dtype} where the model has {places[place].dtype}".replace("torch.", "")
-            raise CheckpointError(f"{origin}: {name} is {kinds} (quantised checkpoints are not supported)")
-        places[place].copy_(value)
+    return _WRAPPERS.sub("", name)
 
 
 def describe(mismatched: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> list[str]:
@@ -135,7 +118,7 @@ def describe(mismatched: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]])
     return [f"{name} (checkpoint {_shape(there)}, model {_shape(here)})" for name, there, here in mismatched]
 
 
-def _place(name: str, wanted: Mapping[str, Any], prefix: str) -> str | None:
+def _place(name: str, wanted: Collection[str], prefix: str) -> str | None:
     """Return the model's name for a tensor of the checkpoint, or None."""
     head, dot, last = name.rpartition(".")
     for candidate in (name, f"{head}{dot}{_OLD_NAMES.get(last, last)}"):
@@ -145,26 +128,20 @@ def _place(name: str, wanted: Mapping[str, Any], prefix: str) -> str | None:
     return None
 
 
-def _depths(names: Iterable[str]) -> dict[str, int]:
-    """Return for every kind of stack how many layers the names tell of."""
-    depths = {stack: 0 for stack, _ in _STACKS}
-    for name in names:
-        for stack, index in _layer_indices(name):
-            depths[stack] = max(depths[stack], index + 1)
+def _depths(names: Iterable[str], backbone: Backbone) -> dict[str, int]:
+    """Return how many layers the names tell of, by the setting that counts them."""
+    depths = {setting: 0 for _, setting in backbone.stacks}
+    for setting, index in (layer for name in names for layer in _layers(name, backbone)):
+        depths[setting] = max(depths[setting], index + 1)
     return depths
 
 
-def _beyond(name: str, depths: Mapping[str, int]) -> bool:
-    """Whether a tensor belongs to a layer that the model has been asked to do without."""
-    return any(0 < depths[stack] <= index for stack, index in _layer_indices(name))
-
-
-def _layer_indices(name: str) -> Iterable[tuple[str, int]]:
-    for stack, _ in _STACKS:
-        _, found, rest = name.partition(stack)
-        index = rest.partition(".")[0]
-        if found and index.isdigit():
-            yield stack, int(index)
+def _layers(name: str, backbone: Backbone) -> list[tuple[str, int]]:
+    """Return the index of the layer that a tensor is in, for each setting that counts such layers."""
+    found = [
+        (setting, re.search(rf"(?<![^.]){re.escape(stack)}(\d{{1,9}})\.", name)) for stack, setting in backbone.stacks
+    ]
+    return [(setting, int(match[1])) for setting, match in found if match]
 
 
 def _listed(names: Collection[str]) -> str:

@@ -10,35 +10,10 @@ import functools
 import logging
 import os
 import sys
-from logging import CRITICAL, DEBUG, ERROR, FATAL, INFO, NOTSET, WARN, WARNING
+from logging import CRITICAL, DEBUG, ERROR, FATAL, INFO, NOTSET, WARN, WARNING  # noqa: F401 - for who imports them
 from typing import Any
 
 from .text import printable
-
-__all__ = [
-    "CRITICAL",
-    "DEBUG",
-    "ERROR",
-    "FATAL",
-    "INFO",
-    "NOTSET",
-    "WARN",
-    "WARNING",
-    "disable_default_handler",
-    "disable_progress_bar",
-    "disable_propagation",
-    "enable_default_handler",
-    "enable_progress_bar",
-    "enable_propagation",
-    "get_logger",
-    "get_verbosity",
-    "set_verbosity",
-    "set_verbosity_debug",
-    "set_verbosity_error",
-    "set_verbosity_info",
-    "set_verbosity_warning",
-    "warning_once",
-]
 
 _LIBRARY = __name__.split(".")[0]
 _LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "critical": CRITICAL}
@@ -47,16 +22,9 @@ _LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "cr
 class _StderrHandler(logging.StreamHandler[Any]):
     """Write to whatever `sys.stderr` is at that moment, so that redirected output is followed."""
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> Any:
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, value: Any) -> None:
-        pass
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 class _PlainFormatter(logging.Formatter):

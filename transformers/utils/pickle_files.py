@@ -11,8 +11,6 @@ import io
 import os
 import pickletools
 import re
-import struct
-import zipfile
 from typing import IO, Any
 
 import torch
@@ -28,21 +26,23 @@ _OLD_FORM = 5  # pickles in a file of before torch 1.6: magic number, version, s
 _ARCHIVE = b"PK\x03\x04"
 
 
-def load_pickle(path: str | os.PathLike[str]) -> Any:
+def load_pickle(path: str | os.PathLike[str], *, mapped: bool = False) -> Any:
     """Read tensors and plain values from a file.
+
+    Args:
+        path: the file.
+        mapped: leave the tensors on the disk until they are read, where the form of the file allows it.
 
     Raises:
         CheckpointError: the file cannot be read, asks for anything else, or unpacks to more than it is.
     """
     try:
         with open(path, "rb") as file:
-            if file.read(len(_ARCHIVE)) == _ARCHIVE:
-                _check_archive(file, f"{path}")
-            else:
-                file.seek(0)
-                for _ in range(_OLD_FORM):
-                    _check_pickle(file)
-        return torch.load(path, map_location="cpu", weights_only=True)
+            is_archive = file.read(len(_ARCHIVE)) == _ARCHIVE
+            file.seek(0)
+            for pickled in [_content_of(path)] if is_archive else [file] * _OLD_FORM:
+                _check_pickle(pickled)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and is_archive)
     except CheckpointError:
         raise
     except Exception as error:
@@ -51,45 +51,16 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
         raise CheckpointError(f"{path} is no plain file of tensors (nothing in it was run): {reason}") from error
 
 
-def _check_archive(file: IO[bytes], path: str) -> None:
-    """Check that an archive does not unpack to more than it is: `torch.save` compresses nothing, a trap does."""
-    size = file.seek(0, os.SEEK_END)
-    _check_end(file, size)
-    with zipfile.ZipFile(file) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > size:
-            raise CheckpointError(f"{path} has {size} bytes, but promises to unpack to {unpacked}: it is not loaded")
-        for entry in archive.infolist():
-            if entry.filename.lower().endswith("data.pkl"):
-                _check_pickle(io.BytesIO(archive.read(entry)))
+def _content_of(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Return the pickle in an archive that unpacks to no more than it is: `torch.save` compresses nothing, a trap does.
 
-
-def _check_end(file: IO[bytes], size: int) -> None:
-    """Check that the list of entries is the last thing in an archive: else torch might read another list than Python.
-
-    Args:
-        file: the archive.
-        size: its length in bytes.
-
-    Raises:
-        ValueError: it is not, or there is a comment, which `torch.save` does not write.
+    The archive is read as `torch.load` reads it: another reader may see other entries in the same bytes.
     """
-    end = size - 22
-    file.seek(end)
-    mark, *_, length, begin, comment = struct.unpack("<4s4H2LH", file.read(22))
-    if mark != b"PK\x05\x06" or comment:
-        raise ValueError("the archive goes on after its end")
-    file.seek(max(0, end - 20))
-    mark, _, place, _ = struct.unpack("<4sLQL", file.read(20))
-    if mark == b"PK\x06\x07":  # large numbers stand in a record of their own
-        if place != (end := end - 20 - 56):
-            raise ValueError("the archive does not end in one piece")
-        file.seek(end)
-        mark, *_, length, begin = struct.unpack("<4sQ2H2L4Q", file.read(56))
-        if mark != b"PK\x06\x06":
-            raise ValueError("the archive does not end in one piece")
-    if begin + length != end:
-        raise ValueError("the archive's list of entries is not at its end")
+    archive = torch._C.PyTorchFileReader(os.fspath(path))
+    size, unpacked = os.path.getsize(path), sum(map(archive.get_record_size, archive.get_all_records()))
+    if unpacked > size:
+        raise CheckpointError(f"{path} has {size} bytes, but promises to unpack to {unpacked}: it is not loaded")
+    return io.BytesIO(archive.get_record("data.pkl"))
 
 
 def _check_pickle(file: IO[bytes]) -> None:

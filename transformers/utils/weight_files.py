@@ -7,111 +7,111 @@ Known are, in this order, `model.safetensors`, `model.safetensors.index.json` wi
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import safetensors
 from torch import Tensor
 
 from .errors import CheckpointError
 from .files import read_json
-from .hub import resolve_file, resolve_files
+from .hub import resolve_file
 from .pickle_files import load_pickle
 
-SAFE_WEIGHTS_NAME = "model.safetensors"
-SAFE_WEIGHTS_INDEX_NAME = "model.safetensors.index.json"
-WEIGHTS_NAME = "pytorch_model.bin"
-WEIGHTS_INDEX_NAME = "pytorch_model.bin.index.json"
-WEIGHT_FILES = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
+SAFE_WEIGHTS_NAME, WEIGHTS_NAME = "model.safetensors", "pytorch_model.bin"
+WEIGHT_FILES = tuple(f"{name}{ending}" for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME) for ending in ("", ".index.json"))
 
 
-class TensorSource(Protocol):
-    """The tensors of one checkpoint: their shapes at once, their values on demand."""
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a checkpoint.
 
-    @property
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Names and shapes of all tensors."""
+    Attributes:
+        shape: its sizes.
+        read: returns its values, on the CPU.
+    """
 
-    def read(self, name: str) -> Tensor:
-        """Return one tensor, on the CPU."""
+    shape: tuple[int, ...]
+    read: Callable[[], Tensor]
 
 
-def open_weights(name_or_path: str, **where: Any) -> TensorSource:
+def open_weights(name_or_path: str, use_safetensors: bool | None = None, **where: Any) -> dict[str, StoredTensor]:
     """Find the weights of a checkpoint and open them.
 
     Args:
         name_or_path: a local folder or a Hub id.
+        use_safetensors: True looks for safetensors files only, False for pickles only; default None for both.
         **where: cache_dir, revision, ... as in `resolve_file`.
+
+    Returns:
+        All tensors by their names.
 
     Raises:
         CheckpointError: there are none, or they cannot be read.
     """
-    for filename in WEIGHT_FILES:
+    wanted = [file for file in WEIGHT_FILES if use_safetensors in (None, file.startswith(SAFE_WEIGHTS_NAME))]
+    for filename in wanted:
         path = resolve_file(name_or_path, filename, required=False, **where)
-        if path is None:
-            continue
-        if filename.endswith(".index.json"):
-            return _open_shards(name_or_path, path, where)
-        return _open_file(path)
+        if path is not None:
+            return _open_shards(name_or_path, path, where) if filename.endswith(".json") else open_file(path)
     place = "in this folder" if os.path.isdir(name_or_path) else "on the Hub (in the local cache, if it is unreachable)"
-    raise CheckpointError(f"no weights of {name_or_path} found: looked for {', '.join(WEIGHT_FILES)} {place}")
+    raise CheckpointError(f"no weights of {name_or_path} found: looked for {', '.join(wanted)} {place}")
 
 
-def _open_file(path: str) -> TensorSource:
-    return SafetensorsFile(path) if path.endswith(".safetensors") else PickleFile(path)
+def open_file(path: str) -> dict[str, StoredTensor]:
+    """Open one file of weights.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    return _open_safetensors(path) if path.endswith(".safetensors") else _open_pickle(path)
 
 
-def _open_shards(name_or_path: str, index_path: str, where: dict[str, Any]) -> TensorSource:
+def _open_shards(name_or_path: str, index_path: str, where: dict[str, Any]) -> dict[str, StoredTensor]:
     weight_map = read_json(index_path).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
         raise CheckpointError(f'{index_path} has no "weight_map" from tensor names to file names')
-    paths = resolve_files(name_or_path, sorted(set(weight_map.values())), **where)
-    shards = {filename: _open_file(path) for filename, path in paths.items()}
-    for tensor, filename in weight_map.items():
-        if tensor not in shards[filename].shapes:
-            raise CheckpointError(f"{paths[filename]} lacks the tensor {tensor} that {index_path} promises")
-    return ShardedFiles({tensor: shards[filename] for tensor, filename in weight_map.items()})
+    paths = {shard: resolve_file(name_or_path, shard, **where) for shard in sorted(set(weight_map.values()))}
+    shards = {shard: open_file(str(path)) for shard, path in paths.items()}
+    for tensor, shard in weight_map.items():
+        if tensor not in shards[shard]:
+            raise CheckpointError(f"{paths[shard]} lacks the tensor {tensor} that {index_path} promises")
+    return {tensor: shards[shard][tensor] for tensor, shard in weight_map.items()}
 
 
-class SafetensorsFile:
-    """A safetensors file, mapped into memory; only what is read is loaded."""
+def _open_safetensors(path: str) -> dict[str, StoredTensor]:
+    """Map a safetensors file into memory; only what is read is loaded."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    @contextmanager
+    def readable() -> Iterator[None]:
         try:
-            self._file = safetensors.safe_open(path, framework="pt")
-            names = self._file.keys()
-            self.shapes = {name: tuple(self._file.get_slice(name).get_shape()) for name in names}
+            yield
         except (safetensors.SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is no readable safetensors file (cut short?): {error}") from error
 
-    def read(self, name: str) -> Tensor:
-        try:
-            return self._file.get_tensor(name)
-        except (safetensors.SafetensorError, OSError) as error:
-            raise CheckpointError(f"{self.path}: the tensor {name} cannot be read: {error}") from error
+    @readable()
+    def read(name: str) -> Tensor:
+        return file.get_tensor(name)
+
+    with readable():
+        file = safetensors.safe_open(path, framework="pt")
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    return {name: StoredTensor(shape, partial(read, name)) for name, shape in shapes.items()}
 
 
-class PickleFile:
-    """A file that `torch.save` wrote, holding tensors by their names and nothing that runs."""
-
-    def __init__(self, path: str) -> None:
-        content = load_pickle(path)
-        if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-            raise CheckpointError(f"{path} holds a {type(content).__name__} that is not all tensors by name")
-        self._tensors: dict[str, Tensor] = {str(name): tensor for name, tensor in content.items()}
-        self.shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}
-
-    def read(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-
-class ShardedFiles:
-    """Several files that hold a checkpoint together."""
-
-    def __init__(self, holders: Mapping[str, TensorSource]) -> None:
-        self._holders = holders
-        self.shapes = {name: holder.shapes[name] for name, holder in holders.items()}
-
-    def read(self, name: str) -> Tensor:
-        return self._holders[name].read(name)
+def _open_pickle(path: str) -> dict[str, StoredTensor]:
+    """Open a file that `torch.save` wrote, holding tensors by their names and nothing that runs."""
+    content = load_pickle(path, mapped=True)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}: expected tensors by their names")
+    for name, value in content.items():
+        if not isinstance(value, Tensor):
+            raise CheckpointError(f"{path}: the entry {name!r} is a {type(value).__name__}: expected tensors only")
+    # Tensors may share their memory, and one number can stand for a thousand million: not so in what is a model's.
+    size, promised = os.path.getsize(path), sum(tensor.nbytes for tensor in content.values())
+    if promised > 2 * size:
+        raise CheckpointError(f"{path} has {size} bytes, but promises tensors of {promised}: it is not loaded")
+    return {str(name): StoredTensor(tuple(tensor.shape), tensor.detach) for name, tensor in content.items()}

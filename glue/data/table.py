@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -14,6 +14,7 @@ class Table:
         columns: name of the column to its values. `label` holds class ids (int, -1 where a test row has none) or, for
             regression, floats (NaN where a test row has none).
         source: what the rows were read from, for messages and logs.
+        row_numbers: what the file itself numbers its rows with, for predictions; None where rows count from 0.
 
     Example:
         >>> table = Table({"sentence": ["Good .", "Bad ."], "label": [1, 0]}, source="example")
@@ -22,18 +23,13 @@ class Table:
     """
 
     columns: dict[str, list[Any]]
-    source: str = field(default="")
-
-    def __post_init__(self) -> None:
-        lengths = {name: len(values) for name, values in self.columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"columns of {self.source or 'a table'} differ in length: {lengths}")
+    source: str = ""
+    row_numbers: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
     def select(self, count: int | None) -> Table:
         """Return the first `count` rows (all of them for None), as `--max_train_samples` asks for."""
-        if count is None or count >= len(self):
-            return self
-        return Table({name: values[:count] for name, values in self.columns.items()}, self.source)
+        columns = {name: values[:count] for name, values in self.columns.items()}
+        return replace(self, columns=columns, row_numbers=self.row_numbers and self.row_numbers[:count])
