@@ -7,7 +7,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..data.readers import check_data_path
 from ..data.tasks import GLUE_TASKS, Task, find_task
 from ..errors import UsageError
 from .command_line import build_parser, check_values, flag
-from .paths import check_writable, normalised
+from .paths import check_writable
 
 DEMO_MODELS = ("demo", "demo-albert")
 DEMO_TASK = "sst2"
@@ -283,12 +283,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     def task(self) -> Task | None:
         """The GLUE task; None for own files, whose record follows from their content."""
         return GLUE_TASKS[self.task_name] if self.task_name else None
-
-    def normalised(self) -> dict[str, Any]:
-        """Return every setting by name, with one spelling for all that name the same file or folder."""
-        paths = {item.name for item in fields(self) if item.metadata["is_path"]}
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: normalised(value) if value and name in paths else value for name, value in values.items()}
 
     @property
     def method_settings(self) -> dict[str, Any]:

@@ -33,11 +33,6 @@ def expand(name: str, path: str) -> str:
     return expanded
 
 
-def normalised(path: str) -> str:
-    """Return the one spelling of all that name the same file or folder; what does not exist (a Hub id) as it is."""
-    return os.path.realpath(path) if os.path.exists(path) else path
-
-
 def check_writable(name: str, folder: Path) -> None:
     """Check that `folder`, given for the flag `name`, is one that may be written to, or could be made.
 

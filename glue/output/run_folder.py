@@ -93,15 +93,16 @@ class RunFolder:
         if self.path is None:
             return
         try:
-            taken = self.path.is_dir() and {path.name for path in self.path.iterdir()} - {LOCK_FILE, MANIFEST}
+            names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+            taken = any(not _LEFTOVER.fullmatch(name) for name in names - {LOCK_FILE, MANIFEST})
         except OSError as error:
             raise UsageError(f"--output_dir {self.path}: {error.strerror}") from None
         if taken and args.do_train and not args.overwrite_output_dir:
             self._refuse_earlier_run(args)
-        names = (*_RUN_FILES, self.loss_file) if args.do_train else ("eval_results.json",)
+        written = (*_RUN_FILES, self.loss_file) if args.do_train else ("eval_results.json",)
         if args.do_train and not self._is_input(args):
-            names = (*_MODEL_FILES, *names)
-        foreign = [name for name in names if not self.manifest.owns(name)]
+            written = (*_MODEL_FILES, *written)
+        foreign = [name for name in written if not self.manifest.owns(name)]
         if args.do_train:
             foreign += [
                 f"checkpoints/{path.name}" for path in self._checkpoints() if not self.manifest.owns_checkpoint(path)
@@ -287,7 +288,7 @@ class RunFolder:
         difference = what_changed(earlier, self.settings)
         state = "holds this very run, finished" if difference is None else f"holds what {difference}"
         if difference is None and not (self.path / "all_results.json").exists():
-            if args.resume_from_checkpoint == "auto":
+            if args.resume_from_checkpoint == "auto":  # it was killed before its first checkpoint
                 return
             raise UsageError(
                 f"--output_dir {self.path} holds this very run, not finished: continue it with "

@@ -35,11 +35,6 @@ _TASKS_IN_WORDS = ("mnli", "qnli", "rte", OWN_FILES)
 _HIGHEST_SIMILARITY = 5.0  # of STS-B
 
 
-def prediction_file_name(task: Task, split: str) -> str:
-    """Return the name of the file that holds a split's predictions ("CoLA.tsv"; "test.tsv" for own files)."""
-    return SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))[0]
-
-
 def write_predictions(
     folder: Path, task: Task, split: str, predictions: np.ndarray, row_numbers: Sequence[Any] | None = None
 ) -> Path:
@@ -64,7 +59,7 @@ def write_predictions(
     """
     texts = _as_text(task, predictions)
     numbers = range(len(texts)) if row_numbers is None else row_numbers
-    path = make_folder(folder) / prediction_file_name(task, split)
+    path = make_folder(folder) / SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))[0]
     write_whole(path, lambda temporary: _write_rows(temporary, [_HEADER, *zip(numbers, texts, strict=True)]))
     return path
 

@@ -15,8 +15,7 @@ _AT_ONCE = 2**20  # bytes
 
 def record(folder: Path) -> None:
     """Write down size and SHA-256 of every file in a folder, as its last file."""
-    files = {path.name: fingerprint(path) for path in sorted(folder.iterdir())}
-    text = json.dumps({"files": files}, indent=2) + "\n"
+    text = json.dumps({"files": {path.name: fingerprint(path) for path in sorted(folder.iterdir())}}, indent=2) + "\n"
     write_synced(folder / CHECKSUM_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 

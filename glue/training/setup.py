@@ -25,7 +25,7 @@ from ..output import tracking
 from ..output.lock import FolderLock
 from ..output.model_card import model_card
 from ..output.run_folder import RunFolder, recover_model
-from ..output.submission import prediction_file_name, write_predictions
+from ..output.submission import write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .identity import data_digest, run_identity
@@ -192,9 +192,9 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
             predictions = predict(setup.model, dataset, setup.task, setup.mapping, batch_size, accelerator)
             if accelerator.is_main_process:
                 target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
-                if not args.pred_dir:
-                    setup.folder.manifest.claim(f"predictions/{prediction_file_name(setup.task, split)}")
                 path = write_predictions(target, setup.task, split, predictions.values, dataset.row_numbers)
+                if not args.pred_dir:
+                    setup.folder.manifest.claim(f"predictions/{path.name}")
                 say(f"Predictions: {path}")
 
 

@@ -150,7 +150,7 @@ def essence(folder: Path) -> dict:
     found: dict[str, object] = {}
     for path in folder.rglob("*"):
         name = str(path.relative_to(folder))
-        if path.is_dir() or path.name in ("run.json", "checksums.json"):
+        if path.is_dir() or path.name in ("run.json", "checksums.json", ".run_files.json"):
             found[name] = None
         elif path.name == "train_log.jsonl":
             found[name] = [row | {"examples_per_second": 0} for row in runs.log_rows(folder)]

@@ -312,16 +312,6 @@ def test_a_home_folder_that_nobody_knows(capsys):
     assert "the home folder that ~ stands for is not known" in refusal([*GLUE, "--output_dir=~nobody-here/out"], capsys)
 
 
-def test_one_spelling_for_all_that_name_the_same_folder(files):
-    (files / "link").symlink_to("checkpoint")
-    spellings = ["checkpoint", "./checkpoint/", "link", str(files / "checkpoint"), "../" + files.name + "/checkpoint"]
-    found = {
-        RunArguments(model_name_or_path=name, task_name="rte").normalised()["model_name_or_path"] for name in spellings
-    }
-    assert found == {str(files.resolve() / "checkpoint")}
-    assert parse_args(GLUE).normalised()["model_name_or_path"] == "bert-base-uncased"
-
-
 def test_bounds_are_declared_with_their_flags():
     Arguments = make_dataclass("Arguments", [("share", float, flag("all", "a part", 0.5, above=0, most=1))])
     check_values(Arguments(1.0))

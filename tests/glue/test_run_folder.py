@@ -102,6 +102,15 @@ def test_what_a_killed_run_was_writing_is_its_own(flags, tmp_path, monkeypatch):
     assert runs.run_here(*flags, *SHORT, "--output_dir", out, "--overwrite_output_dir") == 0
 
 
+def test_a_run_that_was_killed_before_it_wrote_anything(flags, tmp_path):
+    """Half a file under a temporary name is nothing that could be lost."""
+    (tmp_path / "out").mkdir()
+    for name in (".run_files.json", "..run_files.json.77.tmp", ".run.json.77.tmp"):
+        (tmp_path / "out" / name).write_text("{")
+    assert runs.run_here(*flags, *SHORT, "--output_dir", tmp_path / "out") == 0
+    assert not list((tmp_path / "out").glob("*.tmp"))
+
+
 @pytest.mark.parametrize("listed", [{"../mine": None}, {"link/mine": None}, {"/etc/hostname": None}, [], {"a": 1}])
 def test_a_list_that_names_files_elsewhere(tmp_path, listed):
     (tmp_path / "out").mkdir()
