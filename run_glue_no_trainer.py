@@ -6,7 +6,7 @@
         --num_train_epochs 5 --output_dir output/rte
 
 Exit status: 0 done; 1 a file could not be written; 2 wrong arguments or data; 3 the loss is not finite; 128 + the
-signal's number: stopped by SIGTERM, SIGINT (130) or SIGUSR1, with a checkpoint where there is an output folder.
+signal's number: stopped by SIGTERM, SIGINT (130), SIGHUP or SIGUSR1, with a checkpoint where there is an output folder.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.cli.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
-from glue.cli.console import fail, progress_bar, say
+from glue.cli.console import console, fail, progress_bar, say
+from glue.cli.paths import provide_caches
 from glue.cli.signals import Stopped, StopSignals
-from glue.errors import DivergedError, UsageError
-from transformers.utils.errors import CheckpointError, ConfigurationError
+from glue.errors import DivergedError
+from transformers.utils.errors import UserError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -32,17 +33,21 @@ if TYPE_CHECKING:
     from glue.training.setup import Setup
 
 
+MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first scale, and the gradient is not finite
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    args = parse_args(argv)
-    with StopSignals() as signals:
+    with console(), StopSignals() as signals:
         try:
             with signals.at_once():
+                args = parse_args(argv)
+                provide_caches()
                 from glue.training.processes import is_lost_peer, leave
                 from glue.training.setup import finish, set_up, start
 
                 setup = set_up(args)
-        except (UsageError, CheckpointError, ConfigurationError) as error:
+        except UserError as error:
             return fail(error, 2)
         except OSError as error:  # of nothing that was named: where the output goes, or a temporary folder
             return fail(error, 1)
@@ -62,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
             return fail(error, 3, shared=True)
         except OSError as error:  # CheckpointError among them
             return fail(error, 1)
+        except UserError as error:
+            return fail(error, 2)
         except Stopped as stop:
             return fail(stop, stop.status, "", shared=True)
         except RuntimeError as error:
@@ -70,6 +77,7 @@ def main(argv: list[str] | None = None) -> int:
             return fail(f"another process of this run has ended: {error}", 1)
         finally:
             leave(setup.accelerator)
+            setup.folder.close()
             setup.lock.release()
     return 0
 
@@ -77,6 +85,7 @@ def main(argv: list[str] | None = None) -> int:
 def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
     from glue.output.log import TrainingLog
+    from glue.output.tracking import start_tracking, track
     from glue.scoring.validation import evaluate_all, watch_tokens, with_warnings
     from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.training.optimizer import build_optimizer, build_schedule
@@ -95,20 +104,21 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     )
     total_updates = args.max_train_steps or args.num_train_epochs * order.updates_per_epoch
     num_epochs = -(-total_updates // order.updates_per_epoch)
-    model, optimizer = accelerator.prepare(setup.model, build_optimizer(args, setup.model))
+    optimizer = build_optimizer(args, setup.model)
     # Not prepared: accelerate would step the schedule once for every process.
-    scheduler = build_schedule(args, optimizer.optimizer, total_updates)
+    scheduler = build_schedule(args, optimizer, total_updates)
+    model, optimizer = accelerator.prepare(setup.model, optimizer)
     parts, state = TrainingParts(model, optimizer, scheduler), TrainingState()
     if setup.checkpoint is not None:
         state = setup.checkpointer.load(setup.checkpoint, parts)
-        if not state.fits(order.updates_per_epoch, total_updates):
-            raise CheckpointError(f"{setup.checkpoint} is damaged: no run of these data stands where it says")
         say(f"Continuing {setup.checkpoint} after {state.updates} of {total_updates} updates")
     folder.start_logs(state.updates, len(state.history), setup.checkpoint)
+    if args.with_tracking:
+        start_tracking(accelerator, folder, state.updates)
     say(
-        f"Training on {len(dataset)} examples: {total_updates} updates of {order.update_size} examples in {num_epochs} "
-        f"epochs, on {accelerator.num_processes} process(es) and {accelerator.device.type}, precision "
-        f"{accelerator.mixed_precision}"
+        f"Training on {len(dataset)} examples: {total_updates} updates of {order.update_size} examples, "
+        f"{total_updates / order.updates_per_epoch:.3g} epochs, on {accelerator.num_processes} process(es), "
+        f"{accelerator.device.type}, precision {str(accelerator.mixed_precision).replace('no', 'fp32')}"
     )
     log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
     patience = args.early_stopping_patience or math.inf
@@ -135,12 +145,15 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                 if state.updates == total_updates:
                     break
                 model.train()
-                loss = backward(args, setup, model, dataset, update)
-                norm = gradient_norm(accelerator, model, args.max_grad_norm)
                 learning_rate = scheduler.get_last_lr()[0]
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                scheduler.step()
+                for _ in range(MOST_ATTEMPTS):  # one, but for fp16: a gradient that is too large halves its scale
+                    loss = backward(args, setup, model, dataset, update)
+                    norm = gradient_norm(accelerator, model, args.max_grad_norm)
+                    optimizer.step()
+                    optimizer.zero_grad(set_to_none=True)
+                    if not optimizer.step_was_skipped:
+                        scheduler.step()
+                        break
 
                 state.updates += 1
                 state.updates_in_epoch += 1
@@ -153,14 +166,18 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     "grad_norm": norm,
                 }
                 log.add(row, update)
-                stopping, diverged = agree(accelerator, signals.received, log.diverged)
+                failed = log.diverged or optimizer.step_was_skipped
+                stopping, diverged = agree(accelerator, signals.received, failed)
                 if diverged or state.updates % args.logging_steps == 0:
                     bar.set_postfix(loss=log.flush(), refresh=False)
                 if stopping:
                     stop(stopping)
                 if isinstance(args.checkpointing_steps, int) and state.updates % args.checkpointing_steps == 0:
                     save()
-            log.flush()
+            say(
+                f"Epoch {state.epoch + 1} of {num_epochs}: {state.updates} updates done, the last one's training loss "
+                f"{log.flush():.4f}"
+            )
             if args.do_eval:
                 try:
                     with signals.at_once(accelerator.num_processes == 1):
@@ -170,7 +187,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                 state.history.append({"epoch": state.epoch + 1, "updates": state.updates, **scores})
                 tokens = {"oversmoothing": watch_tokens(setup, model, state.updates)} if args.log_oversmoothing else {}
                 folder.append_scores({**state.history[-1], **tokens})
-                accelerator.log({f"eval_{name}": score for name, score in scores.items()}, step=state.updates)
+                track(accelerator, {f"eval_{name}": score for name, score in scores.items()}, state.updates)
                 is_best = state.note_score(args.metric_for_best_model or setup.task.main_metric)
                 if is_best and args.load_best_model_at_end:
                     parts.best_weights = cpu_weights(accelerator.unwrap_model(model))
@@ -235,7 +252,7 @@ def evaluate_only(args: RunArguments, setup: Setup) -> dict[str, Any]:
     """Score a model as it is."""
     from glue.scoring.validation import evaluate_all, with_warnings
 
-    setup = setup._replace(model=setup.accelerator.prepare_model(setup.model, evaluation_mode=True))
+    setup.accelerator.prepare_model(setup.model, evaluation_mode=True)  # in its place
     scores = evaluate_all(args, setup, setup.model) if args.do_eval else {}
     return with_warnings({f"eval_{name}": score for name, score in scores.items()})
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from glue.cli.arguments import RunArguments
-from glue.cli.command_line import build_parser, flag
-from glue.cli.console import fail, progress_bar, say
+from glue.cli.command_line import build_parser, check_values, flag
+from glue.cli.console import progress_bar, run_script, say
+from glue.cli.paths import provide_caches
 from glue.errors import UsageError
-from transformers.utils.errors import CheckpointError, ConfigurationError
 
 _GROUPS = {
     "models": "each is measured as it is, with the ContraNorm of its config",
@@ -39,7 +39,7 @@ class OversmoothingArguments:
     """
 
     model_name_or_path: list[str] = flag(  # noqa: RUF009
-        "models", "checkpoint folders or Hub ids", nargs="+", type=str, metavar="NAME"
+        "models", "checkpoint folders or Hub ids", is_path=True, nargs="+", type=str, metavar="NAME"
     )
     names: list[str] = flag(  # noqa: RUF009
         "models", "their names in figure and file; left out: as above", nargs="+", type=str, metavar="NAME"
@@ -47,16 +47,17 @@ class OversmoothingArguments:
     cpu: bool = flag("models", "run on the CPU although there is a GPU", False)
 
     task_name: str | None = flag("data", "GLUE task whose validation split is read", metavar="TASK")
-    data_dir: str | None = flag("data", "folder with GLUE on disk", metavar="DIR")
+    data_dir: str | None = flag("data", "folder with GLUE on disk", is_path=True)
     demo: bool = flag("data", "use the built-in miniature GLUE, as without any data", False)
-    max_length: int = flag("data", "longest input in tokens", 128, metavar="N")
-    max_samples: int | None = flag("data", "use only the first N rows", metavar="N")
-    batch_size: int = flag("data", "rows at a time; the result does not depend on it", 32, metavar="N")
+    max_length: int = flag("data", "longest input in tokens", 128, least=1)
+    max_samples: int | None = flag("data", "use only the first N rows", least=1)
+    batch_size: int = flag("data", "rows at a time; the result does not depend on it", 32, least=1)
 
-    output_dir: str = flag("output", "folder of the files", "output/oversmoothing", metavar="DIR")
+    output_dir: str = flag("output", "folder of the files", "output/oversmoothing", is_path=True)
     attentions: bool | None = flag("output", "measure attention maps too (the default)")
 
     def __post_init__(self) -> None:
+        check_values(self)
         if not self.model_name_or_path:
             raise UsageError("--model_name_or_path is missing: name one checkpoint or more")
         self.names = self.names or list(self.model_name_or_path)
@@ -64,10 +65,6 @@ class OversmoothingArguments:
             raise UsageError(f"{len(self.names)} --names for {len(self.model_name_or_path)} models: give one each")
         if len(set(self.names)) < len(self.names):
             raise UsageError("two models have the same name: tell them apart with --names")
-        for name in ("max_length", "max_samples", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name} {value}: expected 1 or more")
         self.attentions = self.attentions is not False
 
     def of_run(self, model: str) -> RunArguments:
@@ -93,14 +90,16 @@ def main(argv: list[str] | None = None) -> int:
         prog="run_oversmoothing.py",
         description="Measure how alike the tokens of a sequence become, layer by layer.",
     )
-    try:
+
+    def work() -> int:
         args = OversmoothingArguments(**{"model_name_or_path": [], "names": [], **vars(parser.parse_args(argv))})
+        provide_caches()
         runs = [args.of_run(model) for model in args.model_name_or_path]
         measured = {name: measure(run, bool(args.attentions)) for name, run in zip(args.names, runs, strict=True)}
         write(args, measured, runs[0])
-    except (UsageError, CheckpointError, ConfigurationError) as error:
-        return fail(error, 2, program="run_oversmoothing.py")
-    return 0
+        return 0
+
+    return run_script(parser.prog, work)
 
 
 def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:

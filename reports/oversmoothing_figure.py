@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .style import figure_style, line_style
+from .style import figure_style, line_style, save
 
 # Measure, title with unit, whether the axis is logarithmic.
 _PANELS = (
@@ -51,8 +51,4 @@ def draw_oversmoothing(measured: dict[str, dict[str, Any]], title: str, path: Pa
         figure.legend(
             *axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(measured))
         )
-        files = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
-        for file in files:
-            figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
-        pyplot.close(figure)
-    return files
+        return save(figure, path)

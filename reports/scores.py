@@ -1,13 +1,15 @@
 """The numbers of a sweep's report, from nothing but the rows of results.jsonl.
 
-A *variant* is what a run was apart from its task and seed: the plain model, or ContraNorm with its scale and position,
-and whatever else the sweep varied. All runs of a variant on a task are the same but for the seed.
+A *variant* is what a run was apart from its task and seed: the plain model, or a method with its position and knobs,
+and whatever else the sweep varied. All runs of a variant on a task are the same but for the seed. A run that
+*collapsed* predicts one class for everything: it is counted, and is in no mean.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,19 +17,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glue.data.tasks import GLUE_TASKS
+from glue.scoring.metrics import higher_is_better
+from sweep.points import METHOD, PLAIN
+from transformers.methods import METHODS
 
 Row = dict[str, Any]
 Variant = tuple[tuple[str, Any], ...]
 
-# What tells the ContraNorm of two runs apart; the plain model has none of it.
-_CONTRANORM = ("scale", "pos", "tau", "use_v2", "contranorm_padding")
-_NO_PART = ("task_name", "seed", *_CONTRANORM)
-_RESAMPLES = 10_000
-_SEED = 2021
+_NO_PART = ("task_name", "seed", "use_v2", *METHOD)
+_WEIGHTS = {"mnli": 2, "wnli": 0}  # in GLUE's average: matched and mismatched count each, WNLI does not
 
 
 class Summary(NamedTuple):
-    """Mean and standard deviation (with n - 1; NaN for one value) of `n` scores, which are shares of 1."""
+    """Mean and standard deviation (with n - 1; NaN for one value) of `n` scores."""
 
     mean: float
     deviation: float
@@ -45,7 +47,8 @@ class Summary(NamedTuple):
 class Paired(NamedTuple):
     """Differences of scores to the plain model with the same seed.
 
-    `low` and `high` bound the 95 % interval of the mean's bootstrap (NaN below 2 pairs), `wins` counts those above 0.
+    `low` and `high` bound the 95 % interval of their mean by Student's t (NaN below 2 pairs), `wins` counts those that
+    are better than 0, and `sign` is 1 where a higher score is better, else -1.
     """
 
     mean: float
@@ -53,18 +56,28 @@ class Paired(NamedTuple):
     high: float
     wins: int
     n: int
+    sign: int = 1
 
     @classmethod
-    def of(cls, differences: Iterable[float]) -> Paired:
-        """Summarize differences: the percentiles of the means of 10,000 samples drawn with replacement, seed fixed."""
+    def of(cls, differences: Iterable[float], sign: int = 1) -> Paired:
+        """Summarize differences.
+
+        Example:
+            >>> [round(value, 3) for value in Paired.of([0.01, 0.02, 0.03])[:3]]
+            [0.02, -0.005, 0.045]
+        """
+        from scipy.stats import t
+
         values = np.array(list(differences), dtype=float)
-        if not len(values):
-            return cls(math.nan, math.nan, math.nan, 0, 0)
-        low = high = math.nan
-        if len(values) > 1:
-            drawn = np.random.default_rng(_SEED).integers(len(values), size=(_RESAMPLES, len(values)))
-            low, high = (float(bound) for bound in np.percentile(values[drawn].mean(axis=1), (2.5, 97.5)))
-        return cls(float(values.mean()), low, high, int((values > 0).sum()), len(values))
+        mean, deviation, n = Summary.of(values)
+        reach = math.nan if n < 2 else float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+        return cls(mean, mean - reach, mean + reach, int((sign * values > 0).sum()), n, sign)
+
+    @property
+    def verdict(self) -> str:
+        """What the interval allows to say: "gain" or "loss" where it excludes 0, else nothing."""
+        bounds = sorted((self.sign * self.low, self.sign * self.high))
+        return "gain" if bounds[0] > 0 else "loss" if bounds[1] < 0 else ""
 
 
 @dataclass
@@ -72,44 +85,59 @@ class Scores:
     """All scores of a sweep.
 
     Args:
-        rows: the newest row of each point.
+        rows: one for each point.
     """
 
     rows: list[Row]
 
     @cached_property
     def varied(self) -> list[str]:
-        """Names of the settings that differ between runs, task, seed and ContraNorm's apart."""
-        values: dict[str, set[str]] = {}
-        for row in self.rows:
-            for name, value in row["flags"].items():
-                values.setdefault(name, set()).add(repr(value))
-        absent = {name for row in self.rows for name in values if name not in row["flags"]}
-        return sorted(name for name in values if name not in _NO_PART and len(values[name]) + (name in absent) > 1)
+        """Names of the settings that differ between runs of one task, seed and method apart."""
+        found = set()
+        for task in self.tasks:
+            of_task = [self._settings(row) for row in self.rows if row["task"] == task]
+            names = {name for settings in of_task for name in settings}
+            found |= {name for name in names if len({repr(settings.get(name)) for settings in of_task}) > 1}
+        return sorted(found - set(_NO_PART))
+
+    def _settings(self, row: Row) -> dict[str, Any]:
+        """All that a run's result depends on; its flags where a row of before that was noted is among them."""
+        return dict(row["settings"] if self._have_settings else row["flags"])
+
+    @cached_property
+    def _have_settings(self) -> bool:
+        return all("settings" in row for row in self.rows)
 
     def variant(self, row: Row) -> Variant:
         """Return the variant that a run is of."""
-        flags = row["flags"]
-        own = [(name, flags.get(name)) for name in self.varied]
-        if flags.get("scale") == 0:
-            return (*own, ("scale", 0.0))
-        return (*own, *((name, flags.get(name)) for name in _CONTRANORM))
+        settings = self._settings(row)
+        own = tuple((name, settings.get(name)) for name in self.varied)
+        method = row.get("method")
+        if method is None:  # rows of before there were several methods
+            method = "contranorm_v2" if row.get("use_v2") else "contranorm"
+        if method == PLAIN or ("method" not in row and row.get("scale") == 0):
+            return (*own, ("method", PLAIN))
+        return (*own, ("method", method), *((name, row.get(name)) for name in METHOD[1:]))
 
     def plain(self, variant: Variant) -> Variant:
         """Return the plain variant that a variant is compared with."""
-        return (*((name, value) for name, value in variant if name not in _CONTRANORM), ("scale", 0.0))
+        return (*((name, value) for name, value in variant if name not in METHOD), ("method", PLAIN))
 
     @cached_property
     def tasks(self) -> list[str]:
         """The tasks, in the order of GLUE's table; own files come last."""
-        order = tuple(GLUE_TASKS)
         found = {row["task"] for row in self.rows}
-        return [task for task in order if task in found] + sorted(found - set(order))
+        return [task for task in GLUE_TASKS if task in found] + sorted(found - GLUE_TASKS.keys())
 
     @cached_property
     def variants(self) -> list[Variant]:
-        """All variants: each plain one before the others, then by position and scale."""
+        """All variants: each plain one before the others, then by method, position and knobs."""
         return sorted({self.variant(row) for row in self.rows}, key=_order)
+
+    @cached_property
+    def plain_variants(self) -> list[Variant]:
+        """The plain ones, run or not, that there are variants to compare with."""
+        return list(dict.fromkeys(map(self.plain, self.variants)))
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -117,36 +145,77 @@ class Scores:
         return sorted({row["seed"] for row in self.rows})
 
     @cached_property
+    def metrics(self) -> dict[str, str]:
+        """The metric of each task; several where its runs have several."""
+        found = {task: {str(row["main_metric"]) for row in self.rows if row["task"] == task} for task in self.tasks}
+        return {task: ", ".join(sorted(names)) for task, names in found.items()}
+
+    def sign(self, task: str) -> int:
+        """Return 1 where a higher score is better, else -1; an average is one of shares of 1."""
+        return 1 if higher_is_better(self.metrics.get(task, "")) else -1
+
+    def factor(self, task: str) -> int:
+        """Return 100 where a score is a share of 1, shown as percent; 1 for a loss."""
+        return 100 if self.sign(task) > 0 else 1
+
+    @cached_property
     def by_run(self) -> dict[tuple[str, Variant, int], float]:
-        """The score of each finished run, by task, variant and seed; degenerate runs are among them."""
-        finished = (row for row in self.rows if row["status"] == "finished" and row["score"] is not None)
-        return {(row["task"], self.variant(row), row["seed"]): row["score"] for row in finished}
-
-    def of(self, task: str, variant: Variant) -> dict[int, float]:
-        """Return the scores of a variant on a task, by seed."""
-        return {seed: self.by_run[key] for seed in self.seeds if (key := (task, variant, seed)) in self.by_run}
-
-    def average(self, variant: Variant) -> dict[int, float]:
-        """Return the means over the tasks, by seed, of those seeds that have every task."""
-        of_tasks = [self.of(task, variant) for task in self.tasks]
+        """The score of each finished run that did not collapse, by task, variant and seed."""
         return {
-            seed: sum(scores[seed] for scores in of_tasks) / len(of_tasks)
-            for seed in self.seeds
-            if all(seed in scores for scores in of_tasks)
+            (row["task"], self.variant(row), row["seed"]): row["score"]
+            for row in self.rows
+            if row["status"] == "finished" and row["score"] is not None and not row["degenerate"]
         }
 
-    def paired(self, scores: Callable[[Variant], dict[int, float]], variant: Variant) -> Paired:
+    @cached_property
+    def collapsed(self) -> Counter[tuple[str, Variant]]:
+        """How many runs of a task and variant collapsed."""
+        return Counter((row["task"], self.variant(row)) for row in self.rows if row["degenerate"])
+
+    def of(self, task: str, variant: Variant | None) -> dict[int, float]:
+        """Return the scores of a variant on a task, by seed; none of no variant."""
+        found = ((seed, (task, variant, seed)) for seed in self.seeds)
+        return {seed: self.by_run[key] for seed, key in found if key in self.by_run}
+
+    def average(self, by_task: Mapping[str, Any]) -> float | None:
+        """Return the average over the tasks as GLUE takes it; None where a task lacks a value, or is no share of 1."""
+        weights = {task: _WEIGHTS.get(task, 1) for task in self.tasks if _WEIGHTS.get(task, 1)}
+        if not weights or any(by_task.get(task) is None or self.sign(task) < 0 for task in weights):
+            return None
+        return float(sum(weight * by_task[task] for task, weight in weights.items()) / sum(weights.values()))
+
+    def averages(self, variant: Variant) -> dict[int, float]:
+        """Return the averages of a variant over the tasks, by seed, of those seeds that have every task."""
+        by_task = {task: self.of(task, variant) for task in self.tasks}
+        found = {seed: self.average({task: by_task[task].get(seed) for task in by_task}) for seed in self.seeds}
+        return {seed: score for seed, score in found.items() if score is not None}
+
+    @cached_property
+    def ranked(self) -> list[Variant]:
+        """All variants but the plain ones, the best first: by average where there is one, else by the mean of all."""
+
+        def rank(variant: Variant) -> tuple[float, float]:
+            found = {task: Summary.of(self.of(task, variant).values()) for task in self.tasks}
+            there = [self.sign(task) * summary.mean for task, summary in found.items() if summary.n]
+            average = self.average({task: summary.mean if summary.n else None for task, summary in found.items()})
+            return (-math.inf if average is None else average, sum(there) / len(there) if there else -math.inf)
+
+        others = (variant for variant in self.variants if self.plain(variant) != variant)
+        return sorted(others, key=rank, reverse=True)
+
+    def paired(self, scores: Callable[[Variant], dict[int, float]], variant: Variant, sign: int = 1) -> Paired:
         """Return how a variant does beside its plain one, seed by seed.
 
         Args:
             scores: from a variant to its scores by seed.
             variant: what is compared.
+            sign: 1 where a higher score is better, else -1.
         """
         mine, plain = scores(variant), scores(self.plain(variant))
-        return Paired.of(mine[seed] - plain[seed] for seed in mine if seed in plain)
+        return Paired.of((mine[seed] - plain[seed] for seed in mine if seed in plain), sign)
 
     def best(self, task: str, plain: Variant, without: int | None = None) -> Variant | None:
-        """Return the variant with the highest mean on a task, out of those that are compared with `plain`.
+        """Return the variant with the best mean on a task, out of those that are compared with `plain`.
 
         Args:
             task: where.
@@ -155,53 +224,48 @@ class Scores:
 
         Returns:
             None where no candidate has a score. Only variants with as many seeds as the fullest one are candidates, for
-            a mean of fewer seeds is the highest more easily.
+            a mean of fewer seeds is the best more easily.
         """
         candidates = []
         for variant in self.variants:
             if variant != plain and self.plain(variant) == plain:
-                scores = [score for seed, score in self.of(task, variant).items() if seed != without]
-                candidates.append((len(scores), sum(scores) / max(1, len(scores)), variant))
-        most = max((count for count, _, _ in candidates), default=0)
-        full = [(mean, variant) for count, mean, variant in candidates if count == most and count]
+                summary = Summary.of(score for seed, score in self.of(task, variant).items() if seed != without)
+                candidates.append((summary.n, self.sign(task) * summary.mean, variant))
+        most = max((n for n, _, _ in candidates), default=0)
+        full = [(mean, variant) for n, mean, variant in candidates if n == most and n]
         return max(full, key=lambda item: item[0])[1] if full else None
 
     def left_out(self, task: str, plain: Variant) -> dict[int, float]:
         """Return for each seed the score of the variant that is best on the other seeds: no seed chooses for itself."""
-        scores = {}
-        for seed in self.seeds:
-            chosen = self.best(task, plain, without=seed)
-            if chosen is not None and seed in self.of(task, chosen):
-                scores[seed] = self.of(task, chosen)[seed]
-        return scores
+        chosen = {seed: self.of(task, self.best(task, plain, without=seed)) for seed in self.seeds}
+        return {seed: scores[seed] for seed, scores in chosen.items() if seed in scores}
 
     @cached_property
     def missing(self) -> list[tuple[str, Variant, int]]:
         """What a full grid of the tasks, variants and seeds seen would hold besides."""
         seen = {(row["task"], self.variant(row), row["seed"]) for row in self.rows}
-        return [
-            key
-            for task in self.tasks
-            for variant in self.variants
-            for seed in self.seeds
-            if (key := (task, variant, seed)) not in seen
-        ]
+        keys = ((task, variant, seed) for task in self.tasks for variant in self.variants for seed in self.seeds)
+        return [key for key in keys if key not in seen]
 
     def label(self, variant: Variant) -> str:
-        """Return what a variant is called: only what differs between variants is said."""
+        """Return what a variant is called: only what differs between variants is said, and always a scale."""
         settings = dict(variant)
-        words = [f"{name} {settings[name]}" for name in self.varied]
-        if settings["scale"] == 0:
-            return " ".join(["plain", *words])
-        others = [dict(other) for other in self.variants if dict(other)["scale"] != 0]
-        differing = [name for name in _CONTRANORM[1:] if len({repr(other[name]) for other in others}) > 1]
-        words = [f"{name} {settings[name]}" for name in differing] + words
-        return " ".join(
-            ["ContraNorm", *([] if settings["scale"] is None else [f"scale {settings['scale']:g}"]), *words]
-        )
+        others = [dict(other) for other in self.variants if dict(other)["method"] != PLAIN]
+        differing = [name for name in METHOD[1:] if len({repr(other[name]) for other in others}) > 1]
+        knobs = [name for name in dict.fromkeys(["scale", *differing]) if settings.get(name) is not None]
+        method = settings["method"]
+        name = METHODS[method].__name__ if method in METHODS else "plain" if method == PLAIN else str(method)
+        return " ".join([name, *(f"{knob} {_short(settings[knob])}" for knob in (*knobs, *self.varied))])
+
+
+def _short(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else f"{text[:8]}..."
 
 
 def _order(variant: Variant) -> tuple[Any, ...]:
-    settings = dict(variant)
-    others = [repr(value) for name, value in variant if name not in _CONTRANORM]
-    return (others, settings["scale"] != 0, str(settings.get("pos")), settings["scale"] or 0.0, repr(variant))
+    """Numbers by size, anything else as text."""
+    others = [repr(value) for name, value in variant if name not in METHOD]
+    knobs = [value if isinstance(value, (int, float)) else 0.0 for name, value in variant if name in METHOD]
+    texts = [str(value) for name, value in variant if name in METHOD]
+    return (others, dict(variant)["method"] != PLAIN, texts[:2], knobs, texts)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sweep.points import METHOD
+
 from .scores import Row, Scores, Summary, Variant
-from .style import figure_style, line_style
+from .style import figure_style, line_style, save
 
 _COLUMNS = 3
-_ASIDE = 0.07  # of the distance between scales: bars of several lines stand side by side
+_ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
 _MOST_LOSSES = 30  # points of a curve
-_MOST_LINES = 6  # in a panel of curves: the plain model, and the best others
+_MOST_LINES = 5  # in a panel; of curves the plain model, and the best others
+_MOST_MAPS = 6
 
 
 def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
@@ -27,26 +31,51 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
     Returns:
         Path of each PNG (an SVG lies beside it) and its caption.
     """
-    drawn = []
-    for name, draw, caption in (
-        (
-            "score_by_scale",
-            _by_scale,
-            "Score against scale: means over seeds, bars of one standard deviation; the "
-            "dashed line is the plain model, its band one standard deviation.",
-        ),
-        ("heat_maps", _heat_maps, "Mean score by scale and position, in points above the plain model."),
-        (
-            "losses",
-            _losses,
-            "Training loss over updates: means of some updates and over seeds, bands of one standard deviation.",
-        ),
-        ("scores", _scores, "Validation score over updates: means over seeds, bands of one standard deviation."),
-    ):
-        path = _panels(scores, folder / name, draw)
-        if path is not None:
-            drawn.append((path, caption))
-    return drawn
+    figures: list[tuple[str, Callable[..., bool], str]] = []
+    for knob in knobs_with_several_values(scores):
+        for number, rest in enumerate(_rests(scores, knob, "pos")[:_MOST_MAPS], start=1):
+            caption = (
+                f"Mean difference to the plain model by {knob} and position, in points (of a loss, the number itself)"
+                f"{_named(rest)}. ▲ marks a gain and ▼ a loss that Student's t shows at 95 percent; the others are no "
+                "more than chance may do. Orange is worse, violet better, each panel by its own largest difference."
+            )
+            figures.append((f"heat_map_{knob}_{number}", partial(_heat_map, knob=knob, rest=rest), caption))
+        caption = (
+            f"Score against {knob}: means over seeds, bars of one standard deviation; the dashed line is the plain "
+            "model, its band one standard deviation."
+        )
+        if len(_rests(scores, knob)) <= _MOST_LINES:
+            figures.append((f"score_by_{knob}", partial(_by_knob, knob=knob), caption))
+    curves = "over updates: means over seeds, bands of one standard deviation; the plain model and the best settings."
+    figures += [("losses", _losses, f"Training loss {curves}"), ("scores", _scores, f"Validation score {curves}")]
+    paths = [(_panels(scores, folder / name, draw), caption) for name, draw, caption in figures]
+    return [(path, caption) for path, caption in paths if path is not None]
+
+
+def knobs_with_several_values(scores: Scores) -> list[str]:
+    """Return the knobs of any method that have several numbers; each makes figures of its own."""
+    values = {name: {dict(variant).get(name) for variant in scores.variants} for name in METHOD[2:]}
+    numbers = {name: [value for value in found if type(value) in (int, float)] for name, found in values.items()}
+    return [name for name, found in numbers.items() if len(found) > 1]
+
+
+def _rest(variant: Variant, *without: str) -> Variant:
+    return tuple((name, value) for name, value in variant if name not in without)
+
+
+def _rests(scores: Scores, *axes: str) -> list[Variant]:
+    """What variants are besides some of their settings, as far as each of these has several values there."""
+    found: dict[Variant, list[dict[str, Any]]] = {}
+    for variant in scores.variants:
+        if scores.plain(variant) != variant:
+            found.setdefault(_rest(variant, *axes), []).append(dict(variant))
+    several = {rest: [{of[axis] for of in members} for axis in axes] for rest, members in found.items()}
+    return [rest for rest, values in several.items() if all(len(of_axis) > 1 for of_axis in values)]
+
+
+def _named(rest: Variant) -> str:
+    words = [f"{name} {value}" for name, value in rest if value is not None and name != "contranorm_padding"]
+    return f" ({', '.join(words)})"
 
 
 def _panels(scores: Scores, path: Path, draw: Callable[..., bool]) -> Path | None:
@@ -71,73 +100,68 @@ def _panels(scores: Scores, path: Path, draw: Callable[..., bool]) -> Path | Non
             axis.set_axis_off()
         if legend:
             figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(3, columns + 1))
-        if filled:
-            for kind in ("png", "svg"):
-                file = path.with_suffix(f".{kind}")
-                figure.savefig(file, metadata={"Date": None} if kind == "svg" else None)
-        pyplot.close(figure)
-    return path.with_suffix(".png") if filled else None
+        if not filled:
+            pyplot.close(figure)
+            return None
+        return save(figure, path)[0]
 
 
-def _by_scale(scores: Scores, task: str, axis: Any) -> bool:
-    """A line for each position (and what else varies) over its scales, which keep equal distances."""
-    lines: dict[str, dict[float, Summary]] = {}
+def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> bool:
+    """A line for each position (and what else varies) over the values of a knob, which keep equal distances."""
+    lines: dict[Variant, dict[float, Summary]] = {rest: {} for rest in _rests(scores, knob)}
     for variant in scores.variants:
-        settings = dict(variant)
-        if settings["scale"]:
-            rest = tuple((name, value if name != "scale" else 0.5) for name, value in variant)
-            name = " ".join(f"{key} {value}" for key, value in rest if key != "scale" and value is not None)
-            lines.setdefault(name, {})[settings["scale"]] = Summary.of(scores.of(task, variant).values())
-    scales = sorted({scale for line in lines.values() for scale in line})
-    if not any(summary.n for line in lines.values() for summary in line.values()):
+        summary = Summary.of(scores.of(task, variant).values())
+        if _rest(variant, knob) in lines and summary.n:
+            lines[_rest(variant, knob)][dict(variant)[knob]] = summary
+    values = sorted({value for line in lines.values() for value in line})
+    if not values:
         return False
-    for number, variant in enumerate(variant for variant in scores.variants if scores.plain(variant) == variant):
+    factor = scores.factor(task)
+    for number, variant in enumerate(scores.plain_variants):
         plain = Summary.of(scores.of(task, variant).values())
         if plain.n:
             colour = line_style(0)["color"]
-            axis.axhline(100 * plain.mean, color=colour, linestyle="dashed", label=scores.label(variant))
+            axis.axhline(factor * plain.mean, color=colour, linestyle="dashed", label=scores.label(variant))
             if plain.n > 1 and number == 0:
                 low, high = plain.mean - plain.deviation, plain.mean + plain.deviation
-                axis.axhspan(100 * low, 100 * high, color=colour, alpha=0.08, linewidth=0)
-    for number, (name, line) in enumerate(lines.items(), start=1):
-        there = [scale for scale in scales if scale in line and line[scale].n]
-        places = [scales.index(scale) + _ASIDE * (number - (len(lines) + 1) / 2) for scale in there]
-        means = [100 * line[scale].mean for scale in there]
-        bars = [100 * np.nan_to_num(line[scale].deviation) for scale in there]
-        axis.errorbar(places, means, yerr=bars, label=f"ContraNorm {name}".strip(), capsize=2, **line_style(number))
-    axis.set_xticks(range(len(scales)), [f"{scale:g}" for scale in scales])
-    axis.set(xlabel="scale", ylabel=_metric(scores, task), xlim=(-0.5, len(scales) - 0.5))
+                axis.axhspan(factor * low, factor * high, color=colour, alpha=0.08, linewidth=0)
+    for number, (rest, line) in enumerate(lines.items(), start=1):
+        there = [value for value in values if value in line]
+        places = [values.index(value) + _ASIDE * (number - (len(lines) + 1) / 2) for value in there]
+        means = [factor * line[value].mean for value in there]
+        bars = [factor * np.nan_to_num(line[value].deviation) for value in there]
+        axis.errorbar(places, means, yerr=bars, label=_named(rest)[2:-1], capsize=2, **line_style(number))
+    axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+    axis.set(xlabel=knob, ylabel=_metric(scores, task), xlim=(-0.5, len(values) - 0.5))
     return True
 
 
-def _heat_maps(scores: Scores, task: str, axis: Any) -> bool:
-    """Scale by position, where several of each were run."""
-    cells: dict[tuple[str, float], list[float]] = {}
-    plain: list[float] = []
-    for variant in scores.variants:
-        settings, found = dict(variant), list(scores.of(task, variant).values())
-        if settings["scale"] and settings["pos"] is not None:
-            cells.setdefault((str(settings["pos"]), settings["scale"]), []).extend(found)
-        elif settings["scale"] == 0:
-            plain += found
-    positions, scales = sorted({pos for pos, _ in cells}), sorted({scale for _, scale in cells})
-    if len(positions) < 2 or len(scales) < 2 or not plain:
+def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) -> bool:
+    """A knob by position: the difference to the plain model, and where its interval excludes 0, the sign."""
+    variants = [variant for variant in scores.variants if _rest(variant, knob, "pos") == rest]
+    cells = {(str(dict(variant)["pos"]), dict(variant)[knob]): variant for variant in variants}
+    positions, values = sorted({pos for pos, _ in cells}), sorted({value for _, value in cells})
+    sign, factor = scores.sign(task), scores.factor(task)
+    means, marks = np.full((len(positions), len(values)), np.nan), {}
+    for (pos, value), variant in cells.items():
+        paired = scores.paired(partial(scores.of, task), variant, sign)
+        if paired.n:
+            place = positions.index(pos), values.index(value)
+            means[place] = factor * paired.mean
+            marks[place] = {"gain": "▲", "loss": "▼", "": ""}[paired.verdict]
+    if np.isnan(means).all():
         return False
-    values = np.full((len(positions), len(scales)), np.nan)
-    for (pos, scale), found in cells.items():
-        if found:
-            values[positions.index(pos), scales.index(scale)] = 100 * (np.mean(found) - np.mean(plain))
-    largest = max(np.nanmax(np.abs(values)), 0.1) if not np.isnan(values).all() else 0.1
-    axis.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto")
+    largest = max(np.nanmax(np.abs(means)), factor / 1000)
+    axis.imshow(sign * means, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto")
     axis.grid(visible=False)
-    axis.set_xticks(range(len(scales)), [f"{scale:g}" for scale in scales], rotation=45)
+    axis.set_xticks(range(len(values)), [f"{value:g}" for value in values], rotation=45)
     axis.set_yticks(range(len(positions)), positions)
-    for line, column in np.ndindex(values.shape):
-        value = values[line, column]
-        text = "" if np.isnan(value) else f"{value:+.1f}"
-        colour = "white" if abs(value) > 0.5 * largest else "black"
-        axis.text(column, line, text, ha="center", va="center", fontsize=7, color=colour)
-    axis.set(xlabel="scale", ylabel="position")
+    for place, mark in marks.items():
+        digits = 1 if factor == 100 else 3
+        weight, colour = ("bold" if mark else "normal"), ("white" if abs(means[place]) > 0.6 * largest else "black")
+        text = f"{means[place]:+.{digits}f}" + (f"\n{mark}" if mark else "")
+        axis.text(*reversed(place), text, ha="center", va="center", fontsize=7, color=colour, weight=weight)
+    axis.set(xlabel=knob, ylabel="position")
     return True
 
 
@@ -156,7 +180,7 @@ def _smooth(losses: list[list[float]]) -> list[tuple[float, float]]:
 def _scores(scores: Scores, task: str, axis: Any) -> bool:
     def points(row: Row) -> list[tuple[float, float]]:
         metric = row["main_metric"]
-        return [(entry["updates"], 100 * entry[metric]) for entry in row["history"] if metric in entry]
+        return [(entry["updates"], scores.factor(task) * entry[metric]) for entry in row["history"] if metric in entry]
 
     drawn = _curves(scores, task, axis, points)
     axis.set(xlabel="update", ylabel=_metric(scores, task))
@@ -167,12 +191,9 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[t
     """A line for each of the variants worth showing, over the updates that all of its seeds have."""
     by_variant: dict[Variant, list[Row]] = {}
     for row in scores.rows:
-        if row["task"] == task and row["status"] == "finished":
+        if row["task"] == task and row["status"] == "finished" and not row["degenerate"]:
             by_variant.setdefault(scores.variant(row), []).append(row)
-    means = {variant: Summary.of(scores.of(task, variant).values()).mean for variant in by_variant}
-    plain = [variant for variant in by_variant if scores.plain(variant) == variant]
-    others = sorted((variant for variant in by_variant if variant not in plain), key=lambda item: -means[item])
-    shown = [variant for variant in scores.variants if variant in [*plain, *others][:_MOST_LINES]]
+    shown = [variant for variant in _shown(scores) if variant in by_variant]
     drawn = False
     for variant in shown:
         curves = [dict(points(row)) for row in by_variant[variant]]
@@ -180,7 +201,7 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[t
         if not updates:
             continue
         values = np.array([[curve[update] for update in updates] for curve in curves])
-        style = line_style(scores.variants.index(variant))
+        style = line_style(_shown(scores).index(variant))
         middle = values.mean(axis=0)
         axis.plot(
             updates,
@@ -195,6 +216,10 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[t
     return drawn
 
 
+def _shown(scores: Scores) -> list[Variant]:
+    """The variants that curves are drawn of, the same in all panels."""
+    return [*scores.plain_variants, *scores.ranked][: max(_MOST_LINES, len(scores.plain_variants) + 1)]
+
+
 def _metric(scores: Scores, task: str) -> str:
-    metric = next((row["main_metric"] for row in scores.rows if row["task"] == task and row["main_metric"]), "score")
-    return f"{metric} (percent)"
+    return f"{scores.metrics[task]}{' (percent)' if scores.factor(task) == 100 else ''}"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from glue.cli.arguments import RunArguments, check_writable
-from glue.cli.command_line import OneLineParser, build_parser, flag
+from glue.cli.arguments import RunArguments
+from glue.cli.command_line import OneLineParser, build_parser, check_values, flag
+from glue.cli.paths import check_writable, expand
 from glue.errors import UsageError
 
 from .presets import PRESETS
@@ -61,7 +62,10 @@ class SweepArguments:
         "the grid", f"the paper's: {' or '.join(PRESETS)}; flags given besides replace its own", choices=tuple(PRESETS)
     )
     config_file: str | None = flag(
-        "the grid", "YAML or TOML file with flags of this list, where a list means several values", metavar="FILE"
+        "the grid",
+        "YAML or TOML file with flags of this list, where a list means several values",
+        is_path=True,
+        metavar="FILE",
     )
 
     sampler: str = flag("search", "grid: every combination; random, tpe: --n_trials of them", "grid", choices=SAMPLERS)
@@ -84,21 +88,20 @@ class SweepArguments:
         metavar="URL",
     )
     study_name: str | None = flag("who works", "name in the database; left out: that of --output_dir", metavar="NAME")
-    retries: int = flag("who works", "how often a run that failed is tried again", 1, metavar="N")
+    retries: int = flag("who works", "how often a run that failed is tried again", 1, least=0)
     checkpointing_steps: str = flag(
         "who works", "how often a run saves what it can go on from: every N updates, or 'epoch'", "epoch", metavar="N"
     )
 
-    output_dir: str = flag("output", "folder of the runs, results.jsonl and the report", "output/sweep", metavar="DIR")
-    log_dir: str = flag("output", "folder of what the runs print", "outlog", metavar="DIR")
+    output_dir: str = flag("output", "folder of the runs, results.jsonl and the report", "output/sweep", is_path=True)
+    log_dir: str = flag("output", "folder of what the runs print", "outlog", is_path=True)
     keep_models: bool | None = flag("output", "keep the weights of finished runs (the default)")
     dry_run: bool = flag("output", "only list the points and estimate the time", False)
 
     choices: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.retries < 0:
-            raise UsageError(f"--retries {self.retries}: expected 0 or more")
+        check_values(self)
         if self.checkpointing_steps != "epoch" and not (
             self.checkpointing_steps.isdecimal() and int(self.checkpointing_steps) > 0
         ):
@@ -141,7 +144,8 @@ def parse_args(argv: list[str] | None = None) -> SweepArguments:
     given = vars(parser.parse_args(argv))
     try:
         if "config_file" in given:
-            words = _words(_read(Path(given["config_file"])), given["config_file"])
+            path = expand("--config_file", given["config_file"])
+            words = _words(_read(Path(path)), path)
             given = {**vars(parser.parse_args(words)), **given}
         if "preset" in given:
             given = {**vars(parser.parse_args(_words(PRESETS[given["preset"]], "the preset"))), **given}
@@ -211,16 +215,18 @@ def _one_range(name: str, values: list[Any]) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """The flags of a file; their values are texts, as they are written there."""
     import yaml
 
     try:
+        text = path.read_text(encoding="utf-8")
         if path.suffix == ".toml":
             try:
                 import tomllib
             except ImportError:
                 raise UsageError(f"--config_file {path}: TOML takes Python 3.11; write it as YAML") from None
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return tomllib.loads(text, parse_float=str)
+        content = yaml.load(text, Loader=yaml.BaseLoader)
     except OSError as error:
         raise UsageError(f"--config_file {path}: {error.strerror}") from None
     except (ValueError, yaml.YAMLError) as error:
@@ -237,8 +243,13 @@ def _words(flags: dict[str, Any], origin: str) -> list[str]:
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(item, (str, int, float)) for item in values):
             raise UsageError(f"{origin}: {name}: expected a value, or a list of values")
-        if values != [False] or name not in _OWN_SWITCHES:
-            words += [f"--{name}"] if values == [True] else [f"--{name}", *map(str, values)]
+        texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
+        if name not in _OWN_SWITCHES:
+            words += [f"--{name}", *texts]
+        elif texts not in (["true"], ["false"]):
+            raise UsageError(f"{origin}: {name} {' '.join(texts)}: expected true or false")
+        elif texts == ["true"]:
+            words.append(f"--{name}")
         elif name == "keep_models":
-            words += [f"--no-{name}"]
+            words.append(f"--no-{name}")
     return words

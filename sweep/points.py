@@ -5,18 +5,35 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from glue.cli.arguments import RunArguments
+from glue.cli.arguments import DEMO_DEFAULTS, RunArguments
+from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
+from glue.training.identity import VERSION, fixed_flags
+from transformers.methods import all_knobs, find_method, knobs_of
 from transformers.utils.text import printable
 
-# What a plain model does not depend on.
-_OF_CONTRANORM = ("pos", "tau", "use_v2", "contranorm_padding")
-# Switches that a checkpoint may have set, so that False says more than nothing does.
-_WITH_TWIN = ("use_v2",)
+_FIELDS = {item.name: item for item in fields(RunArguments)}
+METHOD = ("method", "pos", *all_knobs())  # what a plain model does not depend on
+PLAIN = "none"  # the method of a plain model
+# Which data, in words: their digest takes the place of these once it is known.
+_PLACES = ("demo", "data_dir", "train_file", "validation_file", "text_column_names", "label_column_name")
+
+
+def identity(settings: Mapping[str, Any]) -> str:
+    """Return what tells settings from all others: equal ones have an equal identity."""
+    return hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode()).hexdigest()[:10]
+
+
+class Data(NamedTuple):
+    """What a sweep knows about data: their digest, and the main metric of their task."""
+
+    digest: str
+    metric: str
 
 
 @dataclass(frozen=True)
@@ -25,61 +42,93 @@ class Point:
 
     Attributes:
         flags: name and value of each flag, sorted by name.
+        settings: everything that the result of the run depends on, flags that were not given included.
+        data: what it trains on and is scored on; None where nobody has looked.
 
     Example:
         >>> point = Point.of({"demo": True, "task_name": "RTE", "scale": 0.0, "pos": "7"})
         >>> point.words
-        ['--demo', '--scale', '0.0', '--seed', '2021', '--task_name', 'rte']
-        >>> point == Point.of({"demo": True, "task_name": "rte", "scale": 0.0, "pos": "17"})
+        ['--demo', '--method', 'none', '--seed', '2021', '--task_name', 'rte']
+        >>> point == Point.of({"demo": True, "task_name": "rte", "pos": "NONE"})
         True
     """
 
     flags: tuple[tuple[str, Any], ...]
+    settings: Mapping[str, Any] = field(compare=False, repr=False)
+    data: Data | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, flags: dict[str, Any]) -> Point:
-        """Return the point of these flags. With scale 0, or at no position, it is that of the plain model.
+    def of(cls, flags: Mapping[str, Any], data: Data | None = None) -> Point:
+        """Return the point of these flags. With scale 0, at no position or with no method it is the plain model's.
 
         Raises:
-            UsageError: it cannot be run: a value is out of range, or two flags exclude each other.
+            UsageError: it cannot be run: a value is out of range, two flags exclude each other, or nothing is scored.
         """
-        checked = RunArguments(**flags)
-        flags = {"seed": checked.seed, **flags}
-        if checked.task_name is not None:
-            flags["task_name"] = checked.task_name
-        if checked.scale == 0 or checked.pos in ("0", "none"):
-            flags = {name: value for name, value in flags.items() if name not in _OF_CONTRANORM}
-            flags["scale"] = 0.0
-        said = ((name, value) for name, value in flags.items() if value is not False or name in _WITH_TWIN)
-        return cls(tuple(sorted(said)))
+        args = arguments_of(flags)
+        if not args.do_eval:
+            raise UsageError("a sweep compares scores: give --validation_file")
+        flags = {"seed": args.seed, **flags}
+        flags |= {name: getattr(args, name) for name in ("task_name", "metric_for_best_model") if getattr(args, name)}
+        given = args.method_settings
+        neutral = find_method(given.get("method") or "contranorm").neutral
+        is_neutral = bool(neutral) and all(given.get(name) == value for name, value in neutral.items())
+        flags = {name: value for name, value in flags.items() if name not in (*METHOD, "use_v2")}
+        if is_neutral or args.method == PLAIN or args.pos in ("0", "none"):
+            flags["method"] = PLAIN
+        else:
+            flags |= {**given, **({"pos": "".join(sorted(set(args.pos)))} if args.pos else {})}
+        # A checkpoint may have set what has no default, so that False says more than nothing does.
+        said = {name: value for name, value in flags.items() if value is not False or _FIELDS[name].default is None}
+        args = arguments_of(said)
+        of_run = {**fixed_flags(args), **{name: getattr(args, name) for name in (*_PLACES, *METHOD)}}
+        settings = {name: value for name, value in of_run.items() if value is not None}
+        return cls(tuple(sorted(said.items())), settings, data)
 
     def __getitem__(self, flag: str) -> Any:
         """The value of a flag, None where it is not given."""
         return dict(self.flags).get(flag)
 
     @property
+    def identity_settings(self) -> dict[str, Any]:
+        """What makes it this point: its settings, with the data themselves in place of where they are."""
+        if self.data is None:
+            return dict(self.settings)
+        kept = {name: value for name, value in self.settings.items() if name not in _PLACES}
+        return {**kept, "data": self.data.digest}
+
+    @property
     def key(self) -> str:
-        """Tells this point from every other one: equal flags have an equal key."""
-        return hashlib.sha256(json.dumps(self.flags).encode()).hexdigest()[:10]
+        """Tells this point from every other one."""
+        return identity(self.identity_settings)
+
+    @property
+    def metric(self) -> str:
+        """What its score is: the metric that was asked for, else the main one of its task."""
+        return str(self.settings.get("metric_for_best_model") or (self.data and self.data.metric))
 
     @property
     def task(self) -> str:
         """The GLUE task, or the name of the user's own training file."""
-        return str(self["task_name"] or Path(self["train_file"] or "demo").stem)
+        file = Path(self["train_file"] or "")
+        return str(self["task_name"] or (file.name if file.stem in GLUE_TASKS else file.stem))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no method acts in it."""
+        return bool(self["method"] == PLAIN)
 
     @property
     def title(self) -> str:
-        """What people are told about it: task, scale, position and seed."""
-        parts = [self.task]
-        parts += [f"{name} {self[name]}" for name in ("scale", "pos") if self[name] is not None]
-        return printable(" ".join([*parts, f"seed {self['seed']}"]))
+        """What people are told about it: task, method with its knobs, and seed."""
+        parts = [f"{name} {self[name]}" for name in METHOD if self[name] is not None]
+        return printable(" ".join([self.task, *(["plain"] if self.is_plain else parts), f"seed {self['seed']}"]))
 
     @property
     def name(self) -> str:
         """The name of its folder and its log."""
-        parts = (self.task, self["scale"], self["pos"], f"seed{self['seed']}", self.key)
-        text = "_".join(str(part) for part in parts if part is not None)
-        return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in text)[:200]
+        knobs = ["plain"] if self.is_plain else [self[name] for name in METHOD]
+        text = "_".join(str(part) for part in (self.task, *knobs, f"seed{self['seed']}", self.key) if part is not None)
+        return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in text)[-200:]
 
     @property
     def words(self) -> list[str]:
@@ -91,7 +140,22 @@ class Point:
         return words
 
 
-def grid(choices: dict[str, list[Any]]) -> list[Point]:
+def arguments_of(flags: Mapping[str, Any]) -> RunArguments:
+    """Return the settings of a run with these flags, as its own command line makes them.
+
+    Raises:
+        UsageError: it cannot be run.
+    """
+    try:
+        args = RunArguments(**{**flags, "output_dir": "output"})
+        if args.uses_demo_data and args.uses_demo_model:
+            args = RunArguments(**{**DEMO_DEFAULTS, **flags, "output_dir": "output"})
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise UsageError(f"{error.filename}: {error.strerror}") from None
+    return args
+
+
+def grid(choices: Mapping[str, list[Any]]) -> list[Point]:
     """Return every combination of the values, each once; those of the first seed come first.
 
     Args:
@@ -101,11 +165,50 @@ def grid(choices: dict[str, list[Any]]) -> list[Point]:
         UsageError: one of them cannot be run.
     """
     names = sorted(choices, key=lambda name: name != "seed")
-    points = []
-    for values in itertools.product(*(choices[name] for name in names)):
-        flags = dict(zip(names, values, strict=True))
-        try:
-            points.append(Point.of(flags))
-        except OSError as error:  # a name that is too long, a folder that may not be entered
-            raise UsageError(f"{error.filename}: {error.strerror}") from None
-    return list(dict.fromkeys(points))
+    combinations = itertools.product(*(choices[name] for name in names))
+    found = (of_method(dict(zip(names, values, strict=True)), choices) for values in combinations)
+    return list(dict.fromkeys(map(Point.of, found)))
+
+
+def of_method(flags: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags without knobs that only others of several methods have."""
+    method = flags.get("method")
+    if method is None or len(choices["method"]) == 1:
+        return dict(flags)
+    own = ("method", *(() if method == PLAIN else ("pos", *knobs_of(method))))
+    return {name: value for name, value in flags.items() if name in own or name not in METHOD}
+
+
+class Datasets:
+    """The data of points, each read once.
+
+    Args:
+        known: what has been read before, by a key of its flags.
+    """
+
+    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
+        self.known = {key: Data(*data) for key, data in (known or {}).items()}
+
+    def add_to(self, point: Point) -> Point:
+        """Return the point with its data.
+
+        Raises:
+            UsageError: they are missing or broken.
+        """
+        flags = {name: value for name, value in point.flags if name not in ("do_predict", "test_file")}
+        args = arguments_of(flags)
+        about = {name: getattr(args, name) for name, item in _FIELDS.items() if item.metadata["group"] == "data"}
+        key = identity(about)
+        if key not in self.known:
+            self.known[key] = _read(args)
+        return Point(point.flags, point.settings, self.known[key])
+
+
+def _read(args: RunArguments) -> Data:
+    from glue.data.loading import load_splits
+
+    task, tables = load_splits(args)
+    digest = hashlib.sha256(json.dumps(task.label_names).encode())
+    for split, table in sorted(tables.items()):
+        digest.update(json.dumps([split, table.columns], sort_keys=True).encode())
+    return Data(digest.hexdigest(), task.main_metric)

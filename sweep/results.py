@@ -6,8 +6,9 @@ A row holds
     point, title         key of its point, and what people call it
     status, problem      finished, pruned, diverged or failed, and the last words of one that did not finish
     flags                its command line
-    task, model, seed, pos, scale, tau, use_v2, contranorm_padding
-                         what it was; of the plain model scale is 0 and pos is none
+    settings             everything that its result depends on, the digest of its data among it
+    task, model, seed, method, pos, and each knob of a method
+                         what it was; of the plain model method and pos are none, and scale is 0
     main_metric, score, best_score, best_epoch, last_score
                          score is that of the saved model: of the last epoch, or of the best one where that was asked
                          for; MNLI's is the mean of matched and mismatched, as GLUE takes it
@@ -21,33 +22,48 @@ A row holds
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from glue.data.tasks import GLUE_TASKS
-from glue.scoring.metrics import MISMATCHED_SUFFIX
+from filelock import FileLock
+
+from glue.scoring.metrics import MISMATCHED_SUFFIX, higher_is_better
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder
 
-from .points import Point
+from .points import METHOD, PLAIN, Point
 
-try:
-    import fcntl
-except ImportError:  # Windows: no locks; one worker at a time
-    fcntl = None  # type: ignore[assignment]
+# How a trial ended: the first four with a row, the others without one.
+FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
+INTERRUPTED, SURPLUS = "interrupted", "surplus"
 
 RESULTS = "results.jsonl"
 _MOST_LOSSES = 200
+_NUMBER = (int, float)
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("id", "point", "title", "status", "problem", "task"), str),
+    **dict.fromkeys(("score", "train_seconds", "examples_per_second"), (*_NUMBER, type(None))),
+    **dict.fromkeys(("main_metric", "model", "git_revision"), (str, type(None))),
+    **dict.fromkeys(("versions", "hardware"), (dict, type(None))),
+    **dict.fromkeys(("history", "losses"), list),
+    "flags": dict,
+    "seed": int,
+    "seconds": _NUMBER,
+    "degenerate": bool,
+}
 
 
-def read_results(path: Path) -> list[dict[str, Any]]:
-    """Return the newest row of every point; a line that was cut off is left out.
+def read_results(path: Path, broken: list[int] | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a file, each id once; a line that is no row, such as one that was cut off, is left out.
+
+    Args:
+        path: the file; one that does not exist holds no rows.
+        broken: is given the numbers of such lines.
 
     Raises:
         CheckpointError: the file cannot be read.
@@ -56,7 +72,18 @@ def read_results(path: Path) -> list[dict[str, Any]]:
         lines = path.read_bytes().splitlines() if path.exists() else []
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    rows = [row for row in map(_parse, lines) if row is not None]
+    rows = {}
+    for number, line in enumerate(lines, start=1):
+        row = _parse(line)
+        if row is not None and all(name in row and isinstance(row[name], kind) for name, kind in _KINDS.items()):
+            rows[row["id"]] = row
+        elif broken is not None and line.strip():
+            broken.append(number)
+    return list(rows.values())
+
+
+def newest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last row of each point."""
     return list({row["point"]: row for row in rows}.values())
 
 
@@ -66,12 +93,12 @@ def append_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    make_folder(path.parent)
+    lock = FileLock(make_folder(path.parent) / f".{path.name}.lock")
     try:
-        with _locked(path) as file:
+        with lock, path.open("ab+") as file:
             file.seek(0)
             content = file.read()
-            known = {row["id"] for row in map(_parse, content.splitlines()) if row is not None}
+            known = {row["id"] for row in read_results(path)}
             new = [json.dumps(row).encode() + b"\n" for row in rows if row["id"] not in known]
             if new and content and not content.endswith(b"\n"):
                 new.insert(0, b"\n")  # after a line that was cut off
@@ -97,12 +124,12 @@ def result_row(
         attempt: 1, and 1 more for every attempt that failed.
     """
     run, results = _read(folder / "run.json"), _read(folder / "all_results.json")
-    settings, contranorm = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
-    task = GLUE_TASKS.get(point.task)
+    settings, method = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
+    if point.is_plain:
+        method = {"method": PLAIN, "pos": "none", "scale": 0.0}
     log = _rows(folder / "train_log.jsonl")
     history = results.get("history") or _rows(folder / "eval_log.jsonl")
-    metric = task.main_metric if task else settings.get("metric_for_best_model") or _first_metric(history)
-    is_plain = contranorm.get("scale", point["scale"]) == 0
+    metric, best = point.metric, max if higher_is_better(point.metric) else min
     return {
         "id": identity,
         "point": point.key,
@@ -110,15 +137,14 @@ def result_row(
         "status": status,
         "problem": problem,
         "flags": dict(point.flags),
+        "settings": point.identity_settings,
         "task": point.task,
         "model": point["model_name_or_path"] or settings.get("model_name_or_path"),
         "seed": point["seed"],
-        "scale": 0.0 if is_plain else contranorm.get("scale", point["scale"]),
-        "pos": "none" if is_plain else contranorm.get("pos", point["pos"]),
-        **{name: contranorm.get(name, point[name]) for name in ("tau", "use_v2", "contranorm_padding")},
+        **{name: method.get(name, point[name]) for name in METHOD},
         "main_metric": metric,
         "score": _score({name.removeprefix("eval_"): score for name, score in results.items()}, metric),
-        "best_score": max((score for row in history if (score := _score(row, metric)) is not None), default=None),
+        "best_score": best((score for row in history if (score := _score(row, metric)) is not None), default=None),
         "best_epoch": results.get("best_epoch"),
         "last_score": _score(history[-1], metric) if history else None,
         "history": history,
@@ -149,14 +175,9 @@ def _losses(log: list[dict[str, Any]]) -> list[list[float]]:
     return [[part[-1]["step"], float(f"{mean(row['loss'] for row in part):.6g}")] for part in parts]
 
 
-def _score(scores: dict[str, Any], metric: str | None) -> float | None:
-    values = [scores[name] for name in (str(metric), f"{metric}{MISMATCHED_SUFFIX}") if name in scores]
+def _score(scores: dict[str, Any], metric: str) -> float | None:
+    values = [scores[name] for name in (metric, f"{metric}{MISMATCHED_SUFFIX}") if name in scores]
     return mean(values) if values else None
-
-
-def _first_metric(history: list[dict[str, Any]]) -> str | None:
-    named = [name for row in history[:1] for name in row if name not in ("epoch", "updates", "loss")]
-    return next(iter(named), None)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -182,12 +203,3 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) else None
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[Any]:
-    with path.open("ab+") as file:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield file

@@ -3,96 +3,116 @@
 A trial is WAITING until a worker takes it. One that ends without a result (its worker died, it was stopped, it failed
 and may be tried again) is followed by a new trial for the same point. The attributes of a trial:
 
-    flags      the flags of its point (a grid), None where the sampler chooses them
+    flags      the flags of its point; none where the sampler chooses them
+    point      its key; none where there are no flags
     deaths     how many trials for this point ended with their worker
     attempt    1, and 1 more for every one that failed
-    worker     who runs it, see `this_process`
-    end        how it ended: one of the constants below
+    worker     who runs it, see `sweep/liveness.py`
+    count      how far its worker has counted
+    end        how it ended: one of the constants of `sweep/results.py`
     rows       rows for results.jsonl, one a run
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
+import sqlite3
 import time
-import warnings
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import optuna
-import psutil
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from glue.errors import UsageError
 from transformers.utils.files import make_folder
 
 from .arguments import SweepArguments
+from .liveness import Watcher
+from .plan import Plan
 from .points import Point
+from .results import DIVERGED, FAILED, FINISHED, PRUNED
 
-FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
-INTERRUPTED, DIED, SURPLUS = "interrupted", "died", "surplus"
-ENDS = (FINISHED, PRUNED, DIVERGED, FAILED)  # with a row
-
-HEARTBEAT, GRACE = 20, 90  # seconds: how often a worker shows that it lives, and after how long it does not
+_UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 _MOST_OPENINGS = 5
 _MOST_DEATHS = 10  # of workers that a point may survive
 
 
-def open_study(args: SweepArguments) -> optuna.Study:
+def open_study(plan: Plan) -> optuna.Study:
     """Return the study of a sweep, created where it does not exist yet.
 
     Raises:
         UsageError: the database cannot be reached.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    url, options = args.storage, {}
-    if url is None:
-        url = f"sqlite:///{make_folder(args.output_dir).resolve() / 'study.db'}"
-        options = {"connect_args": {"timeout": 60}}
-    sampler: Any = None
-    if args.sampler != "grid":
-        of_kind = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
-        sampler = of_kind[args.sampler]()
+    args = plan.args
+    samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3) if args.prune else optuna.pruners.NopPruner()
     attempt = 1
     while True:
         try:
-            with _without_notes():
-                storage = optuna.storages.RDBStorage(
-                    url,
-                    engine_kwargs=options,
-                    heartbeat_interval=HEARTBEAT,
-                    grace_period=GRACE,
-                    heartbeat_stale_trial_callback=try_again_after_death,
-                )
-                return optuna.create_study(
-                    storage=storage,
-                    study_name=args.study_name,
-                    sampler=sampler,
-                    pruner=pruner,
-                    direction="maximize",
-                    load_if_exists=True,
-                )
+            return optuna.create_study(
+                storage=_storage(args),
+                study_name=plan.study_name,
+                sampler=samplers[args.sampler]() if plan.is_search else None,
+                pruner=pruner,
+                direction=plan.direction,
+                load_if_exists=True,
+            )
         except Exception as error:  # whatever the driver of a database raises
             # Commands that start at once get into each other's way where they create the tables.
             if attempt == _MOST_OPENINGS:
                 first = str(error).strip().partition("\n")[0]
-                raise UsageError(f"--storage {_without_password(url)}: {first or type(error).__name__}") from error
+                place = _without_password(args.storage or args.output_dir)
+                raise UsageError(f"--storage {place}: {first or type(error).__name__}") from error
             time.sleep(0.2 * attempt)
             attempt += 1
 
 
-def enqueue(study: optuna.Study, points: Iterable[Point]) -> int:
-    """Let the points wait for workers that no trial runs, waits for or has finished; returns how many those are."""
-    taken = {_key(trial) for trial in study.get_trials(deepcopy=False) if _holds_point(trial)}
-    new = [point for point in points if point.key not in taken]
+def _storage(args: SweepArguments) -> optuna.storages.RDBStorage:
+    if args.storage is not None:
+        return optuna.storages.RDBStorage(args.storage)
+    path = make_folder(args.output_dir) / "study.db"
+    # Opened by path: in a URL a name may hold signs that mean something else there.
+    options = {"creator": lambda: sqlite3.connect(path, timeout=60, check_same_thread=False)}
+    return optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs=options)
+
+
+def enqueue(study: optuna.Study, plan: Plan, points: Iterable[Point], rows: Iterable[dict[str, Any]]) -> int:
+    """Let those points wait for workers that nobody runs, waits for or has finished; returns how many those are.
+
+    Args:
+        study: where they wait.
+        plan: says what is finished.
+        points: of a grid; a search has those of its drawn points whose seed was not among those of an earlier command.
+        rows: the newest result of each point.
+    """
+    taken = {row["point"] for row in rows if plan.is_done(row)}
+    taken |= {trial.user_attrs.get("point") for trial in _trials(study, *_UNDER_WAY)}
+    new = [point for point in (_further_seeds(study, plan) if plan.is_search else points) if point.key not in taken]
     for point in new:
-        study.enqueue_trial({}, user_attrs={"flags": dict(point.flags), "attempt": 1, "deaths": 0})
+        study.enqueue_trial({}, user_attrs={"flags": dict(point.flags), "point": point.key})
     return len(new)
+
+
+def missing_runs(study: optuna.Study, plan: Plan) -> int:
+    """Return how many runs of a search are not done: trials to be drawn, and further seeds of those that were."""
+    ended = sum(_is_drawn(trial) and trial.state not in _UNDER_WAY for trial in _trials(study))
+    done = {row["point"] for row in rows_of(study)}
+    further = sum(point.key not in done for point in _further_seeds(study, plan))
+    return len(plan.seeds) * max(0, (plan.args.n_trials or 0) - ended) + further
+
+
+def _further_seeds(study: optuna.Study, plan: Plan) -> list[Point]:
+    """Points of a search that were drawn when other seeds were asked for, with the seeds that they lack."""
+    points: dict[Point, None] = {}
+    for trial in _trials(study):
+        if _is_drawn(trial) and trial.user_attrs.get("end") == FINISHED:
+            rows = trial.user_attrs.get("rows", [])
+            for seed in set(plan.seeds) - {row["seed"] for row in rows} if rows else ():
+                points[plan.point({**rows[0]["flags"], "seed": seed})] = None
+    return list(points)
 
 
 def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **changes: int) -> None:
@@ -101,101 +121,63 @@ def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **changes:
     Args:
         changes: to the attributes "attempt" and "deaths".
     """
-    names = ("flags", "attempt", "deaths")
+    names = ("flags", "point", "attempt", "deaths")
     kept: dict[str, Any] = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
     study.enqueue_trial(trial.params, user_attrs={**kept, **changes})
 
 
-def try_again_after_death(study: optuna.Study, trial: FrozenTrial) -> None:
-    """The same for one whose worker has died; after many deaths it is left."""
-    deaths = trial.user_attrs.get("deaths", 0) + 1
-    if deaths <= _MOST_DEATHS:
-        try_again(study, trial, deaths=deaths)
-
-
-def bury_the_dead(study: optuna.Study) -> None:
-    """Give back at once what a worker of this machine had when it died, and what one elsewhere had a while ago."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_dead(trial.user_attrs.get("worker")):
+def bury_the_dead(study: optuna.Study, watcher: Watcher) -> None:
+    """Give back what workers had when they died; a point that many have died of is left."""
+    for trial in _trials(study, TrialState.RUNNING):
+        worker, count = trial.user_attrs.get("worker", ""), trial.user_attrs.get("count", 0)
+        if watcher.is_dead(worker, trial.number, count):
             with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # somebody else was faster
                 study.tell(trial.number, state=TrialState.FAIL)
-                try_again_after_death(study, trial)
-    with _without_notes():
-        optuna.storages.fail_stale_trials(study)
+                deaths = trial.user_attrs.get("deaths", 0) + 1
+                if deaths <= _MOST_DEATHS and "end" not in trial.user_attrs:
+                    try_again(study, trial, deaths=deaths)
 
 
-def is_surplus(study: optuna.Study, trial: optuna.Trial, n_trials: int | None) -> bool:
+def is_surplus(study: optuna.Study, plan: Plan, trial: optuna.Trial) -> bool:
     """Whether a trial just taken is not to be run: another one has its point, or there are enough."""
-    before = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
-    if n_trials is not None:
-        return sum(map(_counts, before)) >= n_trials
+    before = [other for other in _trials(study) if other.number < trial.number]
     if "flags" not in trial.user_attrs:
-        return True
-    return any(_holds_point(other) and _key(other) == _key(trial) for other in before)
+        return sum(map(_is_drawn, before)) >= (plan.args.n_trials or 0)
+    mine = [other for other in before if other.user_attrs.get("point") == trial.user_attrs["point"]]
+    return any(other.state in _UNDER_WAY or plan.is_done({"status": other.user_attrs.get("end")}) for other in mine)
 
 
-def has_work(study: optuna.Study, n_trials: int | None) -> bool:
+def has_work(study: optuna.Study, plan: Plan) -> bool:
     """Whether a trial is waiting for a worker, or may be drawn."""
-    trials = study.get_trials(deepcopy=False)
-    if any(trial.state == TrialState.WAITING for trial in trials):
-        return True
-    return n_trials is not None and sum(map(_counts, trials)) < n_trials
+    drawn = sum(map(_is_drawn, _trials(study)))
+    return bool(_trials(study, TrialState.WAITING)) or drawn < (plan.args.n_trials or 0)
 
 
 def has_running(study: optuna.Study) -> bool:
     """Whether a worker, of this machine or another one, is at work."""
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+    return bool(_trials(study, TrialState.RUNNING))
 
 
 def rows_of(study: optuna.Study) -> list[dict[str, Any]]:
     """Return the rows of all trials that have ended with some."""
-    return [row for trial in study.get_trials(deepcopy=False) for row in trial.user_attrs.get("rows", ())]
+    return [row for trial in _trials(study) for row in trial.user_attrs.get("rows", ())]
 
 
-def this_process() -> dict[str, Any]:
-    """Return what tells this process from every other one, on any machine and at any time."""
-    return {"machine": _this_machine(), "pid": os.getpid(), "since": psutil.Process().create_time()}
+def rows_beside(study: optuna.Study, plan: Plan) -> list[dict[str, Any]]:
+    """Return the rows of all studies of this name: of this plan, and of those beside it."""
+    storage = study._storage
+    names = [name for name in optuna.get_all_study_names(storage) if name.rpartition("/")[0] == plan.args.study_name]
+    return [row for name in names for row in rows_of(optuna.load_study(study_name=name, storage=storage))]
 
 
-def _this_machine() -> str:
-    """Its name, and that of the numbering of processes: containers of one machine have several."""
-    numbering = Path("/proc/self/ns/pid")
-    return f"{platform.node()} {os.readlink(numbering) if numbering.is_symlink() else ''}".strip()
+def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=states or None)
 
 
-def _is_dead(worker: dict[str, Any] | None) -> bool:
-    if worker is None or worker["machine"] != _this_machine():
-        return False
-    try:
-        process = psutil.Process(worker["pid"])
-        return bool(process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - worker["since"]) > 1)
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _key(trial: FrozenTrial | optuna.Trial) -> str:
-    flags = trial.user_attrs.get("flags")
-    return "" if flags is None else Point(tuple(sorted(flags.items()))).key
-
-
-def _holds_point(trial: FrozenTrial) -> bool:
-    """Whether a trial is for a point that needs no other one: it waits, runs, or has ended with a lasting result."""
-    if trial.state in (TrialState.WAITING, TrialState.RUNNING):
-        return True
-    return trial.user_attrs.get("end") in (FINISHED, PRUNED, DIVERGED)
-
-
-def _counts(trial: FrozenTrial) -> bool:
+def _is_drawn(trial: FrozenTrial) -> bool:
     """Whether a trial is one of the --n_trials: all but those that another one follows, and surplus ones."""
-    return trial.state in (TrialState.WAITING, TrialState.RUNNING) or trial.user_attrs.get("end") in ENDS
-
-
-@contextlib.contextmanager
-def _without_notes() -> Iterator[None]:
-    """Heartbeats have been called experimental since 2021."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
+    is_one = trial.state in _UNDER_WAY or trial.user_attrs.get("end") in (FINISHED, PRUNED, DIVERGED, FAILED)
+    return is_one and "flags" not in trial.user_attrs
 
 
 def _without_password(url: str) -> str:

@@ -1,6 +1,6 @@
-"""A lean library with Hugging Face's names: BERT and ALBERT with ContraNorm, their checkpoints and tokenizers.
+"""A lean library with Hugging Face's names: encoders with ContraNorm, their checkpoints and tokenizers.
 
-Importing it loads nothing else; every public name is loaded from its module when it is first asked for.
+Importing it loads nothing heavy; every public name is loaded from its module when it is first asked for.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 from typing import Any
+
+from .backbones import BACKBONES
 
 __version__ = "0.1.0+contranorm"
 
@@ -17,15 +19,9 @@ _NAMES_OF_MODULES = {
     "data": ("DataCollatorWithPadding", "default_data_collator"),
     "modeling_outputs": ("BaseModelOutput", "BaseModelOutputWithPooling", "ModelOutput", "SequenceClassifierOutput"),
     "modeling_utils": ("PreTrainedModel",),
-    "models.albert.configuration_albert": ("AlbertConfig",),
-    "models.albert.modeling_albert": ("AlbertForSequenceClassification", "AlbertModel", "AlbertPreTrainedModel"),
-    "models.albert.tokenization_albert_fast": ("AlbertTokenizer", "AlbertTokenizerFast"),
     "models.auto.configuration_auto": ("AutoConfig",),
     "models.auto.modeling_auto": ("AutoModel", "AutoModelForSequenceClassification"),
     "models.auto.tokenization_auto": ("AutoTokenizer",),
-    "models.bert.configuration_bert": ("BertConfig",),
-    "models.bert.modeling_bert": ("BertForSequenceClassification", "BertModel", "BertPreTrainedModel"),
-    "models.bert.tokenization_bert_fast": ("BertTokenizer", "BertTokenizerFast"),
     "optimization": (
         "get_constant_schedule",
         "get_constant_schedule_with_warmup",
@@ -40,6 +36,8 @@ _NAMES_OF_MODULES = {
     "trainer_utils": ("SchedulerType", "set_seed"),
     "utils": ("CheckpointError", "ConfigurationError", "logging"),
 }
+for _backbone in BACKBONES.values():
+    _NAMES_OF_MODULES |= _backbone.public_names
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_MODULE_OF_NAME)]

@@ -18,18 +18,17 @@ class Backbone:
 
     Attributes:
         folder: its folder in `models/`, which is also the end of its modules' names.
-        prefix: of its class names, as in `BertModel`.
+        prefix: of its class names, as in `BertModel`, all of which are public.
         site_numbers: the digit of each site in `--pos`, in the order of `contranorm_sites.SITES`.
         contranorm_identity: whether its ContraNorm adds `scale` times the input back.
-        tokenizer: class of its tokenizer, as "module:Class" inside the library.
-        stacks: where its layers are in a checkpoint: how the names of their tensors begin before the number, and the
-            setting that counts them.
-        unused_keys: how tensors are named that its checkpoints have for other purposes, and that nobody misses.
+        stacks: where its layers are in a checkpoint: what stands before their number in the names of their tensors,
+            behind a dot or at the beginning, and the setting that counts them.
+        unused_keys: how the names of tensors begin that its checkpoints have for other purposes, and that nobody
+            misses where the model has no place for them.
     """
 
     folder: str
     prefix: str
-    tokenizer: str
     site_numbers: str = "12374586"  # the released BERT code's: 7 and 8 were added after 1 to 6 had been numbered
     contranorm_identity: bool = True
     stacks: tuple[tuple[str, str], ...] = (("encoder.layer.", "num_hidden_layers"),)
@@ -44,26 +43,43 @@ class Backbone:
         """The class of a model: "Model", or that of a head such as "ForSequenceClassification"."""
         return self.load(f"modeling_{self.folder}", f"{self.prefix}{ending}")
 
+    @property
+    def tokenizer(self) -> str:
+        """The class of its tokenizer, as "module:Class" inside the library."""
+        return f"models.{self.folder}.tokenization_{self.folder}_fast:{self.prefix}TokenizerFast"
+
+    @property
+    def public_names(self) -> dict[str, tuple[str, ...]]:
+        """The names that the library offers of it, by their module."""
+        endings = {
+            f"configuration_{self.folder}": ("Config",),
+            f"modeling_{self.folder}": ("ForSequenceClassification", "Model", "PreTrainedModel"),
+            f"tokenization_{self.folder}_fast": ("Tokenizer", "TokenizerFast"),
+        }
+        return {f"models.{self.folder}.{key}": tuple(self.prefix + end for end in endings[key]) for key in endings}
+
     def load(self, module: str, name: str) -> Any:
         """Return a class out of a module of its folder."""
         return getattr(importlib.import_module(f"{__package__}.models.{self.folder}.{module}"), name)
 
 
-BACKBONES: dict[str, Backbone] = {
-    "bert": Backbone("bert", "Bert", "models.bert.tokenization_bert_fast:BertTokenizerFast"),
-    "albert": Backbone(
+_RECORDS = (
+    Backbone("bert", "Bert"),
+    Backbone(
         "albert",
         "Albert",
-        "models.albert.tokenization_albert_fast:AlbertTokenizerFast",
         site_numbers="12345678",
         contranorm_identity=False,
-        stacks=(
-            ("albert_layer_groups.", "num_hidden_groups"),
-            ("albert_layers.", "inner_group_num"),
-        ),
+        stacks=(("encoder.albert_layer_groups.", "num_hidden_groups"), ("albert_layers.", "inner_group_num")),
         unused_keys=("predictions.", "sop_classifier."),
     ),
-}
+    Backbone("roberta", "Roberta", unused_keys=("lm_head.", "roberta.pooler.", "pooler.")),
+    Backbone("electra", "Electra", unused_keys=("discriminator_predictions.", "generator_")),
+    Backbone(
+        "distilbert", "DistilBert", stacks=(("transformer.layer.", "num_hidden_layers"),), unused_keys=("vocab_",)
+    ),
+)
+BACKBONES: dict[str, Backbone] = {record.folder: record for record in _RECORDS}
 
 
 def backbone_of(model_type: Any, origin: str = "this configuration") -> Backbone:

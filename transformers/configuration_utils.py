@@ -171,6 +171,16 @@ class PretrainedConfig:
         return find_method(self.method).name == "contranorm_v2"
 
     @property
+    def first_position(self) -> int:
+        """The position of a sequence's first token."""
+        return 0
+
+    @property
+    def longest_sequence(self) -> int:
+        """The most tokens that a sequence can have."""
+        return self.max_position_embeddings - self.first_position
+
+    @property
     def contranorm_sites(self) -> tuple[str, ...]:
         """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
         return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
@@ -416,7 +426,7 @@ class PretrainedConfig:
         """Return about how many parameters a model of these sizes has, before any memory is taken for it."""
         width, hidden = getattr(self, "embedding_size", self.hidden_size), self.hidden_size
         layers = getattr(self, "num_hidden_groups", self.num_hidden_layers) * getattr(self, "inner_group_num", 1)
-        tables = width * (self.vocab_size + self.max_position_embeddings + self.type_vocab_size)
+        tables = width * (self.vocab_size + self.max_position_embeddings + getattr(self, "type_vocab_size", 0))
         return tables + hidden * self.num_labels + layers * hidden * (4 * hidden + 2 * self.intermediate_size)
 
     def _check_total_size(self) -> None:

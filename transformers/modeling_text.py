@@ -26,9 +26,11 @@ from .utils.errors import ConfigurationError
 class TextClassifier(PreTrainedModel):
     """A classifier on what a text encoder makes of the first token; `base_model` is a `TextModel`."""
 
+    base_model: TextModel
+
     @abstractmethod
-    def classify(self, outputs: BaseModelOutputWithPooling) -> Tensor:
-        """Return logits (B, num_labels) from the encoder's outputs."""
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Return logits (B, num_labels) from the pooler's output (B, D), or from what a pooler would have read."""
 
     def forward(
         self,
@@ -63,7 +65,10 @@ class TextClassifier(PreTrainedModel):
             return_dict=True,
             first_only=not is_watched(self),
         )
-        logits = self.classify(outputs)
+        pooled = outputs.pooler_output
+        if pooled is None:
+            pooled = self.base_model.first_tokens(outputs.last_hidden_state, attention_mask)
+        logits = self.classify(pooled)
         output = SequenceClassifierOutput(
             loss=None if labels is None else classification_loss(logits, labels, self.config),
             logits=logits,
@@ -88,6 +93,12 @@ class TextModel(PreTrainedModel):
         """Call the embeddings, and whatever leads from their width to the encoder's."""
         embedded: Tensor = self.embeddings(**inputs)
         return embedded
+
+    def first_tokens(self, last_hidden_state: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Reduce a result (B, S, D) of `forward` to each sequence's first token (B, 1, D), unless it has been."""
+        if attention_mask is None or last_hidden_state.shape[:-1] != attention_mask.shape:
+            return last_hidden_state
+        return self._layout(last_hidden_state, attention_mask, packs=False).first_of_padded(last_hidden_state)
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.embeddings.word_embeddings
@@ -170,12 +181,14 @@ class TextModel(PreTrainedModel):
             name, wanted = ("input_ids", "(B, S)") if inputs_embeds is None else ("inputs_embeds", "(B, S, E)")
             raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {wanted}")
         batch_size, width = given.shape[:2]
-        longest = self.config.max_position_embeddings - self.embeddings.first_position
+        longest = self.config.longest_sequence
         if width > longest and position_ids is None:
             raise ValueError(
                 f"sequences of {width} tokens, but the model has {longest} positions: truncate the input (max_length "
                 "of the tokenizer)"
             )
+        if token_type_ids is not None and not hasattr(self.embeddings, "token_type_embeddings"):
+            raise ValueError(f"token_type_ids were given, but {type(self).__name__} has no token types: leave them out")
         for name, ids in (("token_type_ids", token_type_ids), ("position_ids", position_ids)):
             if ids is not None and (ids.dim() != 2 or ids.shape[1] != width or ids.shape[0] not in (1, batch_size)):
                 raise ValueError(f"{name} has shape {tuple(ids.shape)}, but the batch is {(batch_size, width)}")
@@ -204,15 +217,14 @@ class TextEmbeddings(nn.Module):
     Args:
         config: sizes and rates.
         width: of the embeddings.
-        first_position: row of the position table that belongs to a sequence's first token.
     """
 
-    def __init__(self, config: PretrainedConfig, width: int, first_position: int = 0) -> None:
+    def __init__(self, config: PretrainedConfig, width: int) -> None:
         super().__init__()
-        self.first_position = first_position
+        self.first_position = config.first_position
         self.word_embeddings = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_token_id)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
-        if config.type_vocab_size:
+        if hasattr(config, "type_vocab_size"):
             self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
         self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)

@@ -2,114 +2,63 @@
 
 The `tokenizers` library keeps what truncation cuts off, in pieces as long as the row, and of a pair every piece of one
 text beside every piece of the other: of two texts of 10,000 tokens more than 20,000 rows, some gigabytes. Where nobody
-asked for these pieces, long texts are encoded one by one here, shortened, and only then joined. The rows are the same.
+asks for these pieces, long texts are encoded one by one here, shortened, and only then joined. The rows are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-_CHARACTERS_AT_ONCE = 2**18  # of texts that are encoded whole before they are shortened: about 100 megabytes
+# Without a processor the library numbers the texts of a pair (token types) while it encodes them together.
+_JOINING = TemplateProcessing(single="$A:0", pair="$A:0 $B:1")
 
 
-def is_long(item: Any, max_length: int) -> bool:
-    """Whether truncation to `max_length` may cut much off a text or a pair, judged by its characters."""
-    return _characters(item) > 2 * max_length
-
-
-def encode_long(
-    backend: Tokenizer,
-    rows: list[tuple[Any, ...]],
-    max_length: int,
-    add_special_tokens: bool,
-    is_split_into_words: bool,
+def encode_truncated(
+    backend: Tokenizer, rows: list[Any], truncation: dict[str, Any], is_split_into_words: bool, add_special_tokens: bool
 ) -> list[Encoding]:
     """Encode and truncate texts and pairs as `Tokenizer.encode_batch` does, without the pieces that are cut off.
 
     Args:
-        backend: a tokenizer whose truncation has been set, and whose padding has not.
-        rows: one text or two each; a text is a string, or a list of words.
-        max_length: what truncation has been set to.
-        add_special_tokens, is_split_into_words: as in `encode_batch`, the latter named `is_pretokenized` there.
-
-    Returns:
-        An encoding a row.
+        backend: a tokenizer without padding; its truncation is set here, and is to be taken back by the caller.
+        rows: texts and pairs; a text is a string, or a list of words.
+        truncation: arguments of `Tokenizer.enable_truncation`.
+        is_split_into_words, add_special_tokens: as in `encode_batch`, the former named `is_pretokenized` there.
     """
-    truncation, processor = backend.truncation or {}, backend.post_processor
-    # Without a processor the library numbers the texts of a pair (token types) while it encodes them together.
-    joining = TemplateProcessing(pair="$A:0 $B:1") if processor is None else processor
-    encodings: list[Encoding] = []
-    try:
-        for part in _slices(rows):
+    backend.enable_truncation(**truncation)
+    # Whether much may be cut off is judged by the characters.
+    long = {row for row, item in enumerate(rows) if _characters(item) > 4 * truncation["max_length"]}
+    encodings: list[Encoding] = backend.encode_batch(
+        [item for row, item in enumerate(rows) if row not in long], is_split_into_words, add_special_tokens
+    )
+    processor = backend.post_processor
+    for row in sorted(long):
+        try:
             backend.no_truncation()
             backend.post_processor = None  # some move the offsets, which must not happen twice
-            alone = iter(
-                backend.encode_batch(
-                    [text for row in part for text in row],
-                    is_pretokenized=is_split_into_words,
-                    add_special_tokens=False,
-                )
-            )
+            texts = texts_of(rows[row], is_split_into_words)
+            parts = [backend.encode(text, None, is_split_into_words, False) for text in texts]
+            # Which of two is the longer decides who gets the odd token, so that it stays the longer.
+            first_is_longer = len(parts) > 1 and len(parts[0]) > len(parts[1])
+            for place, part in enumerate(parts):
+                kept = truncation["max_length"] + (first_is_longer and place == 0)
+                part.truncate(kept, direction=truncation["direction"])
             backend.enable_truncation(**truncation)
-            for row in part:
-                texts = [next(alone) for _ in row]
-                _shorten(texts, max_length, truncation["direction"])
-                second = texts[1] if len(texts) > 1 else None
-                backend.post_processor = processor if second is None else joining
-                encodings.append(backend.post_process(texts[0], second, add_special_tokens))
-    finally:
-        backend.post_processor = processor
+            backend.post_processor = _JOINING if processor is None else processor
+            encodings.insert(
+                row, backend.post_process(parts[0], parts[1] if len(parts) > 1 else None, add_special_tokens)
+            )
+        finally:
+            backend.post_processor = processor
     return encodings
 
 
-def pad_encodings(
-    encodings: list[Encoding], width: int | None, pad_to_multiple_of: int | None, **settings: Any
-) -> None:
-    """Pad encodings in place, as `Tokenizer.encode_batch` does.
-
-    Args:
-        encodings: what to pad.
-        width: tokens; None for those of the longest.
-        pad_to_multiple_of: round the width up to a multiple of this.
-        **settings: direction, pad_id, pad_type_id and pad_token of `Encoding.pad`.
-    """
-    if width is None:
-        width = max(map(len, encodings), default=0)
-    multiple = pad_to_multiple_of or 1
-    width = -(-width // multiple) * multiple
-    for encoding in encodings:
-        encoding.pad(width, **settings)
-
-
-def _shorten(texts: list[Encoding], max_length: int, side: str) -> None:
-    """Cut texts so that their truncation as a pair gives the same as before: no more of any than `max_length` is kept.
-
-    Which of two is the longer decides who gets the odd token, so that it stays the longer.
-    """
-    first_is_longer = len(texts) > 1 and len(texts[0]) > len(texts[1])
-    for place, encoding in enumerate(texts):
-        kept = max_length + (first_is_longer and place == 0)
-        if len(encoding) > kept:
-            encoding.truncate(kept + 1, direction=side)
-            encoding.truncate(kept, direction=side)  # replaces the pieces that the first cut left by one of one token
-
-
-def _slices(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
-    """Part rows so that no part has many more characters than are encoded at once."""
-    part: list[tuple[Any, ...]] = []
-    characters = 0
-    for row in rows:
-        part.append(row)
-        characters += _characters(row)
-        if characters > _CHARACTERS_AT_ONCE:
-            yield part
-            part, characters = [], 0
-    if part:
-        yield part
+def texts_of(item: Any, is_split_into_words: bool) -> tuple[Any, ...]:
+    """Return the one text or the two that an item of a batch holds; a text is a string, or a list of words."""
+    is_text = isinstance(item, str) or (is_split_into_words and (len(item) == 0 or isinstance(item[0], str)))
+    return tuple(item) if isinstance(item, (list, tuple)) and not is_text else (item,)
 
 
 def _characters(item: Any) -> int:

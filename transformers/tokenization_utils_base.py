@@ -1,28 +1,27 @@
-"""`PreTrainedTokenizerBase`: what a tokenizer offers; mirrors Hugging Face's class of that name.
+"""`PreTrainedTokenizerBase`: from texts to batches of ids and back; mirrors Hugging Face's class of that name.
 
-It holds the settings and the names of the special tokens, and turns the arguments of a call into plain ones.
-`PreTrainedTokenizerFast` adds the `tokenizers` library that does the work.
+Truncation is a setting of the `tokenizers` library's tokenizer. It is set for a call and taken back after it, so that a
+tokenizer is the same before and after (as are its hash and its saved file).
 """
 
 from __future__ import annotations
 
-import os
+import copy
 import re
+import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
+from tokenizers import Encoding, Tokenizer
+from tokenizers.models import WordLevel
 
-from .batch_encoding import BatchEncoding, CharSpan, TokenSpan
-from .tokenization_files import load_tokenizer, save_tokenizer
-from .tokenization_padding import pad_columns, tensor_type_of
-from .tokenization_special_tokens import SpecialTokensMixin
+from .batch_encoding import BatchEncoding, CharSpan, TokenSpan, tensor_type_of
+from .tokenization_truncation import encode_truncated, texts_of
+from .tokenization_vocabulary import Vocabulary, library_errors
 from .utils import logging
+from .utils.checks import check_count
 from .utils.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from tokenizers import AddedToken, Encoding
 
 __all__ = ["BatchEncoding", "CharSpan", "PreTrainedTokenizerBase", "TokenSpan"]
 
@@ -33,99 +32,25 @@ LARGE_INTEGER = int(1e20)  # from here on a model_max_length means "none"
 
 _PADDING = {True: "longest", False: None, "do_not_pad": None}
 _TRUNCATION = {True: "longest_first", False: None, "do_not_truncate": None}
-TRUNCATION_STRATEGIES = ("longest_first", "only_first", "only_second", None)
 SIDES = ("right", "left")
 
-TokenizerType = TypeVar("TokenizerType", bound="PreTrainedTokenizerBase")
+Ids = Sequence[int]
+
+_ONE_CALL = threading.Lock()  # a call's truncation must not reach another thread's
 
 
-class Shape(NamedTuple):
-    """How rows are cut and filled: the arguments padding, truncation and max_length, with defaults filled in."""
+class PreTrainedTokenizerBase(Vocabulary):
+    """Base of all tokenizers: what they do; `PreTrainedTokenizerFast` says what they are made of."""
 
-    padding: str | None  # "longest", "max_length", or None
-    truncation: str | None  # "longest_first", "only_first", "only_second", or None
-    max_length: int | None  # tokens
-
-
-class PreTrainedTokenizerBase(SpecialTokensMixin):
-    """Base of all tokenizers.
-
-    Args:
-        model_max_length: tokens that the model can take; default None is no limit.
-        padding_side: "right" (default) or "left".
-        truncation_side: "right" (default) or "left", where a text that is too long loses tokens.
-        model_input_names: features that a call returns, the ids first; default input_ids, token_type_ids,
-            attention_mask. (The stock library's version 5 leaves token_type_ids out for ALBERT and for tokenizers of
-            no class, so that the model takes a pair for one text; version 4 has them, as here.)
-        clean_up_tokenization_spaces: take spaces away before punctuation when decoding; default False.
-        split_special_tokens: take the name of a special token in a text for ordinary text; default False.
-        extra_special_tokens, additional_special_tokens: special tokens without a name of their own; two names for one
-            list.
-        name_or_path: where it was loaded from.
-        bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token: special tokens by their role.
-    """
-
-    vocab_files_names: ClassVar[dict[str, str]] = {}  # files besides tokenizer.json, by the argument that takes them
-    saved_class: ClassVar[str] = "PreTrainedTokenizerFast"  # the name in tokenizer_config.json
+    model_max_length: int
     model_input_names: Sequence[str] = ("input_ids", "token_type_ids", "attention_mask")
     padding_side = "right"
     truncation_side = "right"
     pad_token_type_id = 0
-
-    def __init__(
-        self,
-        *,
-        model_max_length: int | None = None,
-        padding_side: str | None = None,
-        truncation_side: str | None = None,
-        model_input_names: Sequence[str] | None = None,
-        clean_up_tokenization_spaces: bool = False,
-        split_special_tokens: bool = False,
-        extra_special_tokens: Sequence[str | AddedToken] | Mapping[str, str | AddedToken] = (),
-        additional_special_tokens: Sequence[str | AddedToken] | None = None,
-        name_or_path: str = "",
-        **special_tokens: str | AddedToken | None,
-    ) -> None:
-        super().__init__(special_tokens, extra_special_tokens or additional_special_tokens or ())
-        self.model_max_length = VERY_LARGE_INTEGER if model_max_length is None else int(model_max_length)
-        self.padding_side = _one_of("padding_side", padding_side or self.padding_side, SIDES)
-        self.truncation_side = _one_of("truncation_side", truncation_side or self.truncation_side, SIDES)
-        self.model_input_names = list(model_input_names or self.model_input_names)
-        self.clean_up_tokenization_spaces = bool(clean_up_tokenization_spaces)
-        self.split_special_tokens = bool(split_special_tokens)
-        self.name_or_path = name_or_path
-        self.other_settings: dict[str, Any] = {}  # keys of tokenizer_config.json without meaning here; saved again
-
-    @classmethod
-    def from_pretrained(
-        cls: type[TokenizerType], pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
-    ) -> TokenizerType:
-        """Load the tokenizer of a checkpoint.
-
-        Args:
-            pretrained_model_name_or_path: a local folder, or a Hub id.
-            **kwargs: cache_dir, revision, token, local_files_only, force_download and subfolder say where to look (see
-                `resolve_file`); anything else replaces a setting of tokenizer_config.json.
-
-        Raises:
-            CheckpointError: its files cannot be found or read.
-            ConfigurationError: an argument is no setting of this tokenizer.
-        """
-        return load_tokenizer(cls, os.fspath(pretrained_model_name_or_path), kwargs)
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and the vocabulary's own file.
-
-        Args:
-            save_directory: a folder; created if it does not exist.
-
-        Returns:
-            The paths of the files.
-
-        Raises:
-            CheckpointError: the folder or a file cannot be written.
-        """
-        return save_tokenizer(self, save_directory)
+    clean_up_tokenization_spaces = False
+    name_or_path = ""
+    is_fast = True  # there is no other kind here
+    verbose = True
 
     def __call__(
         self,
@@ -175,25 +100,29 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
             The features: (B, S) integers, lists of S for a single text without `return_tensors`.
 
         Raises:
-            ConfigurationError: an argument is wrong, or no room is left for the text.
-            ValueError: a text is none, or rows of different lengths were to become a tensor.
+            ConfigurationError: an argument is wrong, a text is none, or no room is left for the text.
+            ValueError: texts and pairs do not fit together, or rows of different lengths were to become a tensor.
         """
-        shape = self._shape(padding, truncation, max_length, pad_to_multiple_of, verbose)
+        fill, cut, max_length = self._shape(padding, truncation, max_length, pad_to_multiple_of, verbose)
         batch, is_batch = _as_batch(text, text_pair, is_split_into_words)
-        encodings = self._encode_batch(
-            batch,
-            shape,
-            add_special_tokens,
-            stride,
-            is_split_into_words,
-            pad_to_multiple_of,
-            padding_side,
-            keeps_overflow=return_overflowing_tokens,
-        )
+        limit = None
+        if cut:
+            limit = {"max_length": max_length, "strategy": cut, "direction": self.truncation_side}
+            limit["stride"] = stride if return_overflowing_tokens else 0  # what the pieces that are cut off share
+        encodings = self._encode(batch, limit, is_split_into_words, add_special_tokens, return_overflowing_tokens)
         sources = list(range(len(encodings)))
         if return_overflowing_tokens:
             pieces = [(row, piece) for row, whole in enumerate(encodings) for piece in (whole, *whole.overflowing)]
             sources, encodings = [row for row, _ in pieces], [piece for _, piece in pieces]
+        longest = max(map(len, encodings), default=0)
+        if verbose and max_length is None and longest > self.model_max_length:
+            limit_of_model = f"the {self.model_max_length} that the model can take (model_max_length)"
+            logging.warning_once(logger, f"a text has more tokens than {limit_of_model}: encode with truncation=True")
+        if fill:
+            width = _width(longest if fill == "longest" else max_length, pad_to_multiple_of)
+            look = {"pad_id": self.pad_token_id, "pad_token": self.pad_token, "pad_type_id": self.pad_token_type_id}
+            for encoding in encodings:
+                encoding.pad(width, direction=self._side(padding_side), **look)
 
         data: dict[str, list[Any]] = {"input_ids": [encoding.ids for encoding in encodings]}
         if self._returns("token_type_ids", return_token_type_ids):
@@ -205,21 +134,22 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
         if return_offsets_mapping:
             data["offset_mapping"] = [encoding.offsets for encoding in encodings]
         if return_length:
-            data["length"] = [len(ids) for ids in data["input_ids"]]
+            data["length"] = [*map(len, encodings)]
         if return_overflowing_tokens:
             data["overflow_to_sample_mapping"] = sources
-
-        if verbose and shape.max_length is None and max(map(len, data["input_ids"]), default=0) > self.model_max_length:
-            logging.warning_once(
-                logger,
-                f"a text has more tokens than the {self.model_max_length} that the model can take (model_max_length): "
-                "encode with truncation=True before it goes there",
-            )
         if not is_batch and return_tensors is None and not return_overflowing_tokens:
             data = {name: rows if name == "length" else rows[0] for name, rows in data.items()}
         return BatchEncoding(data, encodings, tensor_type=return_tensors)
 
-    def encode(self, text: str | Sequence[str], text_pair: str | Sequence[str] | None = None, **kwargs: Any) -> Any:
+    def encode_plus(self, text: Any, text_pair: Any = None, **kwargs: Any) -> BatchEncoding:
+        """Encode a text or a pair; arguments as of a call."""
+        return self(text, text_pair, **kwargs)
+
+    def batch_encode_plus(self, batch_text_or_text_pairs: Sequence[Any], **kwargs: Any) -> BatchEncoding:
+        """Encode a list of texts or of pairs; arguments as of a call."""
+        return self(batch_text_or_text_pairs, **kwargs)
+
+    def encode(self, text: Any, text_pair: Any = None, **kwargs: Any) -> Any:
         """Return the ids of a text or a pair; arguments as of a call."""
         return self(text, text_pair, **kwargs)["input_ids"]
 
@@ -228,6 +158,56 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
     ) -> list[str]:
         """Return the tokens of a text or a pair as strings; arguments as of a call."""
         return self(text, pair, add_special_tokens=add_special_tokens, verbose=False, **kwargs).tokens()
+
+    def prepare_for_model(self, ids: Ids, pair_ids: Ids | None = None, **kwargs: Any) -> BatchEncoding:
+        """Put special tokens around ids, as a call puts them around the tokens of a text or a pair.
+
+        Args:
+            ids, pair_ids: ids without special tokens.
+            **kwargs: as of a call; offsets and words are those of the ids.
+        """
+        # A tokenizer whose words are numbers, with the same special tokens and settings.
+        numbers = {str(index): index for index in (*ids, *(pair_ids or ()))}
+        named = dict(zip(self.all_special_tokens, self.all_special_ids, strict=True))
+        twin = copy.copy(self)
+        twin._tokenizer = Tokenizer(WordLevel({**named, **numbers}, unk_token=""))
+        twin._tokenizer.post_processor = self._tokenizer.post_processor
+        words: list[Any] = [None if row is None else [str(index) for index in row] for row in (ids, pair_ids)]
+        return twin(*words, is_split_into_words=True, **kwargs)
+
+    def build_inputs_with_special_tokens(self, token_ids_0: Ids, token_ids_1: Ids | None = None) -> Any:
+        """Return one or two rows of ids with the special tokens around them."""
+        return self.prepare_for_model(token_ids_0, token_ids_1, verbose=False)["input_ids"]
+
+    def create_token_type_ids_from_sequences(self, token_ids_0: Ids, token_ids_1: Ids | None = None) -> Any:
+        """Return the token types of what `build_inputs_with_special_tokens` returns."""
+        options = {"return_token_type_ids": True, "verbose": False}
+        return self.prepare_for_model(token_ids_0, token_ids_1, **options)["token_type_ids"]
+
+    def get_special_tokens_mask(
+        self, token_ids_0: Ids, token_ids_1: Ids | None = None, already_has_special_tokens: bool = False
+    ) -> Any:
+        """Return 1 for the special tokens of a row and 0 for the others.
+
+        Args:
+            token_ids_0: a row of ids.
+            token_ids_1: ids of a second text; only where there are no special tokens yet.
+            already_has_special_tokens: the row has its special tokens; default False: they are put around it first.
+        """
+        if already_has_special_tokens:
+            return [int(index in self.all_special_ids) for index in map(int, token_ids_0)]
+        options = {"return_special_tokens_mask": True, "verbose": False}
+        return self.prepare_for_model(token_ids_0, token_ids_1, **options)["special_tokens_mask"]
+
+    @property
+    def max_len_single_sentence(self) -> int:
+        """Tokens of a text that the model can take, without special ones."""
+        return self.model_max_length - self.num_special_tokens_to_add(pair=False)
+
+    @property
+    def max_len_sentences_pair(self) -> int:
+        """Tokens of the two texts of a pair that the model can take, without special ones."""
+        return self.model_max_length - self.num_special_tokens_to_add(pair=True)
 
     def pad(
         self,
@@ -260,27 +240,31 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
         main = self.model_input_names[0]
         if main not in columns:
             raise ValueError(f"there is no {main} to pad: found {', '.join(columns) or 'nothing'}")
-        if return_tensors is None:
-            return_tensors = tensor_type_of(columns[main]) or tensor_type_of(columns[main], inside=True)
+        return_tensors = return_tensors or tensor_type_of(columns[main]) or tensor_type_of(columns[main], inside=True)
         single = len(columns[main]) > 0 and np.ndim(columns[main][0]) == 0
         if single:
             columns = {name: [values] for name, values in columns.items()}
-        rows = columns[main]
+        lengths = [*map(len, columns[main])]
         if "attention_mask" not in columns and self._returns("attention_mask", return_attention_mask):
-            columns["attention_mask"] = [[1] * len(row) for row in rows]
+            columns["attention_mask"] = [[1] * length for length in lengths]
 
-        shape = self._shape(padding, False, max_length, pad_to_multiple_of, verbose)
-        if shape.padding is not None:
-            longest = max(map(len, rows), default=0)
-            width = longest if shape.padding == "longest" else shape.max_length or 0
+        fill, _, max_length = self._shape(padding, False, max_length, pad_to_multiple_of, verbose)
+        if fill:
+            longest = max(lengths, default=0)
+            width = _width(longest if fill == "longest" else max_length, pad_to_multiple_of)
             if width < longest:
                 raise ConfigurationError(f"max_length {width} but a row has {longest} tokens: truncate when encoding")
-            width = -(-width // (pad_to_multiple_of or 1)) * (pad_to_multiple_of or 1)
-            values = {main: self.pad_token_id, "token_type_ids": self.pad_token_type_id}
-            values |= {"attention_mask": 0, "special_tokens_mask": 1}
-            side = _one_of("padding_side", padding_side or self.padding_side, SIDES)
-            padded = pad_columns({name: columns[name] for name in columns if name in values}, values, width, side)
-            columns |= padded if return_tensors else {name: array.tolist() for name, array in padded.items()}
+            left = self._side(padding_side) == "left"
+            values_of = {main: self.pad_token_id, "token_type_ids": self.pad_token_type_id}
+            for name, value in (values_of | {"attention_mask": 0, "special_tokens_mask": 1}).items():
+                if name not in columns:
+                    continue
+                padded = np.full((len(lengths), width), value, dtype=np.int64)  # (B, S)
+                for row, (values, length) in enumerate(zip(columns[name], lengths, strict=True)):
+                    if len(values) != length:
+                        raise ValueError(f"row {row} has {length} entries in {main!r} but {len(values)} in {name!r}")
+                    padded[row, width - length if left else 0 :][:length] = values
+                columns[name] = padded if return_tensors else padded.tolist()
         if single:
             columns = {name: values[0] for name, values in columns.items()}
         return BatchEncoding(columns, tensor_type=return_tensors)
@@ -300,82 +284,52 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
         """
         ids = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
         ids = [ids] if isinstance(ids, int) else list(ids)
-        if not ids or np.ndim(ids[0]) == 0:
-            return self.batch_decode([ids], skip_special_tokens, clean_up_tokenization_spaces)[0]
-        return self.batch_decode(ids, skip_special_tokens, clean_up_tokenization_spaces)
+        if ids and np.ndim(ids[0]):
+            return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids]
+        with library_errors(self._cannot_work()):
+            text = self._tokenizer.decode([*map(int, ids)], skip_special_tokens=skip_special_tokens)
+        cleans = (
+            self.clean_up_tokenization_spaces if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
+        )
+        return self.clean_up_tokenization(text) if cleans else text
 
-    def batch_decode(
-        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
-    ) -> list[str]:
+    def batch_decode(self, sequences: Any, *args: Any, **kwargs: Any) -> list[str]:
         """Return the texts of several rows of ids; arguments as of `decode`."""
-        rows = [[int(index) for index in row] for row in sequences]
-        texts = self._decode_batch(rows, skip_special_tokens)
-        if clean_up_tokenization_spaces is None:
-            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
-        return [_without_spaces_before_punctuation(text) for text in texts] if clean_up_tokenization_spaces else texts
+        return [self.decode(row, *args, **kwargs) for row in sequences]
+
+    @staticmethod
+    def clean_up_tokenization(out_string: str) -> str:
+        """Take the spaces away that stand before punctuation and English short forms."""
+        return re.sub(r" ([.?!,]|n't|'(?:m|s|ve|re))", r"\1", out_string.replace(" ' ", "'"))
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(name_or_path={self.name_or_path!r}, vocab_size={self.vocab_size}, "
-            f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
-            f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
-        )
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of tokens without those that were added to the vocabulary."""
-        raise NotImplementedError
-
-    def _encode_batch(
-        self,
-        batch: list[Any],
-        shape: Shape,
-        add_special_tokens: bool,
-        stride: int,
-        is_split_into_words: bool,
-        pad_to_multiple_of: int | None,
-        padding_side: str | None,
-        keeps_overflow: bool,
-    ) -> list[Encoding]:
-        raise NotImplementedError
-
-    def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write the vocabulary in a format of its own, besides tokenizer.json, where there is one.
-
-        Args:
-            save_directory: an existing folder.
-
-        Returns:
-            The paths of the files.
-        """
-        return ()
-
-    def _save_backend(self, path: Path) -> None:
-        raise NotImplementedError
-
-    def _decode_batch(self, rows: list[list[int]], skip_special_tokens: bool) -> list[str]:
-        raise NotImplementedError
+        settings = {
+            name: getattr(self, name) for name in ("name_or_path", "vocab_size", "model_max_length", "padding_side")
+        }
+        shown = [f"{name}={value!r}" for name, value in (settings | self.special_tokens_map).items()]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def _returns(self, name: str, asked: bool | None) -> bool:
         return name in self.model_input_names if asked is None else asked
 
+    def _side(self, padding_side: str | None) -> str:
+        return one_of("padding_side", padding_side or self.padding_side, SIDES)
+
+    def _cannot_work(self) -> str:
+        return f"the tokenizer of {self.name_or_path or type(self).__name__} cannot do its work"
+
     def _shape(
-        self,
-        padding: bool | str,
-        truncation: bool | str | None,
-        max_length: int | None,
-        pad_to_multiple_of: int | None,
-        verbose: bool,
-    ) -> Shape:
-        """Read the arguments that say how long rows become."""
-        if max_length is not None and max_length < 1:
-            raise ConfigurationError(f"max_length {max_length}: expected at least 1")
-        if pad_to_multiple_of is not None and pad_to_multiple_of < 1:
-            raise ConfigurationError(f"pad_to_multiple_of {pad_to_multiple_of}: expected at least 1, or None")
+        self, padding: Any, truncation: Any, max_length: int | None, pad_to_multiple_of: int | None, verbose: bool
+    ) -> tuple[str | None, str | None, int | None]:
+        """Read the arguments that say how long rows become: how they are filled, how cut, and to how many tokens."""
+        for name, value in (("max_length", max_length), ("pad_to_multiple_of", pad_to_multiple_of)):
+            if value is not None:
+                check_count(name, value)
         if truncation is None and max_length is not None and padding is False:
             truncation = True
-        fill = _one_of("padding", _PADDING.get(padding, padding), ("longest", "max_length", None))
-        cut = _one_of("truncation", _TRUNCATION.get(truncation, truncation), TRUNCATION_STRATEGIES)
+        fill = one_of("padding", _PADDING.get(padding, padding), ("longest", "max_length", None))
+        cuts = ("longest_first", "only_first", "only_second", None)
+        cut = one_of("truncation", _TRUNCATION.get(truncation or False, truncation), cuts)
         if verbose and max_length is not None and fill == "longest" and cut is None:
             logging.warning_once(
                 logger, "max_length has no effect with padding=True alone: add truncation=True or padding='max_length'"
@@ -386,21 +340,62 @@ class PreTrainedTokenizerBase(SpecialTokensMixin):
             fill, cut = None if fill == "max_length" else fill, None
         if fill is not None and self.pad_token_id is None:
             raise ConfigurationError("there is no pad_token to pad with: set tokenizer.pad_token to one of its tokens")
-        if fill and cut and pad_to_multiple_of and max_length and max_length % pad_to_multiple_of:
+        if fill and cut and max_length and max_length % (pad_to_multiple_of or 1):
             raise ConfigurationError(f"max_length {max_length} is not a multiple of {pad_to_multiple_of}")
-        return Shape(fill, cut, max_length)
+        return fill, cut, max_length
+
+    def _encode(
+        self, batch: list[Any], limit: dict[str, Any] | None, split: bool, special: bool, keeps_overflow: bool
+    ) -> list[Encoding]:
+        """Encode texts and pairs, and truncate them to a limit (arguments of `Tokenizer.enable_truncation`)."""
+        backend = self._tokenizer
+        if limit:
+            pair = any(len(texts_of(item, split)) > 1 for item in batch)
+            needed = self.num_special_tokens_to_add(pair) if special else 0
+            needed += limit["stride"] + bool(limit["stride"])
+            if limit["max_length"] < needed:  # the library would not truncate at all
+                raise ConfigurationError(
+                    f"max_length {limit['max_length']} leaves no room for the text beside special tokens and stride: "
+                    f"expected at least {needed}"
+                )
+        with _ONE_CALL, library_errors(self._cannot_work()):
+            try:
+                if limit and not keeps_overflow:
+                    return encode_truncated(backend, batch, limit, split, special)
+                if limit:
+                    backend.enable_truncation(**limit)
+                encodings: list[Encoding] = backend.encode_batch(batch, split, special)
+                return encodings
+            except TypeError:
+                raise ConfigurationError(_what_is_no_text(batch)) from None
+            except Exception as error:
+                if not limit or not str(error).startswith("Truncation error"):
+                    raise
+                raise ConfigurationError(
+                    f"truncation {limit['strategy']!r} cannot bring a pair down to max_length {limit['max_length']}: "
+                    "the text that it may cut is too short or missing; use truncation=True"
+                ) from None
+            finally:
+                backend.no_truncation()
 
 
-def _one_of(name: str, value: Any, expected: tuple[Any, ...]) -> Any:
+def one_of(name: str, value: Any, expected: tuple[Any, ...]) -> Any:
+    """Return a value that is one of the expected ones, or raise ConfigurationError."""
     if value not in expected:
         raise ConfigurationError(f"{name} {value!r}: expected one of {', '.join(map(repr, expected))}")
     return value
 
 
+def _width(tokens: int | None, pad_to_multiple_of: int | None) -> int:
+    """Round a number of tokens up to a multiple."""
+    multiple = pad_to_multiple_of or 1
+    return -(-(tokens or 0) // multiple) * multiple
+
+
 def _as_batch(text: Any, text_pair: Any, is_split_into_words: bool) -> tuple[list[Any], bool]:
     """Return the texts and pairs as a list, and whether they came as one."""
     for name, value in (("text", text), ("text_pair", text_pair)):
-        if not isinstance(value, (str, Sequence)) and not (name == "text_pair" and value is None):
+        if not isinstance(value, Sequence) and not (name == "text_pair" and value is None):
             raise ValueError(f"{name} is of type {type(value).__name__}: expected a string or a list of strings")
     first = text[0] if text and not isinstance(text, str) else None
     is_batch = isinstance(first, (list, tuple)) if is_split_into_words else not isinstance(text, str)
@@ -418,17 +413,22 @@ def _as_columns(encoded_inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]])
     """Return rows, given as dictionaries or as a dictionary of lists, as a dictionary of lists."""
     if isinstance(encoded_inputs, Mapping):
         return dict(encoded_inputs)
-    columns = {}
-    for name in encoded_inputs[0] if encoded_inputs else ():
-        try:
-            columns[name] = [row[name] for row in encoded_inputs]
-        except KeyError:
-            raise ValueError(f"the first row has a feature {name!r} that another one has not") from None
-    return columns
+    try:
+        return {name: [row[name] for row in encoded_inputs] for name in (encoded_inputs[0] if encoded_inputs else ())}
+    except KeyError as error:
+        raise ValueError(f"the first row has a feature {error} that another one has not") from None
 
 
-_SPACE_BEFORE = re.compile(r" ([.?!,]|n't|'(?:m|s|ve|re))")
+def _what_is_no_text(batch: list[Any]) -> str:
+    """Return which item of a batch the library could not read, and why."""
+    for row, item in enumerate(batch):
+        for text in _leaves(item):
+            if not isinstance(text, str):
+                return f"text {row} is {text!r} of type {type(text).__name__}: expected a string"
+            if re.search("[\ud800-\udfff]", text):
+                return f"text {row} holds half of a surrogate pair, which is no character: repair the text"
+    return "the texts are nested in a way that cannot be read: expected strings, pairs, or lists of words"
 
 
-def _without_spaces_before_punctuation(text: str) -> str:
-    return _SPACE_BEFORE.sub(r"\1", text.replace(" ' ", "'"))
+def _leaves(item: Any) -> list[Any]:
+    return [leaf for part in item for leaf in _leaves(part)] if isinstance(item, (list, tuple)) else [item]

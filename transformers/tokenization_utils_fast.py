@@ -1,28 +1,43 @@
-"""`PreTrainedTokenizerFast`: a tokenizer that runs on the `tokenizers` library; mirrors Hugging Face's class.
+"""`PreTrainedTokenizerFast`: tokenizers from files and to files; mirrors Hugging Face's class of that name.
 
-Truncation and padding are settings of the library's tokenizer. They are set for a call and taken back after it, so that
-a tokenizer is the same before and after (as are its hash and its saved file).
+The rules are those of `from_pretrained` and `save_pretrained` there: an argument wins over special_tokens_map.json, and
+that over tokenizer_config.json, unless the latter lists the added tokens itself.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
-import threading
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
-from tokenizers import AddedToken, Encoding, Tokenizer
+from tokenizers import Tokenizer
 
-from .tokenization_files import as_added_token
-from .tokenization_truncation import encode_long, is_long, pad_encodings
-from .tokenization_utils_base import PreTrainedTokenizerBase, Shape
-from .utils import logging
+from .tokenization_utils_base import LARGE_INTEGER, SIDES, VERY_LARGE_INTEGER, PreTrainedTokenizerBase, one_of
+from .tokenization_vocabulary import Token, as_added_token, library_errors
+from .utils.checks import check_count
 from .utils.errors import CheckpointError, ConfigurationError
+from .utils.files import make_folder, read_json, write_whole
+from .utils.hub import HUB_ARGUMENTS, resolve_file
 
-logger = logging.get_logger(__name__)
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+SPECIAL_TOKENS_MAP_FILE = "special_tokens_map.json"
+ADDED_TOKENS_FILE = "added_tokens.json"
 
-_ONE_CALL = threading.Lock()  # a call's truncation and padding must not reach another thread's
+# Arguments that say what to build from. In a downloaded tokenizer_config.json they could name any file of the machine.
+_SOURCES = ("vocab", "vocab_file", "merges", "merges_file", "tokenizer_file", "tokenizer_object")
+_WRITTEN_ANEW = ("tokenizer_class", "name_or_path", "special_tokens_map_file", "init_inputs")
+_WITHOUT_EFFECT = ("use_fast", "from_slow", "trust_remote_code", "verbose")  # accepted for the calls of others
+
+_ROLES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
+
+T = TypeVar("T", bound="PreTrainedTokenizerFast")
 
 
 class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
@@ -31,9 +46,20 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
     Args:
         tokenizer_object: a `tokenizers.Tokenizer`; used as it is, not copied.
         tokenizer_file: path of a tokenizer.json, where there is no object.
-        added_tokens_decoder: tokens that the file does not have, by id.
-        **settings: those of `PreTrainedTokenizerBase`, special tokens among them. Special tokens that the vocabulary
-            does not have are added at its end.
+        added_tokens_decoder: tokens that it does not have, by id.
+        extra_special_tokens, additional_special_tokens: special tokens without a role, two names for one list; of a
+            dictionary the values count.
+        model_max_length: tokens that the model can take; default None is no limit.
+        padding_side: "right" (default) or "left".
+        truncation_side: "right" (default) or "left", where a text that is too long loses tokens.
+        model_input_names: features that a call returns, the ids first; default input_ids, token_type_ids,
+            attention_mask. (The stock library's version 5 leaves token_type_ids out for ALBERT and for tokenizers of
+            no class, so that the model takes a pair for one text; version 4 has them, as here.)
+        clean_up_tokenization_spaces: take spaces away before punctuation when decoding; default False.
+        split_special_tokens: take the name of a special token in a text for ordinary text; default False.
+        name_or_path: where it was loaded from.
+        **special_tokens: tokens by role: bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token.
+            Special tokens that the vocabulary does not have are added at its end.
 
     Raises:
         CheckpointError: the file cannot be read.
@@ -47,257 +73,215 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         [[2, 3], [0, 1]]
     """
 
-    _tokenizer: Tokenizer
+    vocab_files_names: ClassVar[dict[str, str]] = {}  # files besides tokenizer.json, by the argument that takes them
+    saved_class: ClassVar[str] = "PreTrainedTokenizerFast"  # the name in tokenizer_config.json
+    model: ClassVar[type | None] = None  # the algorithm of the `tokenizers` library that a class needs; None is any
+    default_tokens: ClassVar[tuple[str, ...]] = ()  # those of _ROLES; in a vocabulary of nothing else, by id
 
     def __init__(
         self,
         *,
         tokenizer_object: Tokenizer | None = None,
         tokenizer_file: str | os.PathLike[str] | None = None,
-        added_tokens_decoder: Mapping[Any, AddedToken | Mapping[str, Any]] | None = None,
-        **settings: Any,
+        added_tokens_decoder: Mapping[Any, Any] | None = None,
+        extra_special_tokens: Sequence[Token] | Mapping[str, Token] | None = None,
+        additional_special_tokens: Sequence[Token] | None = None,
+        model_max_length: float | None = None,
+        padding_side: str | None = None,
+        truncation_side: str | None = None,
+        model_input_names: Sequence[str] | None = None,
+        clean_up_tokenization_spaces: bool = False,
+        split_special_tokens: bool = False,
+        name_or_path: str = "",
+        **special_tokens: Token | None,
     ) -> None:
-        if tokenizer_object is None:
-            if tokenizer_file is None:
-                raise ValueError(f"{type(self).__name__} needs a tokenizer_object or a tokenizer_file")
-            tokenizer_object = read_backend(tokenizer_file)
-        self._tokenizer = tokenizer_object
-        # What a file says about padding and truncation is a default for the side, and no more.
-        if self._tokenizer.padding:
-            settings.setdefault("padding_side", self._tokenizer.padding["direction"])
-            settings.setdefault("pad_token", self._tokenizer.padding["pad_token"])
-        if self._tokenizer.truncation:
-            settings.setdefault("truncation_side", self._tokenizer.truncation["direction"])
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        super().__init__(**settings)
-        self._tokenizer.encode_special_tokens = self.split_special_tokens
-        self._register_tokens(added_tokens_decoder or {}, settings)
+        unknown = set(special_tokens) - set(self.SPECIAL_TOKENS_ATTRIBUTES)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} got an unexpected argument {min(unknown)!r}")
+        if tokenizer_object is None and tokenizer_file is None:
+            raise ValueError(f"{type(self).__name__} needs a tokenizer_object or a tokenizer_file")
+        backend = tokenizer_object or self.read_backend(tokenizer_file or "")
+        # What a file says about padding and truncation is a default, and no more.
+        padding, truncation = backend.padding or {}, backend.truncation or {}
+        backend.no_padding()
+        backend.no_truncation()
+        backend.encode_special_tokens = self.split_special_tokens = bool(split_special_tokens)
+        side = padding_side or padding.get("direction", self.padding_side)
+        self.padding_side = one_of("padding_side", side, SIDES)
+        side = truncation_side or truncation.get("direction", self.truncation_side)
+        self.truncation_side = one_of("truncation_side", side, SIDES)
+        no_limit = model_max_length is None or model_max_length >= LARGE_INTEGER
+        self.model_max_length = VERY_LARGE_INTEGER if no_limit else check_count("model_max_length", model_max_length)
+        self.model_input_names = list(model_input_names or self.model_input_names)
+        self.clean_up_tokenization_spaces = bool(clean_up_tokenization_spaces)
+        self.name_or_path = name_or_path
+        self._tokenizer = backend
+        self._other_settings: dict[str, Any] = {}  # keys of tokenizer_config.json without meaning here; saved again
+        tokens = {"pad_token": padding.get("pad_token"), **self.special_tokens({}), **special_tokens}
+        by_role = {role: token for role in self.SPECIAL_TOKENS_ATTRIBUTES if (token := tokens.get(role)) is not None}
+        extra = extra_special_tokens or additional_special_tokens or ()
+        extra = [*extra.values()] if isinstance(extra, Mapping) else [*extra]
+        self._register(by_role, extra, added_tokens_decoder or {})
+
+    @classmethod
+    def special_tokens(cls, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Return the special tokens of this class by role, with those in their place that settings name."""
+        defaults = zip(_ROLES, cls.default_tokens, strict=False)
+        return {role: str(settings.get(role, token)) for role, token in defaults}
 
     @property
-    def is_fast(self) -> bool:
-        """Always true: there is no other kind here."""
-        return True
+    def init_kwargs(self) -> dict[str, Any]:
+        """All settings and special tokens, as tokenizer_config.json has them."""
+        kept = [name for name in setting_names(type(self)) if name in vars(self)]
+        extra = {"additional_special_tokens": self.extra_special_tokens} if self.extra_special_tokens else {}
+        settings = {name: getattr(self, name) for name in kept}
+        return {**self._other_settings, **settings, **self.special_tokens_map, **extra}
 
-    @property
-    def backend_tokenizer(self) -> Tokenizer:
-        """The `tokenizers.Tokenizer` that does the work."""
-        return self._tokenizer
+    @classmethod
+    def read_backend(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """Read a tokenizer.json.
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of tokens without those that were added to the vocabulary; `len(tokenizer)` counts them all."""
-        return self._tokenizer.get_vocab_size(with_added_tokens=False)
+        Raises:
+            CheckpointError: it is missing, no tokenizer, or one of another algorithm than this class has.
+        """
+        with library_errors(f"{path} is not a file of the tokenizers library"):
+            backend = Tokenizer.from_str(Path(path).read_text(encoding="utf-8"))
+        if cls.model is not None and not isinstance(backend.model, cls.model):
+            kind = type(backend.model).__name__
+            raise CheckpointError(f"{path} holds a {kind} model, {cls.__name__} needs {cls.model.__name__}")
+        return backend
 
-    def __len__(self) -> int:
-        return self._tokenizer.get_vocab_size(with_added_tokens=True)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def get_vocab(self) -> dict[str, int]:
-        """Return the ids of all tokens, added ones included."""
-        return self._tokenizer.get_vocab(with_added_tokens=True)
-
-    @property
-    def vocab(self) -> dict[str, int]:
-        """The ids of all tokens, added ones included."""
-        return self.get_vocab()
-
-    @property
-    def added_tokens_decoder(self) -> dict[int, AddedToken]:
-        """The tokens that are found in a text before it is split, special ones among them, by id."""
-        return self._tokenizer.get_added_tokens_decoder()
-
-    def get_added_vocab(self) -> dict[str, int]:
-        """Return the ids of the tokens that are found in a text before it is split."""
-        return {str(token.content): index for index, token in sorted(self.added_tokens_decoder.items())}
-
-    def convert_tokens_to_ids(self, tokens: Any) -> Any:
-        """Return the id of a token, or of each of a list; of an unknown one that of `unk_token`, or None."""
-        if tokens is None:
-            return None
-        if not isinstance(tokens, str):
-            return [self.convert_tokens_to_ids(token) for token in tokens]
-        index = self._tokenizer.token_to_id(tokens)
-        if index is None and self.unk_token is not None:
-            index = self._tokenizer.token_to_id(self.unk_token)
-        return index
-
-    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """Return the token of an id, or of each of a list; None for an id without one.
+    @classmethod
+    def from_pretrained(cls: type[T], pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> T:
+        """Load the tokenizer of a checkpoint.
 
         Args:
-            ids: an id, or a list, array or tensor of ids.
-            skip_special_tokens: leave them out of a list; default False.
+            pretrained_model_name_or_path: a local folder, or a Hub id.
+            **kwargs: cache_dir, revision, token, local_files_only, force_download and subfolder say where to look (see
+                `resolve_file`); use_fast, from_slow, trust_remote_code and verbose have no effect; anything else
+                replaces a setting of tokenizer_config.json.
+
+        Raises:
+            CheckpointError: its files cannot be found or read.
+            ConfigurationError: an argument is no setting of this tokenizer.
         """
-        if isinstance(ids, int):
-            return self._tokenizer.id_to_token(ids)
-        skipped = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self._tokenizer.id_to_token(int(index)) for index in ids if int(index) not in skipped]
-
-    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
-        """Return the text that tokens make, such as "embedding" of "em", "##bed", "##ding"."""
-        decoder = self._tokenizer.decoder
-        return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
-
-    def num_special_tokens_to_add(self, pair: bool = False) -> int:
-        """Return how many special tokens go around a text, or a pair."""
-        return self._tokenizer.num_special_tokens_to_add(pair)
-
-    def _encode_batch(
-        self,
-        batch: list[Any],
-        shape: Shape,
-        add_special_tokens: bool,
-        stride: int,
-        is_split_into_words: bool,
-        pad_to_multiple_of: int | None,
-        padding_side: str | None,
-        keeps_overflow: bool,
-    ) -> list[Encoding]:
-        backend = self._tokenizer
-        if shape.truncation is not None:
-            self._check_room(batch, shape, add_special_tokens, stride, is_split_into_words)
-        padding = {
-            "direction": padding_side or self.padding_side,
-            "pad_id": self.pad_token_id,
-            "pad_token": self.pad_token,
-            "pad_type_id": self.pad_token_type_id,
+        name = os.fspath(pretrained_model_name_or_path)
+        where = {key: value for key, value in kwargs.items() if key in HUB_ARGUMENTS}
+        given = {key: value for key, value in kwargs.items() if key not in (*HUB_ARGUMENTS, *_WITHOUT_EFFECT)}
+        known = setting_names(cls)
+        for key in given:
+            if key not in known:
+                raise ConfigurationError(f"{key!r} is no setting of {cls.__name__}: expected one of {', '.join(known)}")
+        candidates = {"tokenizer_file": TOKENIZER_FILE, **cls.vocab_files_names}
+        found: dict[str, Any] = {
+            key: resolve_file(name, file, required=False, **where) for key, file in candidates.items()
         }
-        width = shape.max_length if shape.padding == "max_length" else None
-        long: dict[int, tuple[Any, ...]] = {}
-        if shape.truncation is not None and not keeps_overflow:
-            assert shape.max_length is not None
-            long = _long_rows(batch, shape.max_length, is_split_into_words)
-            stride = 0  # says what the pieces that are cut off share, and there are none
-        with _ONE_CALL:
-            try:
-                if shape.truncation is not None:
-                    assert shape.max_length is not None
-                    backend.enable_truncation(
-                        shape.max_length, stride=stride, strategy=shape.truncation, direction=self.truncation_side
-                    )
-                if shape.padding is not None and not long:
-                    backend.enable_padding(length=width, pad_to_multiple_of=pad_to_multiple_of, **padding)
-                short = [item for row, item in enumerate(batch) if row not in long] if long else batch
-                encodings: list[Encoding] = backend.encode_batch(
-                    short, is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
-                )
-                if long:
-                    assert shape.max_length is not None
-                    found = encode_long(
-                        backend, [*long.values()], shape.max_length, add_special_tokens, is_split_into_words
-                    )
-                    rest, cut = iter(encodings), dict(zip(long, found, strict=True))
-                    encodings = [cut[row] if row in cut else next(rest) for row in range(len(batch))]
-            except TypeError:
-                raise ValueError(_what_is_no_text(batch)) from None
-            except Exception as error:  # the library has no class of its own for its errors
-                if not str(error).startswith("Truncation error"):
-                    raise CheckpointError(
-                        f"the tokenizer of {self.name_or_path} cannot do its work: {error}"
-                    ) from error
-                raise ConfigurationError(
-                    f"truncation {shape.truncation!r} cannot bring a pair down to max_length {shape.max_length}: "
-                    "the text that it may cut is too short or missing; use truncation=True"
-                ) from None
-            finally:
-                backend.no_truncation()
-                backend.no_padding()
-        if shape.padding is not None and long:
-            pad_encodings(encodings, width, pad_to_multiple_of, **padding)
-        return encodings
+        if not any(found.values()):
+            if os.path.isdir(name):
+                names = " or ".join(candidates.values())
+                raise CheckpointError(f"the folder {name} has no tokenizer: expected {names}")
+            resolve_file(name, TOKENIZER_FILE, **where)  # says why there is nothing
+        with library_errors(f"cannot load the tokenizer of {name}"):
+            config = read_optional(name, TOKENIZER_CONFIG_FILE, where)
+            if "added_tokens_decoder" not in config:
+                config |= read_optional(name, SPECIAL_TOKENS_MAP_FILE, where)
+                old = read_optional(name, ADDED_TOKENS_FILE, where)
+                config["added_tokens_decoder"] = _old_added_tokens(old, config, found["tokenizer_file"]) if old else {}
+            if "max_len" in config:
+                config.setdefault("model_max_length", config.pop("max_len"))
+            settings = {key: _with_added_tokens(value) for key, value in config.items() if key in known}
+            tokenizer = cls(**found, **{**settings, **given, "name_or_path": name})
+        unread = (*known, *_SOURCES, *_WRITTEN_ANEW)
+        tokenizer._other_settings = {key: value for key, value in config.items() if key not in unread}
+        return tokenizer
 
-    def _check_room(
-        self, batch: list[Any], shape: Shape, add_special_tokens: bool, stride: int, is_split_into_words: bool
-    ) -> None:
-        """Refuse lengths that the library would answer by not truncating at all."""
-        assert shape.max_length is not None  # where there is truncation
-        # In a batch without `text_pair` a pair is a list of two as well.
-        pair = any(_is_pair(item, is_split_into_words) for item in batch)
-        special = self.num_special_tokens_to_add(pair) if add_special_tokens else 0
-        room = shape.max_length - special
-        if room < 0 or (stride and stride >= room):
-            raise ConfigurationError(
-                f"max_length {shape.max_length} with {special} special tokens and stride {stride} leaves no room for "
-                f"the text: expected at least {special + stride + bool(stride)}"
-            )
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and the vocabulary's own files.
 
-    def _decode_batch(self, rows: list[list[int]], skip_special_tokens: bool) -> list[str]:
-        return self._tokenizer.decode_batch(rows, skip_special_tokens=skip_special_tokens)
+        Args:
+            save_directory: a folder; created if it does not exist.
 
-    def _save_backend(self, path: Path) -> None:
-        self._tokenizer.save(str(path))
+        Returns:
+            The paths of the files.
 
-    def _register_tokens(self, added: Mapping[Any, Any], settings: Mapping[str, Any]) -> None:
-        """Let the backend find special and added tokens in a text; those that are not in the vocabulary get new ids."""
-        known = self.added_tokens_decoder.values()
-        listed = [as_added_token(added[index]) for index in sorted(added, key=int)]
-        new = [token for token in listed if repr(token) not in {repr(token) for token in known}]
-        names = {token.content for token in (*known, *listed)}
-        flagged = {str(token): token for value in settings.values() for token in _tokens_in(value)}
-        missing = (name for name in self.all_special_tokens if name not in names)
-        new += [flagged.get(name) or AddedToken(name, special=True) for name in missing]
-        roles = self.special_tokens_map.values()
-        for token in new:
-            token.special = token.special or token.content in roles
-        size = len(self)
-        self._tokenizer.add_tokens(new)
-        if len(self) > size:
-            added_names = [name for name, index in self.get_added_vocab().items() if index >= size]
-            logger.info("not in the vocabulary and added to it, from id %d on: %s", size, ", ".join(added_names))
+        Raises:
+            CheckpointError: the folder or a file cannot be written.
+        """
+        folder = make_folder(save_directory)
+        settings = {key: value for key, value in self.init_kwargs.items() if key != "name_or_path"}
+        roles = (*self.SPECIAL_TOKENS_ATTRIBUTES, "additional_special_tokens")
+        special = {key: value for key, value in settings.items() if key in roles}
+        settings["tokenizer_class"] = self.saved_class
+        write_whole(folder / TOKENIZER_FILE, lambda path: self._tokenizer.save(str(path)))
+        for name, content in ((TOKENIZER_CONFIG_FILE, settings), (SPECIAL_TOKENS_MAP_FILE, special)):
+            text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+            write_whole(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))
+        names = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_MAP_FILE)
+        return (*(str(folder / name) for name in names), *self.save_vocabulary(folder))
+
+    def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the vocabulary in the format of its algorithm, besides tokenizer.json, where there is one.
+
+        Nothing is written where the ids have gaps, for which vocab.txt has no line.
+
+        Args:
+            save_directory: an existing folder.
+
+        Returns:
+            The paths of the files.
+        """
+        ids = self._tokenizer.get_vocab(with_added_tokens=False).values()
+        if not self.vocab_files_names or sorted(ids) != list(range(len(ids))):
+            return ()
+        with tempfile.TemporaryDirectory() as folder:
+            return tuple(copy_whole(path, save_directory) for path in self._tokenizer.model.save(folder))
 
 
-def read_backend(path: str | os.PathLike[str]) -> Tokenizer:
-    """Read a tokenizer.json.
+def copy_whole(source: str, folder: str | os.PathLike[str]) -> str:
+    """Copy a file into a folder, as `write_whole` writes; return its path there."""
+    path = Path(folder) / Path(source).name
+    if not (path.exists() and path.samefile(source)):
+        write_whole(path, lambda temporary: shutil.copyfile(source, temporary))
+    return str(path)
+
+
+def setting_names(cls: type) -> list[str]:
+    """Return the arguments of a tokenizer's constructor, without those that say what to build it from."""
+    parameters = [item for base in cls.__mro__[:-1] for item in inspect.signature(base).parameters.values()]
+    named = [item.name for item in parameters if item.kind is not item.VAR_KEYWORD and item.name not in _SOURCES]
+    return list(dict.fromkeys([*named, *getattr(cls, "SPECIAL_TOKENS_ATTRIBUTES", ())]))
+
+
+def read_optional(name: str, filename: str, where: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a JSON file of a checkpoint; an empty dictionary if it has none.
+
+    Args:
+        name: a local folder, or a Hub id.
+        filename: such as tokenizer_config.json.
+        where: arguments of `resolve_file`.
 
     Raises:
-        CheckpointError: it is missing or no tokenizer.
+        CheckpointError: the file cannot be read.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            return Tokenizer.from_str(file.read())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # the library has no class of its own for its errors
-        raise CheckpointError(f"{path} is not a file of the tokenizers library: {error}") from error
+    path = resolve_file(name, filename, required=False, **where)
+    return {} if path is None else read_json(path)
 
 
-def _tokens_in(value: Any) -> list[AddedToken]:
-    """Return the tokens with flags in the value of a setting."""
-    return [item for item in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(item, AddedToken)]
+def _old_added_tokens(ids: Mapping[str, int], config: Mapping[str, Any], tokenizer_file: str | None) -> dict[int, Any]:
+    """Read the content of an added_tokens.json, in which tokens have no flags, beside what a tokenizer.json adds."""
+    values = [value for key, value in config.items() if key.endswith(("_token", "_special_tokens"))]
+    names = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    special = {str(item["content"] if isinstance(item, Mapping) else item) for item in names}
+    added: dict[int, Any] = {
+        int(index): as_added_token(token, normalized=token not in special, special=token in special)
+        for token, index in ids.items()
+    }
+    listed = read_json(tokenizer_file).get("added_tokens", []) if tokenizer_file else []
+    return added | {token["id"]: token for token in listed}
 
 
-def _is_pair(item: Any, is_split_into_words: bool) -> bool:
-    """Whether an item of a batch holds two texts; a text is a string, or a list of words."""
-    if is_split_into_words:
-        return len(item) > 0 and not isinstance(item[0], str)
-    return not isinstance(item, str)
-
-
-def _long_rows(batch: list[Any], max_length: int, is_split_into_words: bool) -> dict[int, tuple[Any, ...]]:
-    """Return those items of a batch that are long, by their number, each as the one text or the two that it holds."""
-    long: dict[int, tuple[Any, ...]] = {}
-    for row, item in enumerate(batch):
-        if is_long(item, max_length):
-            texts = tuple(item) if _is_pair(item, is_split_into_words) else (item,)
-            if len(texts) <= 2:  # more are an error, which the library reports
-                long[row] = texts
-    return long
-
-
-def _what_is_no_text(batch: list[Any]) -> str:
-    """Return which item of a batch the library could not read, and why."""
-    for row, item in enumerate(batch):
-        for text in _leaves(item):
-            if not isinstance(text, str):
-                return f"text {row} is {text!r} of type {type(text).__name__}: expected a string"
-            lone = next((character for character in text if "\ud800" <= character <= "\udfff"), None)
-            if lone is not None:
-                return f"text {row} holds {lone!r}, half of a surrogate pair, which is no character: repair the text"
-    return "the texts are nested in a way that cannot be read: expected strings, pairs, or lists of words"
-
-
-def _leaves(item: Any) -> list[Any]:
-    return [leaf for part in item for leaf in _leaves(part)] if isinstance(item, (list, tuple)) else [item]
+def _with_added_tokens(value: Any) -> Any:
+    """Return a setting with the dictionaries in it that stand for tokens as such."""
+    if isinstance(value, Mapping) and "content" in value:
+        return as_added_token({"special": True, **value})
+    return [_with_added_tokens(item) for item in value] if isinstance(value, list) else value

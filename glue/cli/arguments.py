@@ -6,8 +6,6 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
@@ -20,9 +18,19 @@ from transformers.utils.errors import ConfigurationError
 from ..data.readers import check_data_path
 from ..data.tasks import GLUE_TASKS, Task, find_task
 from ..errors import UsageError
-from .command_line import build_parser, flag
+from .command_line import build_parser, check_values, flag
+from .paths import check_writable, normalised
 
 DEMO_MODELS = ("demo", "demo-albert")
+DEMO_TASK = "sst2"
+# A model that begins at random needs a higher learning rate than a pretrained one.
+DEMO_DEFAULTS: dict[str, Any] = {
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 100,
+    "learning_rate": 1e-3,
+    "num_train_epochs": 10,
+    "warmup_ratio": 0.1,
+}
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
 
 _GROUPS = {
@@ -56,7 +64,7 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         elif item.default is None or isinstance(item.default, bool):
             found.append((name, bool | None, flag("method", help)))
         else:
-            found.append((name, float | None, flag("method", help, metavar="X")))
+            found.append((name, float | None, flag("method", help)))
     return found
 
 
@@ -84,15 +92,18 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "data",
         "folder with GLUE on disk: TASK/SPLIT.jsonl, .jsonl.gz or .parquet, or the official folders (CoLA/train.tsv "
         "...); without it the environment variable GLUE_DATA_DIR, then the Hub's nyu-mll/glue or its cache",
-        metavar="DIR",
+        is_path=True,
     )
     train_file: str | None = flag(
         "data",
         "own training data: csv, tsv, json, jsonl (each also .gz) or parquet, with a column 'label'",
+        is_path=True,
         metavar="FILE",
     )
-    validation_file: str | None = flag("data", "own validation data", metavar="FILE")
-    test_file: str | None = flag("data", "own data to predict with --do_predict; needs no labels", metavar="FILE")
+    validation_file: str | None = flag("data", "own validation data", is_path=True, metavar="FILE")
+    test_file: str | None = flag(
+        "data", "own data to predict with --do_predict; needs no labels", is_path=True, metavar="FILE"
+    )
     text_column_names: tuple[str, ...] | None = flag(
         "data",
         "the text column of own files, or two for pairs (A B or A,B); left out: the model's, else those of known names "
@@ -110,25 +121,27 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         choices=("classification", "regression"),
     )
     demo: bool = flag("data", "use the built-in miniature GLUE (no network); --task_name picks one of the nine", False)
-    max_length: int = flag("data", "longest input in tokens; what is longer is cut", 128, metavar="N")
+    max_length: int = flag("data", "longest input in tokens; what is longer is cut", 128, least=3)
     pad_to_max_length: bool = flag("data", "pad every input to --max_length instead of to its batch's longest", False)
-    max_train_samples: int | None = flag("data", "use only the first N training rows", metavar="N")
-    max_eval_samples: int | None = flag("data", "use only the first N rows of each validation split", metavar="N")
+    max_train_samples: int | None = flag("data", "use only the first N training rows", least=1)
+    max_eval_samples: int | None = flag("data", "use only the first N rows of each validation split", least=1)
     token_cache: str | None = flag(
         "data",
         "folder that keeps tokenized data for the next run, or none; left out: contranorm/tokenized among the user's "
         "caches",
+        is_path=True,
         metavar="DIR|none",
     )
 
     model_name_or_path: str | None = flag(
         "model",
         "checkpoint folder or Hub id (BERT or ALBERT); 'demo' or 'demo-albert' is a tiny random one",
+        is_path=True,
         metavar="NAME",
     )
     revision: str | None = flag("model", "branch, tag or commit of a Hub id", metavar="REV")
     num_hidden_layers: int | None = flag(
-        "model", "keep only the first N layers of the checkpoint; the demo's models get as many as you say", metavar="N"
+        "model", "keep only the first N layers of the checkpoint; the demo's models get as many as you say", least=1
     )
     ignore_mismatched_sizes: bool = flag("model", "load although a weight (the classifier) has another shape", False)
     use_slow_tokenizer: bool = flag(
@@ -152,25 +165,34 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     do_eval: bool | None = flag("what to do", "evaluate: after each epoch, or once where nothing is trained")
     do_predict: bool = flag("what to do", "also predict the test split, as GLUE submission files", False)
 
-    per_device_train_batch_size: int = flag("training", "training batch of one process", 32, metavar="N")
+    per_device_train_batch_size: int = flag("training", "training batch of one process", 32, least=1)
     per_device_eval_batch_size: int = flag(
-        "training", "evaluation batch of one process; changes no score", 128, metavar="N"
+        "training", "evaluation batch of one process; changes no score", 128, least=1
     )
-    learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, metavar="X")
-    weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, metavar="X")
-    adam_beta1: float = flag("training", "AdamW's first beta", 0.9, metavar="X")
-    adam_beta2: float = flag("training", "AdamW's second beta", 0.999, metavar="X")
-    adam_epsilon: float = flag("training", "AdamW's epsilon", 1e-6, metavar="X")
-    num_train_epochs: int = flag("training", "passes over the training data", 3, metavar="N")
-    max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", metavar="N")
-    gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, metavar="N")
+    optim: str = flag(
+        "training",
+        "AdamW as in the stock library's old class, which the paper used (epsilon before bias correction, decay after "
+        "the update), or PyTorch's",
+        "adamw_hf",
+        choices=("adamw_hf", "adamw_torch"),
+    )
+    learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, above=0)
+    weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, least=0)
+    adam_beta1: float = flag("training", "AdamW's first beta", 0.9, least=0, below=1)
+    adam_beta2: float = flag("training", "AdamW's second beta", 0.999, least=0, below=1)
+    adam_epsilon: float = flag("training", "AdamW's epsilon", 1e-6, above=0)
+    num_train_epochs: int = flag("training", "passes over the training data", 3, least=1)
+    max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", least=1)
+    gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, least=1)
     lr_scheduler_type: str = flag(
         "training", f"one of {', '.join(SCHEDULES)}", "linear", choices=SCHEDULES, metavar="NAME"
     )
-    num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, metavar="N")
-    warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, metavar="X")
-    max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", metavar="X")
-    label_smoothing: float = flag("training", "label smoothing of the cross-entropy (0 to below 1)", 0.0, metavar="X")
+    num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, least=0)
+    warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, least=0, most=1)
+    max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", least=0)
+    label_smoothing: float = flag(
+        "training", "label smoothing of the cross-entropy (0 to below 1)", 0.0, least=0, below=1
+    )
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
     torch_compile: bool = flag(
         "training", "compile the model, padding included: minutes to start, slower on CPUs", False
@@ -179,23 +201,26 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
     )
     cpu: bool = flag("training", "run on the CPU although there is a GPU", False)
-    seed: int = flag("training", "seed of everything random", 2021, metavar="N")
+    seed: int = flag("training", "seed of everything random", 2021, least=0, below=2**32)
 
     checkpointing_steps: int | str | None = flag(
         "evaluation and checkpoints",
         "save a checkpoint to resume from every N updates, or every 'epoch'",
         type=_checkpointing_steps,
+        least=1,
         metavar="N|epoch",
     )
     save_total_limit: int | None = flag(
-        "evaluation and checkpoints", "keep the newest N checkpoints, and the best epoch's", metavar="N"
+        "evaluation and checkpoints", "keep the newest N checkpoints, and the best epoch's", least=1
     )
     resume_from_checkpoint: str | None = flag(
         "evaluation and checkpoints",
-        "continue from this checkpoint folder; without a value from the newest one in --output_dir",
+        "continue from this checkpoint folder; without a value from the newest one in --output_dir; auto: from that "
+        "one if there is any, else start anew",
         nargs="?",
         const="latest",
-        metavar="DIR",
+        is_path=True,
+        metavar="DIR|auto",
     )
     load_best_model_at_end: bool = flag(
         "evaluation and checkpoints", "keep the best epoch's weights, not the last one's", False
@@ -206,17 +231,17 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         metavar="NAME",
     )
     early_stopping_patience: int | None = flag(
-        "evaluation and checkpoints", "stop after N epochs in a row without a better score", metavar="N"
+        "evaluation and checkpoints", "stop after N epochs in a row without a better score", least=1
     )
 
     output_dir: str | None = flag(
-        "output", "folder for the model, results and logs; left out: scores are only printed", metavar="DIR"
+        "output", "folder for the model, results and logs; left out: scores are only printed", is_path=True
     )
     overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
     pred_dir: str | None = flag(
-        "output", "folder of the predictions; left out: predictions/ in --output_dir", metavar="DIR"
+        "output", "folder of the predictions; left out: predictions/ in --output_dir", is_path=True
     )
-    logging_steps: int = flag("output", "print the training loss every N updates", 50, metavar="N")
+    logging_steps: int = flag("output", "print the training loss every N updates", 50, least=1)
     log_oversmoothing: bool = flag(
         "output", "after every epoch measure on validation rows how alike their tokens become, layer by layer", False
     )
@@ -228,7 +253,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     )
 
     def __post_init__(self) -> None:
-        self._check_numbers()
+        check_values(self)
         self._check_method()
         self._resolve_data()
         self._resolve_switches()
@@ -259,26 +284,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         """The GLUE task; None for own files, whose record follows from their content."""
         return GLUE_TASKS[self.task_name] if self.task_name else None
 
-    def _check_numbers(self) -> None:
-        """Check every number by itself; the bounds stand in `_BOUNDS`."""
-        for name, (low, high, low_is_open) in _BOUNDS.items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            inside = (low < value if low_is_open else low <= value) and (high is None or value < high)
-            if isinstance(value, int) and value >= _TOO_MANY:
-                raise UsageError(f"--{name} {value}: expected a number below {_TOO_MANY}")
-            if not (math.isfinite(value) and inside):
-                shown = f"{value:g}" if isinstance(value, float) else value
-                lower = f"more than {low}" if low_is_open else f"{low} or more"
-                upper = f" and below {high}" if high is not None else ""
-                raise UsageError(f"--{name} {shown}: expected {lower}{upper}")
-        if isinstance(self.checkpointing_steps, int) and self.checkpointing_steps < 1:
-            raise UsageError(f"--checkpointing_steps {self.checkpointing_steps}: expected 1 or more, or epoch")
-        if self.warmup_ratio > 1:
-            raise UsageError(f"--warmup_ratio {self.warmup_ratio:g}: expected a share of all updates, 0 to 1")
-        if self.warmup_ratio and self.num_warmup_steps:
-            raise UsageError("--warmup_ratio and --num_warmup_steps both set the warm-up: give one of them")
+    def normalised(self) -> dict[str, Any]:
+        """Return every setting by name, with one spelling for all that name the same file or folder."""
+        paths = {item.name for item in fields(self) if item.metadata["is_path"]}
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: normalised(value) if value and name in paths else value for name, value in values.items()}
 
     @property
     def method_settings(self) -> dict[str, Any]:
@@ -291,9 +301,15 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         return {name: value for name, value in named.items() if value is not None}
 
     def _check_method(self) -> None:
+        if self.pos is not None:
+            # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check
+            # is exact; the name merely picks the table that the message shows.
+            model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
+            sites = _checked("--pos: ", parse_positions, self.pos, model_type)
+            self.pos = "".join(sorted({*str(self.pos).strip()})) if sites else "none"
         if self.use_v2 is not None and self.method is not None:
             raise UsageError("--use_v2 and --method both name the method: give one of them")
-        if self.method == "none" and self.pos not in (None, "0", "none"):
+        if self.method == "none" and self.pos not in (None, "none"):
             raise UsageError(f"--method none is the plain model, and --pos {self.pos} is none: give one of them")
         given = self.method_settings
         method = given.get("method")
@@ -303,19 +319,9 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             if name in given:
                 own = knobs_of(method).get(name, item) if method else item
                 setattr(self, name, _checked("--", check_knob, own, given[name]))
-        if self.pos is not None:
-            self.pos = str(self.pos).strip().lower()
-            # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check
-            # is exact; the name merely picks the table that the message shows.
-            model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
-            _checked("--pos: ", parse_positions, self.pos, model_type)
 
     def _resolve_data(self) -> None:
         """Decide between task, own files and demo, and fill in the demo's names."""
-        for item in fields(self):
-            # An empty path is the current folder to pathlib; on a command line it is an unset variable of a script.
-            if getattr(self, item.name) == "":
-                raise UsageError(f"--{item.name} is empty: give a value, or leave it out")
         files = {name: getattr(self, name) for name in ("train_file", "validation_file", "test_file")}
         given = [f"--{name}" for name, path in files.items() if path is not None]
         if given and self.task_name is not None:
@@ -339,8 +345,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         if self.data_dir is not None and not Path(self.data_dir).is_dir():
             raise UsageError(f"--data_dir {self.data_dir}: no such folder")
         if self.uses_demo_data:
-            from ..demo.checkpoint import DEMO_TASK
-
             self.task_name = self.task_name or DEMO_TASK
             self.demo = True
         elif self.task_name is None and not given:
@@ -373,16 +377,20 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
 
     def _check_training(self) -> None:
+        if self.torch_compile and self.gradient_checkpointing:
+            raise UsageError("--torch_compile and --gradient_checkpointing exclude each other: give one of them")
         if self.resume_from_checkpoint is not None:
             if not self.do_train:
                 raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
-            if self.resume_from_checkpoint == "latest":
+            if self.resume_from_checkpoint in ("latest", "auto"):
                 if self.output_dir is None:
                     raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
             elif not Path(self.resume_from_checkpoint).is_dir():
                 raise UsageError(f"--resume_from_checkpoint {self.resume_from_checkpoint}: no such folder")
             if self.overwrite_output_dir:
                 raise UsageError("--resume_from_checkpoint and --overwrite_output_dir exclude each other")
+        if self.warmup_ratio and self.num_warmup_steps:
+            raise UsageError("--warmup_ratio and --num_warmup_steps both set the warm-up: give one of them")
         for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
             if getattr(self, name) and not (self.do_train and self.do_eval):
                 raise UsageError(f"--{name} needs training and evaluation on validation data")
@@ -418,26 +426,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             if not self.do_predict:
                 raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
             check_writable("--pred_dir", Path(self.pred_dir))
-        try:
-            (self.output_dir or "").encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"--output_dir {self.output_dir}: expected a name in UTF-8") from None
-
-
-def check_writable(name: str, folder: Path) -> None:
-    """Check that `folder`, given for the flag `name`, is one that may be written to, or could be made.
-
-    Raises:
-        UsageError: it is not.
-    """
-    try:
-        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-        if not existing.is_dir():
-            raise UsageError(f"{name} {folder}: {existing} is a file; give a folder")
-    except OSError as error:
-        raise UsageError(f"{name} {folder}: {error.strerror}") from None
-    if not os.access(existing, os.W_OK):
-        raise UsageError(f"{name} {folder}: no permission to write in {existing}")
 
 
 def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:
@@ -446,35 +434,6 @@ def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:
         return check(*values)
     except ConfigurationError as error:
         raise UsageError(f"{prefix}{error}") from None
-
-
-_TOO_MANY = 2**63  # of whatever is counted
-
-# Name: lowest value, first value that is too high (None: none), whether the lowest one itself is excluded.
-_BOUNDS: dict[str, tuple[float, float | None, bool]] = {
-    "max_length": (3, None, False),  # [CLS], one token, [SEP]
-    "max_train_samples": (1, None, False),
-    "max_eval_samples": (1, None, False),
-    "num_hidden_layers": (1, None, False),
-    "per_device_train_batch_size": (1, None, False),
-    "per_device_eval_batch_size": (1, None, False),
-    "learning_rate": (0, None, True),
-    "weight_decay": (0, None, False),
-    "adam_beta1": (0, 1, False),
-    "adam_beta2": (0, 1, False),
-    "adam_epsilon": (0, None, True),
-    "num_train_epochs": (1, None, False),
-    "max_train_steps": (1, None, False),
-    "gradient_accumulation_steps": (1, None, False),
-    "num_warmup_steps": (0, None, False),
-    "warmup_ratio": (0, None, False),
-    "max_grad_norm": (0, None, False),
-    "label_smoothing": (0, 1, False),
-    "seed": (0, 2**32, False),
-    "save_total_limit": (1, None, False),
-    "early_stopping_patience": (1, None, False),
-    "logging_steps": (1, None, False),
-}
 
 
 def parse_args(argv: list[str] | None = None) -> RunArguments:
@@ -501,8 +460,6 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
     try:
         args = RunArguments(**given)
         if args.uses_demo_data and args.uses_demo_model:
-            from ..demo.checkpoint import DEMO_DEFAULTS
-
             args = RunArguments(**{**DEMO_DEFAULTS, **given})
     except UsageError as error:
         parser.error(str(error))

@@ -3,22 +3,93 @@
 from __future__ import annotations
 
 import argparse
+import math
+import operator
 from dataclasses import field, fields
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from transformers.utils.text import one_line
 
+from ..errors import UsageError
+from .paths import expand
 
-def flag(group: str, help: str, default: Any = None, **options: Any) -> Any:
+_TOO_MANY = 2**63  # of whatever is counted
+_BOUNDS = {
+    "least": ("{} or more", operator.ge),
+    "above": ("more than {}", operator.gt),
+    "most": ("at most {}", operator.le),
+    "below": ("below {}", operator.lt),
+}
+
+
+def flag(
+    group: str,
+    help: str,
+    default: Any = None,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    is_path: bool = False,
+    **options: Any,
+) -> Any:
     """Return a dataclass field that is also a flag.
 
     Args:
         group: title of the group under which `--help` lists it.
         help: what `--help` says; the default is added.
         default: value where the flag is not given.
+        least, above: the lowest number that it may be; a number that it has to be above.
+        most, below: the highest number that it may be; a number that it has to be below.
+        is_path: it names a file or a folder, in which `~` is the home folder.
         options: further arguments of `ArgumentParser.add_argument`.
     """
-    return field(default=default, metadata={"group": group, "help": help, "options": options})
+    bounds = {"least": least, "above": above, "most": most, "below": below}
+    bounds = {kind: bound for kind, bound in bounds.items() if bound is not None}
+    declared = {"group": group, "help": help, "bounds": bounds, "is_path": is_path, "options": options}
+    return field(default=default, metadata=declared)
+
+
+def check_values(arguments: Any) -> None:
+    """Check every value of a dataclass made by `flag` by itself, and expand `~` in its paths.
+
+    Raises:
+        UsageError: a text is empty or no UTF-8, or a number is outside the bounds that were declared with its flag.
+    """
+    for item in fields(arguments):
+        value, declared = getattr(arguments, item.name), item.metadata
+        if "group" not in declared:
+            continue
+        values = value if isinstance(value, list) else [value]
+        for number, single in enumerate(values):
+            if isinstance(single, str):
+                _check_text(item.name, single)
+                if declared["is_path"]:
+                    values[number] = expand(f"--{item.name}", single)
+            elif isinstance(single, (int, float)) and not isinstance(single, bool):
+                _check_number(item.name, single, declared["bounds"])
+        setattr(arguments, item.name, value if isinstance(value, list) else values[0])
+
+
+def _check_text(name: str, text: str) -> None:
+    # An empty path is the current folder to pathlib; on a command line it is an unset variable of a script.
+    if text == "":
+        raise UsageError(f"--{name} is empty: give a value, or leave it out")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"--{name} {text}: expected a name in UTF-8") from None
+
+
+def _check_number(name: str, value: float, bounds: dict[str, float]) -> None:
+    if isinstance(value, int) and value >= _TOO_MANY:
+        bounds = {"below": _TOO_MANY, **bounds}
+    if all(_BOUNDS[kind][1](value, bound) for kind, bound in bounds.items()) and math.isfinite(value):
+        return
+    expected = " and ".join(_BOUNDS[kind][0].format(bound) for kind, bound in bounds.items())
+    shown = f"{value:g}" if isinstance(value, float) else value
+    raise UsageError(f"--{name} {shown}: expected {expected or 'a finite number'}")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -59,6 +130,9 @@ def build_parser(arguments: type, groups: dict[str, str], **options: Any) -> One
             settings["action"] = argparse.BooleanOptionalAction if type(None) in kinds else "store_true"
         else:
             settings.setdefault("type", kinds[0])
+            default = {int: "N", float: "X"}.get(kinds[0], "DIR" if item.metadata["is_path"] else None)
+            if "choices" not in settings:
+                settings.setdefault("metavar", default)
         help = item.metadata["help"].replace("%", "%%")
         if item.default is not None and item.default is not False:
             help += f" (default: {item.default})"

@@ -1,8 +1,9 @@
-"""Stopping when asked to: SIGTERM, SIGINT and SIGUSR1, which clusters send before they take a machine away.
+"""Stopping when asked to: SIGTERM, SIGINT, SIGHUP (a closed terminal), and SIGUSR1, which clusters send before they
+take a machine away.
 
 The first signal is noted, so that the loop can finish its update and write a checkpoint; where there is nothing to
-finish it raises `Stopped`. A second one ends the process at once. Either way the exit status is 128 + the signal's
-number, as a shell reports it.
+finish it raises `Stopped`. A second one ends the process at once, but for SIGHUP: the shell and the system both send
+one when a terminal closes. Either way the exit status is 128 + the signal's number, as a shell reports it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from .console import say
+from .console import say, say_at_once
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP") if hasattr(signal, name)]
 
 # A scheduler that signals every process of a job reaches a run twice: directly, and through the script that started
 # it and passes the signal on. Both are one wish, and arrive within moments.
@@ -59,7 +60,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
-            for number in _SIGNALS:
+            for number in SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:  # nohup and its like: what is ignored stays so
                     self._before[number] = signal.signal(number, self._handle)
         return self
@@ -84,14 +85,14 @@ class StopSignals:
             self._raises = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received and time.monotonic() - self._since < _SAME_WISH:
+        is_hangup = signal.Signals(number).name == "SIGHUP"
+        if self.received and (is_hangup or time.monotonic() - self._since < _SAME_WISH):
             return
         if self.received:
-            os.write(2, b"stopped by a second signal, at once\n")
+            say_at_once("stopped by a second signal, at once")
             os._exit(128 + number)
         self.received, self._since = number, time.monotonic()
         if self._raises:
             raise Stopped(number)
         if say.on:
-            text = f"\n{signal.Signals(number).name}: stopping after this update; a second signal stops at once\n"
-            os.write(2, text.encode())  # print is not safe here: the signal may have come in the middle of one
+            say_at_once(f"\n{signal.Signals(number).name}: stopping after this update; a second signal stops at once")

@@ -40,6 +40,7 @@ class EncodedDataset:
         pad_values: what padding looks like in each feature.
         padding_side: "right" or "left".
         pad_to: length that every row is padded to; None pads a batch to its longest row.
+        pad_to_multiple_of: round the length of a batch up to a multiple of this.
         label_names: class names in the order of the ids in `labels`; empty for regression.
         row_numbers: what the file itself numbers its rows with; None where rows count from 0.
 
@@ -58,6 +59,7 @@ class EncodedDataset:
     pad_values: dict[str, int]
     padding_side: str = "right"
     pad_to: int | None = None
+    pad_to_multiple_of: int = 1
     label_names: tuple[str, ...] = ()
     row_numbers: list[Any] | None = None
 
@@ -91,14 +93,12 @@ class EncodedDataset:
     def collate(
         self,
         indices: Sequence[int] | np.ndarray,
-        pad_to_multiple_of: int | None = None,
         device: torch.device | None = None,
     ) -> dict[str, torch.Tensor]:
         """Build the padded batch of some rows.
 
         Args:
             indices: B row numbers.
-            pad_to_multiple_of: round the padded length up to a multiple of this; None leaves it.
             device: where the model is; None for the CPU. The mask stays on the CPU, for our models read the geometry
                 of a batch from it, and would have to wait for a GPU.
 
@@ -110,8 +110,7 @@ class EncodedDataset:
         rows = np.asarray(indices, dtype=np.int64)
         begins, lengths = self.offsets[rows], self.lengths[rows]
         width = int(lengths.max(initial=0)) if self.pad_to is None else self.pad_to
-        if pad_to_multiple_of:
-            width = -(-width // pad_to_multiple_of) * pad_to_multiple_of
+        width = -(-width // self.pad_to_multiple_of) * self.pad_to_multiple_of
         shift = (width - lengths if self.padding_side == "left" else np.zeros_like(lengths))[:, None]
         # (B, S): number of the token within its row, or outside of it where padding is
         places = np.arange(width) - shift
@@ -137,6 +136,7 @@ def encode(
     tokenizer: Any,
     max_length: int,
     pad_to_max_length: bool = False,
+    pad_to_multiple_of: int = 1,
     mapping: LabelMapping | None = None,
     cache: TokenCache | None = None,
 ) -> EncodedDataset:
@@ -148,6 +148,7 @@ def encode(
         tokenizer: a tokenizer with Hugging Face's call signature.
         max_length: longest row in tokens, special tokens included; of a longer pair the longer text is cut first.
         pad_to_max_length: pad every row to `max_length` when it is read.
+        pad_to_multiple_of: round the length of every batch up to a multiple of this.
         mapping: gives the labels the model's ids; None leaves them the task's.
         cache: where to look for the tokens first, and to keep them.
 
@@ -169,6 +170,7 @@ def encode(
         pad_values={"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id},
         padding_side=tokenizer.padding_side,
         pad_to=max_length if pad_to_max_length else None,
+        pad_to_multiple_of=pad_to_multiple_of,
         label_names=tuple(mapping.id2label.values()) if mapping and task.label_names else task.label_names,
         row_numbers=table.row_numbers,
     )

@@ -23,16 +23,6 @@ from ..data.table import Table
 from ..data.tasks import GLUE_TASKS, Task
 from .tasks import ROW_MAKERS
 
-DEMO_TASK = "sst2"
-# A model that begins at random needs a higher learning rate than a pretrained one.
-DEMO_DEFAULTS: dict[str, Any] = {
-    "per_device_train_batch_size": 32,
-    "per_device_eval_batch_size": 100,
-    "learning_rate": 1e-3,
-    "num_train_epochs": 10,
-    "warmup_ratio": 0.1,
-}
-
 _TRAIN_ROWS, _HELD_OUT_ROWS = 5000, 400
 _SEED = "contranorm"
 _LONGEST = 128  # tokens

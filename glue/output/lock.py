@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import platform
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout
 
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder
@@ -19,7 +17,8 @@ from ..cli.console import say
 from ..errors import UsageError
 
 LOCK_FILE = ".lock"
-_NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # some network file systems
+_NO_LOCKS_HERE = (errno.ENOTSUP, errno.ENOLCK)  # some network file systems
+_PATIENCE = 0.2  # seconds: long enough to try again where the last owner has just deleted the file
 
 
 class FolderLock:
@@ -31,7 +30,7 @@ class FolderLock:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._descriptor: int | None = None
+        self._lock: FileLock | None = None
 
     def acquire(self) -> None:
         """Take the lock; the folder is created if it does not exist.
@@ -40,45 +39,31 @@ class FolderLock:
             UsageError: another run has it.
             CheckpointError: the folder cannot be written to.
         """
-        if self.folder is None or fcntl is None:
+        if self.folder is None:
             return
         path = make_folder(self.folder) / LOCK_FILE
-        while self._descriptor is None:
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            except OSError as error:
+        lock = FileLock(path, timeout=_PATIENCE)
+        try:
+            lock.acquire()
+        except Timeout:
+            owner = path.read_text(errors="replace").strip() if path.exists() else ""
+            raise UsageError(
+                f"--output_dir {self.folder}: another run is writing there ({owner or 'it has just begun'}): wait "
+                "for its end, or give another folder"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS_HERE:
                 raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                owner = os.pread(descriptor, 100, 0).decode(errors="replace").strip()
-                os.close(descriptor)
-                if error.errno in _NO_LOCKS_HERE:
-                    say(f"Note: {path} cannot be locked ({error.strerror}): start no other run in this folder")
-                    return
-                raise UsageError(
-                    f"--output_dir {self.folder}: another run is writing there ({owner or 'it has just begun'}): wait "
-                    "for its end, or give another folder"
-                ) from None
-            if _is_at(path, descriptor):
-                self._descriptor = descriptor
-            else:
-                os.close(descriptor)  # its last owner has just deleted it: once more
+            say(f"Note: {path} cannot be locked ({error.strerror}): start no other run in this folder")
+            return
+        self._lock = lock
         with contextlib.suppress(OSError):  # a full disk: the name of the owner is a courtesy
-            os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+            path.write_text(f"process {os.getpid()} on {platform.node()}\n")
 
     def release(self) -> None:
         """Give the lock back and delete its file."""
-        if self._descriptor is not None and self.folder is not None:
+        if self._lock is not None:
             with contextlib.suppress(OSError):
-                (self.folder / LOCK_FILE).unlink()  # while it is still ours
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+                Path(self._lock.lock_file).unlink()  # while it is still ours
+            self._lock.release()
+            self._lock = None

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import DivergedError
 from ..training.sampling import Update
 from .run_folder import RunFolder
+from .tracking import track
 
 _LISTED = 32  # rows of the data that an error names before it only counts
 
@@ -56,7 +57,7 @@ class TrainingLog:
             The newest loss.
 
         Raises:
-            DivergedError: a loss is not finite.
+            DivergedError: a loss or a gradient is not finite.
         """
         if not self._pending:
             return self._newest
@@ -68,9 +69,9 @@ class TrainingLog:
             row.update(loss=loss, grad_norm=norm, examples_per_second=speed)
         self.folder.append_logs(rows)
         for row, update in self._pending:
-            if not math.isfinite(row["loss"]):
+            if not (math.isfinite(row["loss"]) and math.isfinite(row["grad_norm"])):
                 raise _diverged(row, update)
-            self.accelerator.log({"train_loss": row["loss"], "learning_rate": row["learning_rate"]}, step=row["step"])
+            track(self.accelerator, {"train_loss": row["loss"], "learning_rate": row["learning_rate"]}, row["step"])
         self._pending, self._newest = [], losses[-1]
         self.restart_clock()
         return self._newest
@@ -95,8 +96,10 @@ class TrainingLog:
 def _diverged(row: dict[str, Any], update: Update) -> DivergedError:
     rows = [int(number) for number in update.rows]
     more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    what = "norm of the gradient" if math.isfinite(row["loss"]) else "loss"
+    value = row["grad_norm"] if math.isfinite(row["loss"]) else row["loss"]
     return DivergedError(
-        f"the loss is {row['loss']} at update {row['step']}, learning rate {row['learning_rate']:g}, on the rows "
+        f"the {what} is {value} at update {row['step']}, learning rate {row['learning_rate']:g}, on the rows "
         f"{', '.join(map(str, rows[:_LISTED]))}{more} of the training data, counted from 0: try a lower "
         "--learning_rate, a smaller --scale, or --max_grad_norm 1",
         update=row["step"],

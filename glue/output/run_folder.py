@@ -8,15 +8,18 @@ train_log.jsonl                                     a row an update: loss, learn
 eval_log.jsonl                                      a row an epoch: scores, and what --log_oversmoothing measured
 <scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
 README.md                                           a model card
-predictions/  checkpoints/
+predictions/  checkpoints/  tracking/
+.run_files.json                                     which of these files the run has written (manifest.py)
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -29,31 +32,18 @@ from typing import Any
 
 import torch
 
-from transformers.utils.errors import CheckpointError
+from transformers.utils.errors import CheckpointError, UserError
 from transformers.utils.files import make_folder, sync, write_whole
 
-from ..cli.arguments import RunArguments, check_writable
+from ..cli.arguments import RunArguments
+from ..cli.console import say
+from ..cli.paths import check_writable
 from ..errors import DivergedError, UsageError
+from ..training.identity import what_changed
 from ..training.method_settings import MethodSettings
-from .lock import LOCK_FILE
+from .lock import LOCK_FILE, FolderLock
+from .manifest import MANIFEST, Manifest
 
-# Settings that the result of a training does not depend on.
-_WITHOUT_INFLUENCE = {
-    "output_dir",
-    "overwrite_output_dir",
-    "pred_dir",
-    "do_predict",
-    "test_file",
-    "logging_steps",
-    "log_oversmoothing",
-    "with_tracking",
-    "report_to",
-    "checkpointing_steps",
-    "save_total_limit",
-    "resume_from_checkpoint",
-    "token_cache",
-    "use_slow_tokenizer",
-}
 _PACKAGES = (
     "torch",
     "accelerate",
@@ -65,27 +55,15 @@ _PACKAGES = (
     "scikit-learn",
     "scipy",
 )
-_OWN_FILES = (
+# What a training writes into its folder besides logs, card, predictions and checkpoints.
+_MODEL_FILES = (
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
-    *("vocab.txt", "spiece.model", "all_results.json", "eval_results.json", "run.json", "train_log.jsonl", "README.md"),
-    *("eval_log.jsonl", "diverged.json"),
-    *("predictions", "checkpoints", "tracking"),
+    *("vocab.txt", "spiece.model", "vocab.json", "merges.txt"),
 )
-
-
-def influential_settings(
-    args: RunArguments, contranorm: MethodSettings, num_processes: int, mixed_precision: str
-) -> dict[str, Any]:
-    """Return everything given on the command line, or chosen in its place, that the result of a run depends on.
-
-    Args:
-        args: the command line.
-        contranorm: its ContraNorm, with what was left open filled in.
-        num_processes: how many share the work.
-        mixed_precision: what is used, wherever it was set.
-    """
-    given = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE}
-    return {**given, **contranorm.values, "num_processes": num_processes, "mixed_precision": mixed_precision}
+_RUN_FILES = ("run.json", "train_log.jsonl", "eval_log.jsonl", "all_results.json", "diverged.json")
+_CARD = "README.md"
+_NEW_MODEL = ".model.new"
+_LEFTOVER = re.compile(r"\.(model|step_\d+(\.old)?|.+\.\d+)\.tmp")  # files and folders that a killed run was writing
 
 
 class RunFolder:
@@ -93,7 +71,7 @@ class RunFolder:
 
     Args:
         path: the folder, or None.
-        settings: see `influential_settings`.
+        settings: see `run_identity`.
         loss_file: name of the file with a loss a line.
         writes: whether this process writes.
     """
@@ -103,40 +81,73 @@ class RunFolder:
         self.settings = settings
         self.loss_file = loss_file
         self.writes = writes and path is not None
+        self.manifest = Manifest(path or Path())
 
-    def check(self, overwrite: bool) -> None:
-        """Check that the folder may be written to; nothing is changed.
-
-        Args:
-            overwrite: what an earlier run left may be replaced.
+    def check(self, args: RunArguments) -> None:
+        """Check that the run may write into the folder; nothing is changed.
 
         Raises:
-            UsageError: the folder holds an earlier run, or files of another kind, or cannot be written to.
+            UsageError: the folder holds an earlier run that may not be replaced, or files of the same names that no
+                run has written, or cannot be written to.
         """
         if self.path is None:
             return
         try:
-            taken = self.path.is_dir() and {path.name for path in self.path.iterdir()} - {LOCK_FILE}
+            taken = self.path.is_dir() and {path.name for path in self.path.iterdir()} - {LOCK_FILE, MANIFEST}
         except OSError as error:
             raise UsageError(f"--output_dir {self.path}: {error.strerror}") from None
-        if taken and not overwrite:
-            raise UsageError(self._describe_earlier_run())
+        if taken and args.do_train and not args.overwrite_output_dir:
+            self._refuse_earlier_run(args)
+        names = (*_RUN_FILES, self.loss_file) if args.do_train else ("eval_results.json",)
+        if args.do_train and not self._is_input(args):
+            names = (*_MODEL_FILES, *names)
+        foreign = [name for name in names if not self.manifest.owns(name)]
+        if args.do_train:
+            foreign += [
+                f"checkpoints/{path.name}" for path in self._checkpoints() if not self.manifest.owns_checkpoint(path)
+            ]
+        if foreign:
+            raise UsageError(
+                f"--output_dir {self.path}: {foreign[0]} is not on the list of what runs have written there, or was "
+                "changed since: move it away, or give another folder"
+            )
         check_writable("--output_dir", self.path)
 
-    def clear(self) -> None:
-        """Delete what an earlier run wrote; other files in the folder are somebody's own."""
-        if self.writes and self.path is not None:
-            try:
-                for path in [*(self.path / name for name in _OWN_FILES), *self.path.glob("*_loss.txt")]:
-                    _delete(path)
-            except OSError as error:
-                raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
+    def clear(self, args: RunArguments) -> None:
+        """Delete what an earlier run wrote and nobody has changed since; other files in the folder are somebody's own.
+
+        A model that is there to start from stays until the new one takes its place.
+        """
+        if not self.writes or self.path is None:
+            return
+        kept = _MODEL_FILES if self._is_input(args) else ()
+        try:
+            for checkpoint in filter(self.manifest.owns_checkpoint, self._checkpoints()):
+                doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
+                os.replace(checkpoint, doomed)  # so that at no moment a part of it has its name
+                shutil.rmtree(doomed)
+            for name in self.manifest.names():
+                if name not in kept and self.manifest.owns(name):
+                    (self.path / name).unlink(missing_ok=True)
+            for name in ("checkpoints", "predictions", "tracking"):
+                _prune(self.path / name)
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
 
     def delete_leftovers(self) -> None:
         """Delete what a resumed run has no use for: half-written files of one that was killed, and diverged.json."""
         if self.writes and self.path is not None:
-            for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp"), self.path / "diverged.json"]:
-                _delete(path)
+            for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
+                if _LEFTOVER.fullmatch(path.name):
+                    _delete(path)
+            if self.manifest.owns("diverged.json"):
+                _delete(self.path / "diverged.json")
+
+    def close(self) -> None:
+        """Note what the run has written, so that nobody's change to it is ever deleted."""
+        if self.writes and self.path is not None and self.path.is_dir():
+            with contextlib.suppress(OSError):  # a full disk: what is not noted counts as the run's own
+                self.manifest.close()
 
     def start_logs(self, updates: int, evaluations: int, checkpoint: Path | None) -> None:
         """Keep the first rows of the logs (all that a resumed run has done), and drop what follows.
@@ -170,7 +181,7 @@ class RunFolder:
             CheckpointError: the logs cannot be written.
         """
         if self.writes and self.path is not None:
-            _append(self.path / "train_log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+            _append(self.path / "train_log.jsonl", "".join(_json(row) for row in rows))
             _append(self.path / self.loss_file, "".join(f"{row['loss']}\n" for row in rows))
 
     def append_scores(self, scores: dict[str, Any]) -> None:
@@ -180,7 +191,7 @@ class RunFolder:
             CheckpointError: the log cannot be written.
         """
         if self.writes and self.path is not None:
-            _append(self.path / "eval_log.jsonl", json.dumps(scores) + "\n")
+            _append(self.path / "eval_log.jsonl", _json(scores))
 
     def write_run(self, args: RunArguments, contranorm: MethodSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""
@@ -210,12 +221,20 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file of the run, whole or not at all."""
-        self.write_text(name, json.dumps(content, indent=2) + "\n")
+        self.write_text(name, _json(content, indent=2))
 
     def write_text(self, name: str, content: str) -> None:
         """Write a file of the run, whole or not at all."""
         if self.writes and self.path is not None:
+            self.manifest.claim(name)
             write_whole(make_folder(self.path) / name, lambda path: _write(path, content))
+
+    def write_card(self, card: str) -> None:
+        """Write the model card, unless there is one that somebody else has written."""
+        if self.manifest.owns(_CARD):
+            self.write_text(_CARD, card)
+        else:
+            say(f"Note: {_CARD} in {self.path} is kept: no run has written it, or it was changed since")
 
     def save_model(self, *parts: Any) -> None:
         """Save what makes up the final model: all of it, or nothing.
@@ -233,35 +252,92 @@ class RunFolder:
             _delete(temporary)
             for part in parts:
                 part.save_pretrained(temporary)
-            # Without its config.json there is no model in the folder: it comes last.
-            for path in sorted(temporary.iterdir(), key=lambda path: path.name == "config.json"):
-                os.replace(path, self.path / path.name)
-            sync(self.path)
+            self.manifest.claim(*(path.name for path in temporary.iterdir()))
+            sync(temporary)
+            os.replace(temporary, self.path / _NEW_MODEL)
+            _put_in_place(self.path)
         except OSError as error:
             reason = error if isinstance(error, CheckpointError) else error.strerror
             raise CheckpointError(f"the model cannot be saved in {self.path}: {reason}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _describe_earlier_run(self) -> str:
+    def _is_input(self, args: RunArguments) -> bool:
+        """Whether the model that the run starts from lies in this folder."""
+        config = Path(args.model_name_or_path or "", "config.json")
+        return self.path is not None and config.exists() and config.resolve().parent == self.path.resolve()
+
+    def _checkpoints(self) -> list[Path]:
+        return [] if self.path is None else sorted((self.path / "checkpoints").glob("step_*"))
+
+    def _refuse_earlier_run(self, args: RunArguments) -> None:
         assert self.path is not None
+        if self._is_input(args):
+            raise UsageError(
+                f"--output_dir {self.path} is the model that the run starts from: give another folder, or "
+                "--overwrite_output_dir to replace it"
+            )
         try:
             earlier = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["settings"]
         except (OSError, ValueError, KeyError, TypeError):
-            return (
+            raise UsageError(
                 f"--output_dir {self.path} is not empty, and what is in it is no run of this script: give another "
                 "folder, or --overwrite_output_dir"
-            )
-        if earlier != json.loads(json.dumps(self.settings)):
-            state = "holds a run with other settings"
-        elif (self.path / "all_results.json").exists():
-            state = "holds this very run, finished"
-        else:
-            return (
+            ) from None
+        difference = what_changed(earlier, self.settings)
+        state = "holds this very run, finished" if difference is None else f"holds what {difference}"
+        if difference is None and not (self.path / "all_results.json").exists():
+            if args.resume_from_checkpoint == "auto":
+                return
+            raise UsageError(
                 f"--output_dir {self.path} holds this very run, not finished: continue it with "
                 "--resume_from_checkpoint, or start anew with --overwrite_output_dir"
             )
-        return f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
+        raise UsageError(
+            f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
+        )
+
+
+def _json(content: Any, indent: int | None = None) -> str:
+    """Return a value as JSON, which knows neither NaN nor Infinity: null stands in their place."""
+    return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def recover_model(folder: Path) -> None:
+    """Put the new model of a run in place that was killed while it did so; not while another run writes there."""
+    lock = FolderLock(folder)
+    if (folder / _NEW_MODEL).is_dir():
+        with contextlib.suppress(UserError):
+            lock.acquire()
+            _put_in_place(folder)
+        lock.release()
+
+
+def _put_in_place(folder: Path) -> None:
+    """Move a new model, which is whole and on the disk, to where an old one may be."""
+    new = folder / _NEW_MODEL
+    if (new / "config.json").exists():
+        # Without its config.json there is no model in the folder, instead of one that is half old and half new.
+        (folder / "config.json").unlink(missing_ok=True)
+    for path in sorted(new.iterdir(), key=lambda path: path.name == "config.json"):
+        os.replace(path, folder / path.name)
+    new.rmdir()
+    sync(folder)
+
+
+def _prune(folder: Path) -> None:
+    """Delete folders below `folder`, and itself, that nothing is left in."""
+    for path in sorted([*folder.glob("**"), folder], reverse=True):
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def _append(path: Path, text: str) -> None:

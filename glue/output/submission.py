@@ -35,6 +35,11 @@ _TASKS_IN_WORDS = ("mnli", "qnli", "rte", OWN_FILES)
 _HIGHEST_SIMILARITY = 5.0  # of STS-B
 
 
+def prediction_file_name(task: Task, split: str) -> str:
+    """Return the name of the file that holds a split's predictions ("CoLA.tsv"; "test.tsv" for own files)."""
+    return SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))[0]
+
+
 def write_predictions(
     folder: Path, task: Task, split: str, predictions: np.ndarray, row_numbers: Sequence[Any] | None = None
 ) -> Path:
@@ -59,8 +64,7 @@ def write_predictions(
     """
     texts = _as_text(task, predictions)
     numbers = range(len(texts)) if row_numbers is None else row_numbers
-    name, _ = SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))
-    path = make_folder(folder) / name
+    path = make_folder(folder) / prediction_file_name(task, split)
     write_whole(path, lambda temporary: _write_rows(temporary, [_HEADER, *zip(numbers, texts, strict=True)]))
     return path
 

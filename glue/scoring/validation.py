@@ -10,6 +10,7 @@ import numpy as np
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import DivergedError
+from ..output.tracking import track
 from ..training.setup import Setup
 from .inference import predict
 from .metrics import MISMATCHED_SUFFIX, are_equal, compute_metrics, majority_baseline
@@ -84,7 +85,7 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
         if isinstance(values, list)
         for layer, value in enumerate(values, start=1 if name == ATTENTION else 0)  # the embeddings are layer 0
     }
-    setup.accelerator.log(logged, step=updates)
+    track(setup.accelerator, logged, updates)
     return measured
 
 

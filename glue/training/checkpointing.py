@@ -4,9 +4,9 @@ A checkpoint is a folder `checkpoints/step_<updates>` with
 
     model.safetensors                   the weights
     best_model.safetensors              the weights of the best epoch so far, where they are tracked
-    optimizer.pt  scheduler.pt  scaler.pt   their states (tensors and plain values, read without executing anything)
+    optimizer.pt  scheduler.pt  scaler.pt   their states (tensors and plain values)
     random_states.pt                    the generators of every process
-    training_state.json                 where the run stands, and the settings that its result depends on
+    training_state.json                 where the run stands, and the identity of the run
     checksums.json                      size and SHA-256 of each of these
 
 It is written under another name, synced to the disk, and renamed when complete. One that does not match its checksums
@@ -20,44 +20,33 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from transformers.utils.errors import CheckpointError
+from transformers.utils.errors import CheckpointError, UserError
 from transformers.utils.files import make_folder, read_json, sync, write_synced
-from transformers.utils.pickle_files import load_pickle
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
+from ..output.manifest import Manifest, checkpoint_entry
 from .checksums import damage, record
-from .optimizer import check_optimizer_state, check_schedule_state
+from .identity import what_changed
+from .optimizer import check_moments
 from .processes import raise_together
 from .random_states import random_states, restore_random_states
 from .state import TrainingState
 
 _STATE_FILE = "training_state.json"
-_REQUIRED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "random_states.pt", _STATE_FILE)
 _NAME = re.compile(r"step_(\d{6,})")
-# What a checkpoint that holds anything can raise on its way into a run.
-_UNREADABLE = (
-    OSError,
-    SafetensorError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-)
 
 
 @dataclass
@@ -81,16 +70,16 @@ class Checkpointer:
 
     Args:
         folder: the run's folder of checkpoints; None keeps none.
-        settings: what the result of the run depends on; a checkpoint of other settings is not continued.
+        identity: what the result of the run depends on; a checkpoint of another run is not continued.
         accelerator: knows the processes.
         limit: checkpoints to keep, the newest ones; None keeps all. That of the best epoch is kept whatever the limit.
     """
 
     def __init__(
-        self, folder: Path | None, settings: dict[str, Any], accelerator: Accelerator, limit: int | None = None
+        self, folder: Path | None, identity: Mapping[str, Any], accelerator: Accelerator, limit: int | None = None
     ) -> None:
         self.folder = folder
-        self.settings = settings
+        self.identity = identity
         self.accelerator = accelerator
         self.limit = limit
 
@@ -121,27 +110,28 @@ class Checkpointer:
         raise_together(self.accelerator, error)
         return target
 
-    def find(self, wanted: str) -> Path:
+    def find(self, wanted: str) -> Path | None:
         """Return the checkpoint to continue from; all processes have to call this.
 
         Args:
             wanted: a checkpoint's folder; or a run's folder, or "latest" for this run's, of which the newest whole one
-                is taken.
+                is taken; "auto" is the same where there is one, and else nothing.
 
         Raises:
-            UsageError: there is no checkpoint, or it is of a run with other settings.
+            UsageError: there is no checkpoint, or it is of another run.
             CheckpointError: it is damaged, and there is none before it.
         """
         found, error = None, None
         if self.accelerator.is_main_process:
             try:
                 found = self._find(wanted)
-            except (UsageError, CheckpointError) as problem:
+            except UserError as problem:
                 error = problem
             except OSError as problem:  # a name that is too long, a folder that may not be entered
                 error = UsageError(f"--resume_from_checkpoint: {problem.filename}: {problem.strerror}")
         raise_together(self.accelerator, error)
-        return Path(broadcast_object_list([str(found)])[0])
+        path = broadcast_object_list([found and str(found)])[0]
+        return path and Path(path)
 
     def load(self, checkpoint: Path, parts: TrainingParts) -> TrainingState:
         """Put everything back as it was when `checkpoint` was written; all processes have to call this.
@@ -150,26 +140,20 @@ class Checkpointer:
             CheckpointError: a file is missing or damaged.
         """
         try:
-            content = read_json(checkpoint / _STATE_FILE)
-            state = TrainingState.from_json(content.get("state"))
-            if _NAME.fullmatch(checkpoint.name) and _updates(checkpoint) != state.updates:
-                raise ValueError(f"it is one of {state.updates} updates")
-            optimizer, schedule = load_pickle(checkpoint / "optimizer.pt"), load_pickle(checkpoint / "scheduler.pt")
-            check_optimizer_state(parts.optimizer, optimizer, state.updates)
-            check_schedule_state(parts.scheduler, schedule, state.updates)
+            state = TrainingState(**read_json(checkpoint / _STATE_FILE)["state"])
             self.accelerator.unwrap_model(parts.model).load_state_dict(load_file(checkpoint / "model.safetensors"))
-            parts.optimizer.load_state_dict(optimizer)
-            parts.scheduler.load_state_dict(schedule)
+            parts.optimizer.load_state_dict(_load(checkpoint / "optimizer.pt"))
+            check_moments(parts.optimizer)
+            parts.scheduler.load_state_dict(_load(checkpoint / "scheduler.pt"))
             if self.accelerator.scaler is not None:
-                self.accelerator.scaler.load_state_dict(load_pickle(checkpoint / "scaler.pt"))
+                self.accelerator.scaler.load_state_dict(_load(checkpoint / "scaler.pt"))
             best = checkpoint / "best_model.safetensors"
             parts.best_weights = load_file(best) if best.exists() else None
-            restore_random_states(load_pickle(checkpoint / "random_states.pt")[self.accelerator.process_index])
+            restore_random_states(_load(checkpoint / "random_states.pt")[self.accelerator.process_index])
         except CheckpointError:
             raise
-        except _UNREADABLE as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CheckpointError(f"{checkpoint} is damaged: {reason}") from error
+        except Exception as error:  # its checksums are right: whoever made it decides what goes wrong
+            raise CheckpointError(f"{checkpoint} is damaged: {str(error) or type(error).__name__}") from error
         if self.accelerator.is_main_process:
             with contextlib.suppress(OSError):
                 self._delete_old(state)  # what a run that was killed had yet to delete
@@ -186,19 +170,19 @@ class Checkpointer:
         """Write a checkpoint beside its place, and move it there once it is whole and on the disk."""
         temporary = target.with_name(f".{target.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        content = json.dumps({"state": asdict(state), "settings": self.settings}, indent=2) + "\n"
+        content = json.dumps({"state": asdict(state), "identity": self.identity}, indent=2) + "\n"
         files: dict[str, Callable[[Path], object]] = {
-            "model.safetensors": lambda path: save_file(weights, path, metadata={"format": "pt"}),
-            "optimizer.pt": lambda path: torch.save(parts.optimizer.state_dict(), path),
-            "scheduler.pt": lambda path: torch.save(parts.scheduler.state_dict(), path),
-            "random_states.pt": lambda path: torch.save(generators, path),
+            "model.safetensors": partial(save_file, weights, metadata={"format": "pt"}),
+            "optimizer.pt": partial(torch.save, parts.optimizer.state_dict()),
+            "scheduler.pt": partial(torch.save, parts.scheduler.state_dict()),
+            "random_states.pt": partial(torch.save, generators),
             _STATE_FILE: lambda path: path.write_text(content, encoding="utf-8"),
         }
-        best, scaler = parts.best_weights, self.accelerator.scaler
-        if best is not None:
-            files["best_model.safetensors"] = lambda path: save_file(best, path, metadata={"format": "pt"})
-        if scaler is not None:
-            files["scaler.pt"] = lambda path: torch.save(scaler.state_dict(), path)
+        if parts.best_weights is not None:
+            files["best_model.safetensors"] = partial(save_file, parts.best_weights, metadata={"format": "pt"})
+        if self.accelerator.scaler is not None:
+            files["scaler.pt"] = partial(torch.save, self.accelerator.scaler.state_dict())
+        Manifest(target.parents[1]).claim(checkpoint_entry(target))
         try:
             temporary.mkdir()
             for name, write in files.items():
@@ -212,11 +196,13 @@ class Checkpointer:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
 
-    def _find(self, wanted: str) -> Path:
-        place = self.folder if wanted == "latest" else Path(wanted)
+    def _find(self, wanted: str) -> Path | None:
+        place = self.folder if wanted in ("latest", "auto") else Path(wanted)
         assert place is not None
         is_checkpoint = bool(_NAME.fullmatch(place.resolve().name)) or (place / _STATE_FILE).is_file()
         candidates = [place] if is_checkpoint else _checkpoints(place) or _checkpoints(place / "checkpoints")
+        if not candidates and wanted == "auto":
+            return None
         if not candidates:
             raise UsageError(
                 f"--resume_from_checkpoint: {place} holds no checkpoint (written with --checkpointing_steps); leave "
@@ -224,26 +210,19 @@ class Checkpointer:
             )
         problem = None
         for checkpoint in reversed(candidates):
-            problem = damage(checkpoint, _REQUIRED)
+            problem = damage(checkpoint)
             if problem is None:
-                self._check_settings(checkpoint)
+                difference = what_changed(read_json(checkpoint / _STATE_FILE).get("identity"), self.identity)
+                if difference is not None:
+                    raise UsageError(
+                        f"--resume_from_checkpoint: {checkpoint} {difference}; go on with what it was written with, or "
+                        "start anew in another --output_dir"
+                    )
                 return checkpoint
             if len(candidates) > 1:
                 say(f"Warning: the checkpoint {checkpoint} is not taken, but the one before it: {problem}")
         where = candidates[0] if is_checkpoint else f"{place}: every checkpoint"
         raise CheckpointError(f"--resume_from_checkpoint: {where} is damaged or incomplete: {problem}")
-
-    def _check_settings(self, checkpoint: Path) -> None:
-        stored = read_json(checkpoint / _STATE_FILE).get("settings")
-        if not isinstance(stored, dict):
-            raise CheckpointError(f"{checkpoint / _STATE_FILE} does not say what settings it was written with")
-        changed = [name for name in {**stored, **self.settings} if stored.get(name) != self.settings.get(name)]
-        if changed:
-            differences = ", ".join(f"{name} {stored.get(name)} -> {self.settings.get(name)}" for name in changed)
-            raise UsageError(
-                f"--resume_from_checkpoint: {checkpoint} is of a run with other settings ({differences}); give the "
-                "same ones, or start anew in another --output_dir"
-            )
 
     def _delete_old(self, state: TrainingState) -> None:
         """Keep the newest checkpoints and the best epoch's; what lies ahead is of a run that is being repeated."""
@@ -274,6 +253,11 @@ def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
 def cpu_weights(model: torch.nn.Module) -> dict[str, Tensor]:
     """Return a copy of the model's weights on the CPU."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _load(path: Path) -> Any:
+    """Read tensors and plain values; nothing in the file is executed."""
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -35,8 +35,13 @@ class Checkpoint:
     options: dict[str, Any]
 
     def tokenizer(self) -> Any:
-        """Load the tokenizer."""
-        return AutoTokenizer.from_pretrained(self.path, **self.options)
+        """Load the tokenizer; for a model without token types, or with a single one, it makes none."""
+        tokenizer = AutoTokenizer.from_pretrained(self.path, **self.options)
+        config = AutoConfig.from_pretrained(self.path, **self.options)
+        if getattr(config, "type_vocab_size", 0) < 2:
+            names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+            tokenizer.model_input_names = names
+        return tokenizer
 
 
 @contextlib.contextmanager
@@ -83,12 +88,18 @@ def build_config(
     vars(config).pop("text_columns", None)
     if task.name == OWN_FILES:
         vars(config)["text_columns"] = list(task.text_columns)  # the model remembers what it was trained on
-    if args.max_length > config.max_position_embeddings:
+    multiple, positions = padding_multiple(config), config.longest_sequence
+    if -(-args.max_length // multiple) * multiple > positions:
         raise UsageError(
-            f"--max_length {args.max_length}: {checkpoint.name} has {config.max_position_embeddings} positions; "
-            "give that or less"
+            f"--max_length {args.max_length}: {checkpoint.name} has {positions} positions; "
+            f"give {positions - positions % multiple} or less"
         )
     return config, mapping, settings
+
+
+def padding_multiple(config: PretrainedConfig) -> int:
+    """Return what the length of a batch is a multiple of: where padding counts, the 8 of the released code."""
+    return 8 if config.contranorm_padding == "include" else 1
 
 
 def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
@@ -105,4 +116,6 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     )
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
+    if args.torch_compile:
+        model.compile(dynamic=True)  # batches of any shape
     return model

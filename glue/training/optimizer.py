@@ -15,15 +15,61 @@ from transformers import get_scheduler
 from ..cli.arguments import RunArguments
 
 
+class EpsilonFirstAdamW(AdamW):
+    """AdamW as the stock library's own class of that name had it, which the paper's runs used: `--optim adamw_hf`.
+
+    Epsilon joins the second moment before that is corrected for its bias, and weight decay follows the update. With m
+    and v the moments after t updates:
+
+        x <- x - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)
+        x <- x - lr weight_decay x
+
+    which is PyTorch's rule with eps / sqrt(1 - beta2^t) in each update, so that its fused kernel does the work. Every
+    parameter with a gradient in one update has to have one in all.
+
+    Args:
+        params, **settings: as for `torch.optim.AdamW`.
+
+    Example:
+        >>> weight = nn.Parameter(torch.ones(1))
+        >>> weight.grad = torch.full((1,), 1e-6)
+        >>> EpsilonFirstAdamW([weight], lr=1.0, eps=1e-6, weight_decay=0.0).step()
+        >>> round(1 - weight.item(), 4)  # PyTorch's rule would give 0.5
+        0.0307
+    """
+
+    def step(self, closure: Any = None) -> Any:
+        """Make one update."""
+        asked = [{name: group[name] for name in ("eps", "weight_decay")} for group in self.param_groups]
+        for group in self.param_groups:
+            group["updates"] = group.get("updates", 0) + 1  # kept with the state
+            group["eps"] /= math.sqrt(1 - group["betas"][1] ** group["updates"])
+            group["weight_decay"] = 0.0
+        loss = super().step(closure)
+        for group, settings in zip(self.param_groups, asked, strict=True):
+            group.update(settings)
+            decayed = [p for p in group["params"] if p.grad is not None]
+            if group["weight_decay"] and decayed:
+                with torch.no_grad():
+                    torch._foreach_mul_(decayed, 1 - group["lr"] * group["weight_decay"])
+        return loss
+
+
+OPTIMIZERS: dict[str, type[AdamW]] = {"adamw_hf": EpsilonFirstAdamW, "adamw_torch": AdamW}
+
+
 def build_optimizer(args: RunArguments, model: nn.Module) -> AdamW:
-    """Return AdamW over the model's parameters, fused into one kernel."""
-    return AdamW(
+    """Return the AdamW that `--optim` names over the model's parameters, fused into one kernel."""
+    optimizer = OPTIMIZERS[args.optim](
         parameter_groups(model, args.weight_decay),
         lr=args.learning_rate,
         betas=(args.adam_beta1, args.adam_beta2),
         eps=args.adam_epsilon,
         fused=True,
     )
+    # In fp16 the kernel would skip an update by itself, and nobody would know.
+    optimizer._step_supports_amp_scaling = False
+    return optimizer
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
@@ -50,45 +96,14 @@ def build_schedule(args: RunArguments, optimizer: torch.optim.Optimizer, total_u
     return get_scheduler(args.lr_scheduler_type, optimizer, warmup, total_updates)
 
 
-def check_optimizer_state(optimizer: Any, stored: Any, updates: int) -> None:
-    """Check that a state which was read from a file fits an AdamW; its kernels take the sizes on trust.
-
-    Args:
-        optimizer: the new one, with the settings that the state has to have; only its learning rate may differ.
-        stored: what may be the `state_dict` of such a one.
-        updates: how many it had done.
+def check_moments(optimizer: Any) -> None:
+    """Check the shapes of a state that was loaded from a file; the fused kernel takes the sizes on trust.
 
     Raises:
-        ValueError: it does not fit.
+        ValueError: one does not fit its parameter.
     """
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    ours = optimizer.state_dict()["param_groups"]
-    good = len(stored["param_groups"]) == len(ours) and set(stored["state"]) <= set(range(len(parameters)))
-    for group, expected in zip(stored["param_groups"], ours, strict=False):
-        good = good and group.keys() <= expected.keys() and _is_rate(group["lr"])
-        good = good and all(value == expected[name] for name, value in group.items() if name != "lr")
-    for number, state in stored["state"].items() if good else ():
-        step, shape = state["step"], parameters[number].shape
-        good = good and state.keys() == {"step", "exp_avg", "exp_avg_sq"} and step.numel() == 1 and 0 < step <= updates
-        for moment in (state["exp_avg"], state["exp_avg_sq"]):
-            good = good and moment.shape == shape and moment.is_floating_point() and moment.is_contiguous()
-    if not good:
-        raise ValueError("the state of the optimizer is not one of this run")
-
-
-def check_schedule_state(schedule: LRScheduler, stored: Any, updates: int) -> None:
-    """The same for a schedule, whose state is everything that the object holds.
-
-    Raises:
-        ValueError: it does not fit.
-    """
-    ours, rates = schedule.state_dict(), stored["_last_lr"]
-    moving = ("last_epoch", "_step_count", "_last_lr")
-    good = stored.keys() <= ours.keys() and stored["last_epoch"] == updates and stored["_step_count"] == updates + 1
-    good = good and all(value == ours[name] for name, value in stored.items() if name not in moving)
-    if not (good and len(rates) == len(ours["_last_lr"]) and all(map(_is_rate, rates))):
-        raise ValueError("the state of the schedule is not one of this run")
-
-
-def _is_rate(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value)
+    for parameter, state in optimizer.state.items():
+        expected = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+        good = {name: value.shape for name, value in state.items()} == expected
+        if not (good and all(value.is_contiguous() for value in state.values())):
+            raise ValueError("the state of the optimizer is not one of this run")

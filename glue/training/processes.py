@@ -9,20 +9,89 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import GradientAccumulationPlugin, gather_object
 from torch import distributed
 
 from transformers.utils.errors import CheckpointError
 
 from ..errors import UsageError
 
+# Of these the launcher's variables come in pairs: how many processes there are, and which of them this is.
+_PAIRS = (
+    ("WORLD_SIZE", "RANK"),
+    ("PMI_SIZE", "PMI_RANK"),
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
+)
+_PLUGINS = {
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism config",
+}
+_SUPPORTED = "one process, or several that each hold the whole model, as of `accelerate launch --multi_gpu` or torchrun"
 
-def join(**settings: Any) -> Accelerator:
-    """Return the accelerator of a run whose other processes, if it has any, do the same."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+
+def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
+    """Return the accelerator of a run whose other processes, if it has any, do the same.
+
+    Another run in this process may have had other settings, and accelerate would keep those.
+
+    Args:
+        mixed_precision: None takes the launcher's.
+        **settings: as for `Accelerator`.
+
+    Raises:
+        UsageError: the launcher asks for what is not supported, or for what this machine cannot do.
+    """
+    mixed_precision = (mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION") or "no").lower()
+    processes = _check_launcher(mixed_precision)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    if processes > 1:
         # Keeps the group that it finds when it is imported for good; DDP would import it when there is one.
         importlib.import_module("torch.distributed.nn")
-    return Accelerator(**settings)
+    try:
+        accelerator = Accelerator(
+            mixed_precision=mixed_precision,
+            # A launcher's own number of steps would divide the loss, which `backward` has weighted already.
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            **settings,
+        )
+    except (ImportError, LookupError, RuntimeError, ValueError) as error:
+        raise UsageError(f"the run cannot be started as its launcher asks for: {error}") from error
+    if accelerator.num_processes != processes:
+        raise UsageError(
+            f"the launcher speaks of {processes} processes, but they do not find each other: on the CPU add --cpu, on "
+            "GPUs start the run with `accelerate launch` or torchrun"
+        )
+    if mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise UsageError("--mixed_precision fp16 needs a GPU: on the CPU give bf16 or no")
+    return accelerator
+
+
+def _check_launcher(mixed_precision: str) -> int:
+    """Check what the launcher left in the environment; returns the number of processes."""
+    for name, plugin in _PLUGINS.items():
+        if os.environ.get(name, "").lower() in ("1", "true", "yes"):
+            raise UsageError(f"{plugin} ({name}) is not supported: start {_SUPPORTED}")
+    backend = os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no")
+    if backend.lower() not in ("", "no"):
+        raise UsageError(f"--dynamo_backend {backend} of the launcher is not supported: give --torch_compile instead")
+    if mixed_precision not in ("no", "fp16", "bf16"):
+        raise UsageError(f"precision {mixed_precision} is not supported: expected no, bf16 or fp16")
+    for size, rank in _PAIRS:
+        processes, index = os.environ.get(size, ""), os.environ.get(rank, "")
+        if processes == "1" or not processes + index:
+            continue
+        if not (processes.isdecimal() and index.isdecimal() and int(index) < int(processes)):
+            raise UsageError(
+                f"the environment speaks of several processes, but not in full ({size}={processes} {rank}={index}): "
+                f"unset these, or start {_SUPPORTED}"
+            )
+        return int(processes)
+    return 1
 
 
 def leave(accelerator: Accelerator) -> None:

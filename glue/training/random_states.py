@@ -1,4 +1,4 @@
-"""The states of all random generators that a training draws from: Python's, numpy's, torch's, and each GPU's."""
+"""The states of all random generators that a process draws from: Python's, numpy's, torch's, and its GPU's."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import torch
 def random_states() -> dict[str, Any]:
     """Return the states of this process's generators as tensors and plain values."""
     state: Any = np.random.get_state()  # noqa: NPY002  what set_seed seeds
-    name, keys, position, has_gauss, cached = state
+    name, keys, *rest = state
     return {
         "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Put the generators back to what `random_states` returned."""
-    version, internal, gauss = states["python"]
-    random.setstate((version, tuple(internal), gauss))
-    name, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    """Put the generators back to what `random_states` returned; of a GPU, whichever is this process's now."""
+    random.setstate(states["python"])
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
-    if states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if states["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])

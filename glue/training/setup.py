@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from accelerate import Accelerator
 
@@ -20,20 +21,22 @@ from ..data.loading import load_splits
 from ..data.tasks import Task
 from ..data.token_cache import TokenCache, default_cache_folder
 from ..errors import UsageError
+from ..output import tracking
 from ..output.lock import FolderLock
 from ..output.model_card import model_card
-from ..output.run_folder import RunFolder, influential_settings
-from ..output.submission import write_predictions
+from ..output.run_folder import RunFolder, recover_model
+from ..output.submission import prediction_file_name, write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
+from .identity import data_digest, run_identity
 from .memory import keep_freed_memory
 from .method_settings import MethodSettings
-from .model import build_config, load_model, open_checkpoint
+from .model import build_config, load_model, open_checkpoint, padding_multiple
 from .processes import join, raise_together
-from .trained_rows import restore_embedding, train_used_rows
 
 
-class Setup(NamedTuple):
+@dataclass
+class Setup:
     """What a run works with, once arguments, data and checkpoint have been found good.
 
     `checkpoint` is where a resumed run goes on; `lock` holds the output folder until it is released.
@@ -59,11 +62,12 @@ def set_up(args: RunArguments) -> Setup:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
+    tracking.check_trackers(args.report_to)
     accelerator = join(
-        cpu=args.cpu,
         mixed_precision=args.mixed_precision,
+        cpu=args.cpu,
         log_with=args.report_to,
-        project_dir=None if output_dir is None else str(output_dir / "tracking"),
+        project_dir=None if output_dir is None else str(output_dir / tracking.FOLDER),
     )
     keep_freed_memory()
     say.on = accelerator.is_main_process
@@ -71,30 +75,48 @@ def set_up(args: RunArguments) -> Setup:
         logging.set_verbosity_error()  # one summary of a loaded checkpoint is enough
     if args.uses_demo_data:
         say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
-    set_seed(args.seed)
+    if output_dir is not None and accelerator.is_main_process:
+        recover_model(output_dir)
+    accelerator.wait_for_everyone()
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
-        settings = influential_settings(args, contranorm, accelerator.num_processes, str(accelerator.mixed_precision))
-        loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
-        folder = RunFolder(output_dir, settings, loss_file, accelerator.is_main_process)
-        checkpointer = Checkpointer(
-            None if output_dir is None else output_dir / "checkpoints", settings, accelerator, args.save_total_limit
-        )
-        wanted = args.resume_from_checkpoint
-        resumed = None if wanted is None else checkpointer.find(wanted)
-        _check_free(args, folder, resumed)
         tokenizer = checkpoint.tokenizer()
         cache = _token_cache(args, accelerator.is_local_main_process)
         datasets = {
-            split: encode(table, task, tokenizer, args.max_length, args.pad_to_max_length, mapping, cache)
+            split: encode(
+                table,
+                task,
+                tokenizer,
+                args.max_length,
+                pad_to_max_length=args.pad_to_max_length,
+                pad_to_multiple_of=padding_multiple(config),
+                mapping=mapping,
+                cache=cache,
+            )
             for split, table in tables.items()
         }
+        packs = accelerator.device.type == "cpu" and config.contranorm_padding == "exclude" and not args.torch_compile
+        identity = run_identity(
+            args,
+            contranorm.values,
+            data=data_digest({split: data for split, data in datasets.items() if split not in task.test_splits}),
+            execution={
+                "execution": "packed" if packs else "padded",
+                "mixed_precision": str(accelerator.mixed_precision),
+                "num_processes": accelerator.num_processes,
+            },
+        )
+        loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+        folder = RunFolder(output_dir, identity, loss_file, accelerator.is_main_process)
+        checkpoints = None if output_dir is None else output_dir / "checkpoints"
+        checkpointer = Checkpointer(checkpoints, identity, accelerator, args.save_total_limit)
+        resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
+        _check_free(args, folder, resumed)
+        set_seed(args.seed)
         model = load_model(args, checkpoint, config)
-    if args.do_train and not args.weight_decay:
-        train_used_rows(model, datasets["train"])
-    if args.torch_compile:
-        model.compile(dynamic=True)  # batches of any shape
+    if accelerator.process_index:  # all have drawn the same weights; each draws dropout masks of its own
+        set_seed((args.seed + accelerator.process_index) % 2**32)
     lock = FolderLock(output_dir)
     try:
         _acquire_together(lock, accelerator)
@@ -112,7 +134,17 @@ def set_up(args: RunArguments) -> Setup:
     if mapping.note:
         say(f"Note: {mapping.note}")
     return Setup(
-        *(accelerator, task, mapping, contranorm, datasets, tokenizer, model, folder, checkpointer, resumed, lock)
+        accelerator=accelerator,
+        task=task,
+        mapping=mapping,
+        contranorm=contranorm,
+        datasets=datasets,
+        tokenizer=tokenizer,
+        model=model,
+        folder=folder,
+        checkpointer=checkpointer,
+        checkpoint=resumed,
+        lock=lock,
     )
 
 
@@ -124,12 +156,10 @@ def start(args: RunArguments, setup: Setup) -> None:
     """
     setup.accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
     if setup.checkpoint is None:
-        setup.folder.clear()
+        setup.folder.clear(args)
     setup.folder.delete_leftovers()
     data = {"text_columns": setup.task.text_columns, "classes": setup.task.label_names}
     setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path, **data)
-    if args.with_tracking:
-        setup.accelerator.init_trackers("glue_no_trainer", setup.folder.settings)
 
 
 def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: StopSignals) -> None:
@@ -140,14 +170,13 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         Stopped: a signal came while predicting; by then the model is saved.
     """
     accelerator, folder = setup.accelerator, setup.folder
-    restore_embedding(setup.model)
     if args.do_train:
         folder.save_model(setup.model, setup.tokenizer)
     with signals.at_once(accelerator.num_processes == 1):
         _write_predictions(args, setup)
     if args.do_train and folder.writes:
         num_rows = len(setup.datasets["train"])
-        folder.write_text("README.md", model_card(args, setup.task, setup.contranorm, results, num_rows))
+        folder.write_card(model_card(args, setup.task, setup.contranorm, results, num_rows))
         folder.write_json("all_results.json", results)  # last: where it is, everything is
         say(f"Saved in {args.output_dir}")
     elif results:
@@ -163,6 +192,8 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
             predictions = predict(setup.model, dataset, setup.task, setup.mapping, batch_size, accelerator)
             if accelerator.is_main_process:
                 target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
+                if not args.pred_dir:
+                    setup.folder.manifest.claim(f"predictions/{prediction_file_name(setup.task, split)}")
                 path = write_predictions(target, setup.task, split, predictions.values, dataset.row_numbers)
                 say(f"Predictions: {path}")
 
@@ -177,8 +208,8 @@ def _token_cache(args: RunArguments, writes: bool) -> TokenCache:
 def _check_free(args: RunArguments, folder: RunFolder, resumed: Path | None) -> None:
     """Check that the run may write into its folder: its own, or one without another run's files."""
     is_own = resumed is not None and folder.path is not None and folder.path.resolve() in resumed.resolve().parents
-    if args.do_train and not is_own:
-        folder.check(args.overwrite_output_dir)
+    if not is_own:
+        folder.check(args)
 
 
 def _acquire_together(lock: FolderLock, accelerator: Accelerator) -> None:

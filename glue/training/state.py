@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,39 +31,6 @@ class TrainingState:
     best_epoch: int | None = None
     epochs_without_improvement: int = 0
     seconds: float = 0.0
-
-    @classmethod
-    def from_json(cls, content: Any) -> TrainingState:
-        """Read what `dataclasses.asdict` made of a state, from a file that may hold anything.
-
-        Raises:
-            ValueError: it is no such thing.
-        """
-        counts = ("updates", "epoch", "updates_in_epoch", "epochs_without_improvement")
-        try:
-            state = cls(**content)
-            numbers = [state.seconds, state.best_score or 0.0, state.best_epoch or 0]
-            for row in state.history:
-                numbers += [row["epoch"], row["updates"], *row.values()]
-            good = all(type(getattr(state, name)) is int and getattr(state, name) >= 0 for name in counts)
-            good = good and all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
-        except (TypeError, KeyError, AttributeError, OverflowError):
-            good = False
-        if not good:
-            raise ValueError("it does not say where a training run stands")
-        return state
-
-    def fits(self, updates_per_epoch: int, total_updates: int) -> bool:
-        """Whether a run of these sizes can stand there.
-
-        Args:
-            updates_per_epoch: of a whole epoch.
-            total_updates: that were planned; the last epoch may end before it is whole.
-        """
-        finished = self.updates == total_updates and self.updates_in_epoch == 0
-        in_order = self.updates == self.epoch * updates_per_epoch + self.updates_in_epoch
-        last = -(-total_updates // updates_per_epoch)
-        return self.updates <= total_updates and (in_order or (finished and self.epoch == last))
 
     @property
     def best_updates(self) -> int | None:

@@ -53,14 +53,14 @@ def campaign(folder: Path, damages: int, resumed: int, seed: int) -> Figures:
     inputs += ["--data_dir", runs.make_data(folder / "glue"), *FLAGS]
     assert runs.run_here(*inputs, "--output_dir", folder / "whole") == 0
     newest = folder / "whole" / "checkpoints" / "step_000016"
-    settings = _settings(newest)
+    identity = json.loads((newest / "training_state.json").read_text())["identity"]
     for number in range(damages):
         place = folder / "damaged"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(folder / "whole", place)
         damaged = place / "checkpoints" / newest.name
         what = damage(damaged, rng, figures)
-        checkpointer = Checkpointer(place / "checkpoints", settings, Accelerator(cpu=True))
+        checkpointer = Checkpointer(place / "checkpoints", identity, Accelerator(cpu=True))
         try:
             taken = checkpointer.find("latest")
         except CheckpointError as error:
@@ -99,7 +99,3 @@ def same_content(checkpoint: Path, original: Path) -> bool:
     """Whether what is loaded from a checkpoint is what was saved: every file but the list of checksums."""
     names = [path.name for path in original.iterdir() if path.name != "checksums.json"]
     return all((checkpoint / name).read_bytes() == (original / name).read_bytes() for name in names)
-
-
-def _settings(checkpoint: Path) -> dict:
-    return json.loads((checkpoint / "training_state.json").read_text())["settings"]

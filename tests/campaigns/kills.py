@@ -30,7 +30,7 @@ VARIANTS["stops early"] += ["--early_stopping_patience", "2", "--logging_steps",
 AIM = """
 import os, random, signal
 from pathlib import Path
-from glue import checkpointing
+from glue.training import checkpointing
 steps = {"left": STEP}
 def kill(path=None):
     steps["left"] -= 1

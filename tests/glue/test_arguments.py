@@ -1,5 +1,6 @@
 """The command line: every flag, every default, and one line with status 2 for everything that is wrong."""
 
+import math
 import subprocess
 import sys
 from dataclasses import fields, make_dataclass
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from glue.cli.arguments import RunArguments, parse_args
-from glue.cli.command_line import build_parser, flag
+from glue.cli.arguments import DEMO_DEFAULTS, RunArguments, parse_args
+from glue.cli.command_line import build_parser, check_values, flag
 from glue.errors import UsageError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ ADDED_FLAGS = """
     mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
     load_best_model_at_end metric_for_best_model early_stopping_patience save_total_limit contranorm_padding do_train
     do_eval demo overwrite_output_dir adam_beta1 adam_beta2 adam_epsilon log_oversmoothing logging_steps cpu revision
-    token_cache torch_compile
+    token_cache torch_compile optim
 """
 
 
@@ -57,8 +58,8 @@ def test_every_flag_is_there_and_explained():
 
 def test_help_is_grouped_and_imports_nothing_heavy():
     code = (
-        "import sys; from glue.cli.arguments import parse_args\n"
-        "try: parse_args(['--help'])\n"
+        "import sys; from run_glue_no_trainer import main\n"
+        "try: main(['--help'])\n"
         "except SystemExit as stop: print('status', stop.code)\n"
         "heavy = {'torch', 'numpy', 'datasets', 'accelerate', 'evaluate', 'tokenizers', 'huggingface_hub', 'pyarrow'}\n"
         "print('heavy', sorted(heavy & set(sys.modules)))"
@@ -114,7 +115,10 @@ def test_defaults_are_the_documented_ones():
 ACCEPTED = [
     ("--pos 17 --scale 0.005", [("pos", "17"), ("scale", 0.005)]),
     ("--pos none", [("pos", "none")]),
-    ("--pos 0", [("pos", "0")]),
+    ("--pos NONE", [("pos", "none")]),
+    ("--pos 0", [("pos", "none")]),
+    ("--pos 717", [("pos", "17")]),
+    ("--method none --pos NONE", [("pos", "none")]),
     ("--scale -0.5", [("scale", -0.5)]),
     ("--use_v2", [("use_v2", True)]),
     ("--no-use_v2", [("use_v2", False)]),
@@ -149,7 +153,7 @@ REFUSED = [
     (["--pos", "9"], "pos '9'"),
     (["--pos", "-1"], "pos '-1'"),
     (["--pos", "1.5"], "pos '1.5'"),
-    (["--pos", ""], "pos ''"),
+    (["--pos", ""], "--pos is empty"),
     (["--pos", "70"], "7 attention_residual"),
     (["--scale", "nan"], "--scale nan: expected a finite number"),
     (["--scale", "inf"], "--scale inf: expected a finite number"),
@@ -171,7 +175,7 @@ REFUSED = [
     (["--weight_decay", "-0.1"], "--weight_decay -0.1: expected 0 or more"),
     (["--adam_beta2", "1"], "--adam_beta2 1: expected 0 or more and below 1"),
     (["--label_smoothing", "1"], "--label_smoothing 1: expected 0 or more and below 1"),
-    (["--warmup_ratio", "1.5"], "--warmup_ratio 1.5: expected a share of all updates"),
+    (["--warmup_ratio", "1.5"], "--warmup_ratio 1.5: expected 0 or more and at most 1"),
     (["--warmup_ratio", "0.1", "--num_warmup_steps", "5"], "both set the warm-up"),
     (["--num_hidden_layers", "0"], "--num_hidden_layers 0"),
     (["--max_train_samples", "0"], "--max_train_samples 0"),
@@ -180,7 +184,7 @@ REFUSED = [
     (["--lr_scheduler_type", "sawtooth"], "invalid choice: 'sawtooth'"),
     (["--mixed_precision", "fp8"], "invalid choice: 'fp8'"),
     (["--report_to", "paper"], "invalid choice: 'paper'"),
-    (["--checkpointing_steps", "0", "--output_dir", "out"], "--checkpointing_steps 0: expected 1 or more, or epoch"),
+    (["--checkpointing_steps", "0", "--output_dir", "out"], "--checkpointing_steps 0: expected 1 or more"),
     (["--checkpointing_steps", "often"], "number of steps or 'epoch'"),
     (["--checkpointing_steps", "5"], "--checkpointing_steps needs --output_dir"),
     (["--save_total_limit", "2"], "--save_total_limit needs --output_dir"),
@@ -188,6 +192,9 @@ REFUSED = [
     (["--log_oversmoothing"], "--log_oversmoothing needs --output_dir"),
     (["--log_oversmoothing", "--no-do_eval"], "--log_oversmoothing needs training and evaluation"),
     (["--resume_from_checkpoint"], "needs --output_dir"),
+    (["--resume_from_checkpoint", "auto"], "needs --output_dir"),
+    (["--torch_compile", "--gradient_checkpointing"], "exclude each other"),
+    (["--optim", "adamw"], "invalid choice: 'adamw'"),
     (["--resume_from_checkpoint", "nowhere"], "--resume_from_checkpoint nowhere: no such folder"),
     (["--resume_from_checkpoint", "checkpoint", "--do_eval"], "training is switched off"),
     (["--resume_from_checkpoint", "--output_dir", "o", "--overwrite_output_dir"], "exclude each other"),
@@ -203,6 +210,8 @@ REFUSED = [
     (["--train_file", "train.csv"], "--task_name and --train_file exclude each other"),
     (["--test_file", "test.csv"], "--task_name and --test_file exclude each other"),
     (["--demo", "--data_dir", "checkpoint"], "--demo and --data_dir exclude each other"),
+    (["--max_train_steps", "9" * 400], "below 9223372036854775808"),
+    (["--test_file", "\udcff.csv"], "\\udcff.csv: expected a name in UTF-8"),
     (["--output_dir", ""], "--output_dir is empty: give a value, or leave it out"),
     (["--data_dir="], "--data_dir is empty"),
     (["--resume_from_checkpoint="], "--resume_from_checkpoint is empty"),
@@ -275,12 +284,51 @@ def test_what_runs_the_demo(given, data, model, files):
 
 
 def test_the_demo_takes_its_own_sizes_unless_they_are_given():
-    from glue.demo.checkpoint import DEMO_DEFAULTS
-
     name = next(name for name in ("num_train_epochs", "learning_rate") if name in DEMO_DEFAULTS)
     assert getattr(parse_args([]), name) == DEMO_DEFAULTS[name]
     assert getattr(parse_args([f"--{name}", "7"]), name) == 7
     assert getattr(parse_args(GLUE), name) != DEMO_DEFAULTS[name]
+
+
+PATHS = ["data_dir", "train_file", "validation_file", "test_file", "token_cache", "model_name_or_path", "output_dir"]
+PATHS += ["resume_from_checkpoint", "pred_dir"]
+
+
+def test_every_path_is_known_as_one_and_has_its_home_folder_expanded(tmp_path, monkeypatch):
+    assert sorted(PATHS) == sorted(item.name for item in fields(RunArguments) if item.metadata["is_path"])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("glue", "run"):
+        (tmp_path / name).mkdir()
+    words = ["--model_name_or_path=~/model", "--task_name", "rte", "--data_dir=~/glue", "--token_cache=~/tokens"]
+    words += ["--resume_from_checkpoint=~/run", "--output_dir=~/out", "--do_predict", "--pred_dir=~/p"]
+    args = parse_args(words)
+    given = {word[2:].split("=")[0]: word.split("~")[1] for word in words if "~" in word}
+    assert {name: getattr(args, name) for name in given} == {name: f"{tmp_path}{end}" for name, end in given.items()}
+    (tmp_path / "train.csv").write_text("sentence,label\n")
+    assert parse_args(["--model_name_or_path", "m", "--train_file=~/train.csv"]).train_file == f"{tmp_path}/train.csv"
+
+
+def test_a_home_folder_that_nobody_knows(capsys):
+    assert "the home folder that ~ stands for is not known" in refusal([*GLUE, "--output_dir=~nobody-here/out"], capsys)
+
+
+def test_one_spelling_for_all_that_name_the_same_folder(files):
+    (files / "link").symlink_to("checkpoint")
+    spellings = ["checkpoint", "./checkpoint/", "link", str(files / "checkpoint"), "../" + files.name + "/checkpoint"]
+    found = {
+        RunArguments(model_name_or_path=name, task_name="rte").normalised()["model_name_or_path"] for name in spellings
+    }
+    assert found == {str(files.resolve() / "checkpoint")}
+    assert parse_args(GLUE).normalised()["model_name_or_path"] == "bert-base-uncased"
+
+
+def test_bounds_are_declared_with_their_flags():
+    Arguments = make_dataclass("Arguments", [("share", float, flag("all", "a part", 0.5, above=0, most=1))])
+    check_values(Arguments(1.0))
+    with pytest.raises(UsageError, match="--share 0: expected more than 0 and at most 1"):
+        check_values(Arguments(0.0))
+    with pytest.raises(UsageError, match="--share nan: expected"):
+        check_values(Arguments(math.nan))
 
 
 def test_arguments_check_themselves_without_a_command_line():

@@ -127,13 +127,13 @@ def test_a_mapping_gives_labels_the_model_s_ids():
 
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("indices", [[0], [3, 1, 0], [1, 1], np.array([4, 2])], ids=str)
-@pytest.mark.parametrize(("multiple", "to_max"), [(None, False), (8, False), (None, True)], ids=["longest", "8", "max"])
+@pytest.mark.parametrize(("multiple", "to_max"), [(1, False), (8, False), (1, True)], ids=["longest", "8", "max"])
 def test_a_batch_is_its_rows_padded(side, indices, multiple, to_max):
-    data = encode(pair(), GLUE_TASKS["mrpc"], WordTokenizer(padding_side=side), 16, pad_to_max_length=to_max)
+    data = encode(pair(), GLUE_TASKS["mrpc"], WordTokenizer(padding_side=side), 16, to_max, multiple)
     plain = encode(pair(), GLUE_TASKS["mrpc"], WordTokenizer(), 16)
-    batch = data.collate(indices, pad_to_multiple_of=multiple)
+    batch = data.collate(indices)
     longest = max(len(plain[int(row)]["input_ids"]) for row in indices)
-    width = 16 if to_max else -(-longest // (multiple or 1)) * (multiple or 1)
+    width = 16 if to_max else -(-longest // multiple) * multiple
     for place, row in enumerate(indices):
         for name in ("input_ids", "token_type_ids", "attention_mask"):
             values = plain[int(row)][name]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from runs import run
 
+from glue.cli.arguments import DEMO_TASK
 from glue.data.glue_folder import find_splits, read_split
 from glue.data.tasks import GLUE_TASKS
-from glue.demo.checkpoint import DEMO_TASK, build_demo_checkpoint, demo_splits, write_demo_data
+from glue.demo.checkpoint import build_demo_checkpoint, demo_splits, write_demo_data
 from glue.demo.grammar import PLACES, changed, draw_scene
 from glue.demo.tasks import ROW_MAKERS
 from transformers import AutoModel, AutoTokenizer

@@ -18,7 +18,7 @@ VARIANTS = {"bert_v1": "bert", "bert_v2": "bert", "albert_g1": "albert", "albert
 
 @cache
 def recorded(name: str) -> dict:
-    """The content of one golden file: "bert", "albert" or "modules"."""
+    """The content of one golden file: "bert", "albert", "modules" or "trajectory"."""
     return json.loads((FOLDER / f"{name}.json").read_text())
 
 
@@ -36,9 +36,13 @@ def rebuild(variant: str, pos: str, scale: float, base_model: bool = False, **ch
     settings = record["config"] | {"pos": pos, "scale": scale, "contranorm_padding": "include"} | changes
     config = AutoConfig.for_model(VARIANTS[variant], **settings)
     model = (AutoModel if base_model else AutoModelForSequenceClassification).from_config(config).double().eval()
-    prefix = f"{VARIANTS[variant]}." if base_model else ""
-    names = {name: prefix + name for name in model.state_dict()}
-    model.load_state_dict({name: fill(full, model.state_dict()[name].shape) for name, full in names.items()})
+    return filled(model, f"{VARIANTS[variant]}." if base_model else "")
+
+
+def filled(model, prefix: str = ""):
+    """The model with the weights that the released code was given; `prefix` is what its names lack."""
+    weights = model.state_dict()
+    model.load_state_dict({name: fill(prefix + name, tensor.shape) for name, tensor in weights.items()})
     return model
 
 

@@ -36,8 +36,11 @@ def make_checkpoint(folder: Path, model_type: str = "bert", **settings) -> Path:
         "attention_probs_dropout_prob": 0.1,
         "initializer_range": 0.2,
     }
-    if model_type == "albert":
-        sizes |= {"embedding_size": 8, "classifier_dropout_prob": 0.1}
+    sizes |= {
+        "albert": {"embedding_size": 8, "classifier_dropout_prob": 0.1},
+        "electra": {"embedding_size": 8},
+        "roberta": {"pad_token_id": 0, "type_vocab_size": 1},
+    }.get(model_type, {})
     config = AutoConfig.for_model(model_type, **sizes | settings)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
@@ -104,16 +107,21 @@ def environment() -> dict[str, str]:
 
 def run_here(*words: str | Path) -> int:
     """Run the command line in this process, which saves the seconds of the imports; returns the exit status."""
-    from accelerate.state import AcceleratorState, PartialState
-
     import run_glue_no_trainer
 
-    AcceleratorState._reset_state(reset_partial_state=True)
-    PartialState._reset_state()
     try:
         return run_glue_no_trainer.main([str(word) for word in words])
     except SystemExit as stop:
         return int(stop.code or 0)
+
+
+def reset_processes() -> None:
+    """Let accelerate look anew at what processes there are."""
+    from accelerate.state import AcceleratorState, GradientState, PartialState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    PartialState._reset_state()
+    GradientState._reset_state()
 
 
 def log_rows(folder: Path) -> list[dict]:

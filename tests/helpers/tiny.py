@@ -16,7 +16,16 @@ SIZES = {
     "intermediate_size": 40,
     "max_position_embeddings": 32,
 }
+SIZES_OF = {
+    "albert": {"embedding_size": 10, "num_hidden_groups": 2},
+    "roberta": {"pad_token_id": 0},
+    "electra": {"embedding_size": 10},
+}
 POSITIONS = ("0", *"12345678", "17", "12345678")
+# Every model at every position; those made of BERT's layers at a few.
+MODELS_AT_POSITIONS = [
+    (name, pos) for name in MODELS for pos in POSITIONS if name not in ("roberta", "electra") or pos in ("0", "7", "17")
+]
 
 # Lengths of the rows of a batch, and how wide it is padded.
 LENGTH_PATTERNS = {
@@ -34,7 +43,7 @@ LENGTH_PATTERNS = {
 def model(model_type: str = "bert", *, base_model: bool = False, seed: int = 0, **settings):
     """A model of `model_type` in float64 and eval mode, its weights large enough for ContraNorm to matter."""
     torch.manual_seed(seed)
-    sizes = SIZES | ({"embedding_size": 10, "num_hidden_groups": 2} if model_type == "albert" else {})
+    sizes = SIZES | SIZES_OF.get(model_type, {})
     config = AutoConfig.for_model(model_type, **sizes | {"initializer_range": 0.2} | settings)
     return (AutoModel if base_model else AutoModelForSequenceClassification).from_config(config).double().eval()
 
@@ -57,13 +66,16 @@ def watch_linears(monkeypatch) -> list[tuple[torch.nn.Linear, tuple[int, ...]]]:
     return seen
 
 
-def ragged_batch(lengths: list[int], width: int, seed: int = 1) -> dict[str, torch.Tensor]:
+def ragged_batch(
+    lengths: list[int], width: int, model_type: str = "bert", *, seed: int = 1, pad: int = 0
+) -> dict[str, torch.Tensor]:
     """Rows of random ids, right-padded; each row's content depends on its place and length only, not on the width."""
-    ids = torch.zeros(len(lengths), width, dtype=torch.long)
-    types, mask = torch.zeros_like(ids), torch.zeros_like(ids)
+    ids = torch.full((len(lengths), width), pad)
+    types, mask = torch.zeros(2, *ids.shape, dtype=torch.long)
     for row, length in enumerate(lengths):
         generator = torch.Generator().manual_seed(seed * 1000 + row)
-        ids[row, :length] = torch.randint(1, SIZES["vocab_size"], (length,), generator=generator)
+        ids[row, :length] = torch.randint(pad + 1, SIZES["vocab_size"], (length,), generator=generator)
         types[row, length // 2 : length] = 1
         mask[row, :length] = 1
-    return {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+    batch = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+    return {name: batch[name] for name in inputs_of(model_type)}

@@ -147,3 +147,16 @@ def train_sentencepiece(folder: Path, **options) -> Path:
             sentence_iterator=iter(lines), model_writer=file, **(settings | options)
         )
     return folder
+
+
+def train_byte_level_bpe(folder: Path) -> Path:
+    """Train a tiny vocab.json and merges.txt with RoBERTa's special tokens; return the folder."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    lines = [*hard_texts(600, seed=3), *(f"{word} {word}s".replace("##", "") for word in WORDS * 5)]
+    trained.train_from_iterator(lines, vocab_size=700, min_frequency=2, special_tokens=special, show_progress=False)
+    trained.save_model(str(folder))
+    return folder

@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 import re
 import statistics
 import time
@@ -14,6 +13,8 @@ import sweep_rows
 from sweep_rows import row
 
 import run_report
+from glue.data.tasks import GLUE_TASKS
+from reports import sweep_figures, sweep_report
 from reports.scores import Paired, Scores, Summary
 from reports.sweep_report import write_report
 from sweep.results import read_results
@@ -31,10 +32,21 @@ def tables(markdown):
     return found
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
+@pytest.fixture
+def figures():
+    """Of a test that looks at figures; the others do without, for they take seconds."""
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(request, monkeypatch):
+    if "figures" not in request.fixturenames:
+        monkeypatch.setattr(sweep_report, "draw_sweep", lambda *_: [])
+
+
+@pytest.fixture
+def report(tmp_path):
     """A report of two tasks, three scales and four seeds, through the command line; results.jsonl and the tables."""
-    folder = tmp_path_factory.mktemp("sweep")
+    folder = tmp_path
     file = sweep_rows.write(
         folder / "results.jsonl", sweep_rows.grid(["cola", "rte"], [0, 0.005, 0.1], ["7"], range(4))
     )
@@ -55,7 +67,7 @@ def test_the_table_of_scores_recomputed(report):
     file, found = report
     scores = scores_of(file)
     header, *lines = found["Scores"]
-    assert header == ["", "cola (matthews_correlation)", "rte (accuracy)", "average", "n"]
+    assert header == ["", "cola (matthews_correlation)", "rte (accuracy)", "average", "n", "collapsed"]
     cells = {line[0]: line[1:] for line in lines}
     for scale, name in ((0, "plain"), (0.005, "ContraNorm scale 0.005"), (0.1, "ContraNorm scale 0.1")):
         for column, task in enumerate(("cola", "rte")):
@@ -81,39 +93,45 @@ def test_the_table_of_scores_recomputed(report):
 
 
 def test_the_paired_differences_recomputed(report):
+    """The interval from a table of Student's t: 3.182 at three degrees of freedom."""
     file, found = report
     scores = scores_of(file)
-    for setting, task, mean, interval, wins in found["Difference to the plain model with the same seed"][1:]:
+    header, *lines = found["Difference to the plain model with the same seed"]
+    lines = [line for line in lines if line[0].startswith("ContraNorm")]
+    headers = [line[0] for line in [header, *found["Difference to the plain model with the same seed"]]]
+    assert [name for name in headers[1:] if not name.startswith("ContraNorm")] == ["cola", "rte", "average"]
+    for number, (setting, mean, interval, shown, wins, noise, collapsed) in enumerate(lines):
+        names = (("cola",), ("rte",), ("cola", "rte"))[number // 2]
         scale = float(setting.rpartition(" ")[2])
-        names = ("cola", "rte") if task == "average" else (task,)
         differences = [
             statistics.mean(scores[name, scale][seed] - scores[name, 0][seed] for name in names) for seed in range(4)
         ]
         assert mean == f"{statistics.mean(differences):+.2f}"
-        assert wins == f"{sum(value > 0 for value in differences)} of 4"
-        drawn = random.Random(0)
-        means = sorted(statistics.mean(drawn.choices(differences, k=4)) for _ in range(20_000))
+        assert wins == f"{sum(value > 0 for value in differences)} of 4" and collapsed == ""
+        reach = 3.182446 * statistics.stdev(differences) / 2
         low, high = map(float, interval.split(" to "))
-        spread = means[-1] - means[0]
-        assert low == pytest.approx(means[499], abs=0.05 * spread + 0.06)
-        assert high == pytest.approx(means[-500], abs=0.05 * spread + 0.06)
-    assert len(found["Difference to the plain model with the same seed"]) == 1 + 2 * 3
+        assert low == pytest.approx(statistics.mean(differences) - reach, abs=0.006)
+        assert high == pytest.approx(statistics.mean(differences) + reach, abs=0.006)
+        assert shown == ("gain" if low > 0 else "loss" if high < 0 else "")
+        plain = [statistics.mean(scores[name, 0][seed] for name in names) for seed in range(4)]
+        assert noise == f"± {statistics.stdev(plain):.2f}"
+    means = [float(line[1]) for line in lines]
+    assert len(lines) == 3 * 2 and all(means[place] >= means[place + 1] for place in (0, 2, 4))  # the best first
 
 
-def test_the_bootstrap_covers_the_mean_about_as_often_as_it_says():
-    """With many seeds: intervals of normal differences hold the true mean in 95 of 100 cases, give or take."""
-    generator = np.random.default_rng(0)
-    holds = 0
-    for _ in range(150):
-        paired = Paired.of(generator.normal(0.3, 1.0, size=40))
-        holds += paired.low <= 0.3 <= paired.high
-    assert 0.88 <= holds / 150 <= 0.99
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_cover_the_mean_as_often_as_they_say(seeds):
+    generator = np.random.default_rng(seeds)
+    found = [Paired.of(generator.normal(0.3, 1.0, size=seeds)) for _ in range(1000)]
+    assert 0.93 <= sum(paired.low <= 0.3 <= paired.high for paired in found) / 1000 <= 0.97
+    assert Paired.of([0.1, 0.11, 0.12]).verdict == "gain" == Paired.of([-0.1, -0.11, -0.12], sign=-1).verdict
+    assert Paired.of([0.1, 0.11, -0.12]).verdict == "" == Paired.of([0.5]).verdict
 
 
 def test_one_run_is_a_report(tmp_path):
     files = write_report([row()], tmp_path, "one")
     text = files[0].read_text()
-    assert "1 run of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "60.00", "1"]
+    assert "1 run of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "60.00", "1", ""]
 
 
 def test_what_is_missing_or_broken_is_said_and_not_averaged(tmp_path):
@@ -123,19 +141,135 @@ def test_what_is_missing_or_broken_is_said_and_not_averaged(tmp_path):
         row(scale=0.1, seed=1, score=0.7),
         row(scale=0.1, seed=2, score=None, status="diverged", problem="the loss is nan", history=[]),
         row(scale=0.2, seed=1, score=0.5, degenerate=True),
+        row(scale=0.2, seed=2, score=0.9),
         row(task="cola", seed=1, score=None, status="failed", problem="no such file", history=[], losses=[]),
     ]
     text = write_report(rows, tmp_path, "broken")[0].read_text()
-    assert "4 finished, 1 diverged, 1 failed, 0 pruned; 6 missing" in text
-    assert "1 of the finished runs predict one class" in text
+    assert "5 finished, 1 diverged, 1 failed, 0 pruned; 5 missing" in text
+    assert "1 of the finished runs collapsed" in text
     found = tables(text)
     cells = {line[0]: line[1:] for line in found["Scores"]}
     assert cells["plain"][1] == "70.0 ± 14.1" and cells["plain"][0] == "" and cells["plain"][2] == ""
     assert cells["ContraNorm scale 0.1"][1] == "70.0" and cells["ContraNorm scale 0.1"][3] == "0 to 1"
+    # A run that collapsed is counted, and neither in a mean nor in a difference.
+    assert cells["ContraNorm scale 0.2"][1] == "90.0" and cells["ContraNorm scale 0.2"][4] == "1"
+    differences = {line[0]: line[1:] for line in found["Difference to the plain model with the same seed"]}
+    assert differences["ContraNorm scale 0.2"] == ["+10.00", "", "", "1 of 1", "± 14.14", "1"]
     problems = {(line[0], line[1]): line[2] for line in found["Problems"][1:]}
     assert problems["rte scale 0.1 seed 2", "diverged"] == "the loss is nan"
     assert problems["cola scale 0.0 seed 1", "failed"] == "no such file"
-    assert ("rte scale 0.2 seed 1", "degenerate") in problems and sum(what == "missing" for _, what in problems) == 6
+    assert ("rte scale 0.2 seed 1", "collapsed") in problems and sum(what == "missing" for _, what in problems) == 5
+
+
+def test_of_a_loss_the_lowest_is_the_best_and_a_plain_number(tmp_path):
+    losses = {0.0: 0.5, 0.1: 0.4, 0.2: 0.6}
+    rows = [
+        row(scale=scale, seed=seed, score=loss + seed / 1000, main_metric="loss")
+        for scale, loss in losses.items()
+        for seed in (1, 2, 3)
+    ]
+    found = tables(write_report(rows, tmp_path, "loss")[0].read_text())
+    header, plain, best, _, second, third = found["Scores"]
+    assert header[1] == "rte (loss)" and plain[1] == "0.5020 ± 0.0010" and plain[2] == ""
+    assert best[1] == second[1] == "0.4020 ± 0.0010" and second[0] == "ContraNorm scale 0.1"
+    assert third[0] == "ContraNorm scale 0.2"
+    first, last = found["Difference to the plain model with the same seed"][1:]
+    assert first[1] == "-0.1000" and first[3:5] == ["gain", "3 of 3"]
+    assert last[1] == "+0.1000" and last[3:5] == ["loss", "0 of 3"]
+
+
+def test_the_average_is_that_of_glue():
+    """Both sets of MNLI count, WNLI does not."""
+    rows = [row(task=task, score=score) for task, score in (("mnli", 0.9), ("rte", 0.6), ("wnli", 0.1))]
+    scores = Scores(rows)
+    assert scores.averages(scores.variants[0]) == {1: pytest.approx((2 * 0.9 + 0.6) / 3)}
+    assert Scores(rows[2:]).averages(scores.variants[0]) == {}
+
+
+def test_settings_that_differ_between_tasks_alone_are_no_variants():
+    rows = []
+    for task, rate in (("cola", 1e-5), ("rte", 1e-4)):
+        for scale in (0.0, 0.1):
+            rows.append(row(task=task, scale=scale))
+            rows[-1]["flags"]["learning_rate"] = rate
+    assert [Scores(rows).label(variant) for variant in Scores(rows).variants] == ["plain", "ContraNorm scale 0.1"]
+
+
+def test_other_data_under_the_same_name_are_another_variant():
+    rows = [row(scale=scale, seed=seed) for scale in (0.0, 0.1) for seed in (1, 2)]
+    for entry, digest in zip(rows, "abab", strict=True):
+        entry["settings"] = {**entry["flags"], "data": digest * 64}
+    assert len(Scores(rows).variants) == 4 and "data aaaaaaaa..." in Scores(rows).label(Scores(rows).variants[0])
+
+
+def test_a_knob_of_any_method_is_reported_by_its_name(tmp_path):
+    """Nothing but the rows says what there is; a method that this code does not know has a name too."""
+    rows = [row(method="none")]
+    rows += [row(method="contranorm", tau=tau, scale=0.1) for tau in (1.0, 2.0)]
+    rows += [row(method="centering", scale=scale) for scale in (0.5, 1.0)] + [row(method="of_tomorrow", scale=None)]
+    scores = Scores(rows)
+    assert {scores.label(variant) for variant in scores.variants} == {
+        "plain",
+        "Centering scale 0.5",
+        "Centering scale 1",
+        "ContraNorm scale 0.1 tau 1",
+        "ContraNorm scale 0.1 tau 2",
+        "of_tomorrow",
+    }
+    assert sweep_figures.knobs_with_several_values(scores) == ["scale", "tau"]  # a figure each
+    assert "tomorrow" in write_report(rows, tmp_path, "methods")[0].read_text()
+
+
+PUBLISHED = "method,model,task,score,source\nnone,BERT-large,RTE,70.4,a paper\n"
+
+
+@pytest.mark.parametrize("kind", ["csv", "yaml"])
+def test_published_scores_stand_beside_those_of_a_sweep(tmp_path, kind):
+    sweep_rows.write(tmp_path / "results.jsonl", sweep_rows.grid(["rte"], [0, 0.1, 0.2], ["7"], [1, 2, 3]))
+    path = tmp_path / f"published.{kind}"
+    text = "- {method: none, model: BERT-large, task: RTE, score: 70.4, source: a paper}\n"
+    path.write_text(PUBLISHED if kind == "csv" else text)
+    assert run_report.main([str(tmp_path), "--published", str(path)]) == 0
+    report = (tmp_path / "report.md").read_text()
+    found = tables(report)
+    scores = {line[0]: line[1] for line in found["Scores"]}
+    best, chosen = scores["best for each task"], scores["chosen without the seed it is scored on"]
+    rows = found["Beside published numbers"][1:]
+    assert rows[0] == ["none", "BERT-large", "rte", "70.40", scores["plain"], best, chosen, "a paper"]
+    # The paper's two come without being asked for, with their source.
+    assert [line[3] for line in rows[1:]] == ["82.59", "83.54"] and all("2303.06562" in line[7] for line in rows[1:])
+    assert "some-bert, 3 seeds (1, 2, 3)" in report and "no average of GLUE here, which takes cola, sst2" in report
+    assert rows[1][4:7] == ["", "", ""]
+
+
+def test_the_published_average_stands_beside_one_of_all_tasks(tmp_path):
+    found = tables(
+        write_report(sweep_rows.grid(list(GLUE_TASKS), [0, 0.1], ["7"], [1, 2]), tmp_path, "all")[0].read_text()
+    )
+    averages = {line[0]: line[10] for line in found["Scores"][1:]}
+    (plain,) = {line[4] for line in found["Beside published numbers"][1:]}
+    assert plain == averages["plain"] != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("method,model,task,score,source\nnone,BERT,rte,70.4,\n", "row 1 has no source"),
+        ("method,model,task,score\nnone,BERT,rte,70.4\n", "row 1 has no source"),
+        ("method,model,task,score,source\nnone,BERT,rte,0.704,x\n", "expected percent, such as 82.59"),
+        ("method,model,task,score,source\nnone,BERT,rte,good,x\n", "score good: expected percent"),
+        ("method,model,task,score,source\nnone,BERT,squad,80,x\n", "unknown task 'squad'"),
+        ("", "expected rows of method, model, task, score, source"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_published_scores_that_are_not_complete_are_one_line(tmp_path, capsys, text, expected):
+    sweep_rows.write(tmp_path / "results.jsonl", [row()])
+    if text is not None:
+        (tmp_path / "published.csv").write_text(text)
+    assert run_report.main([str(tmp_path), "--published", str(tmp_path / "published.csv")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("run_report.py: error: ") and error.count("\n") == 1 and expected in error
 
 
 def test_the_best_setting_needs_as_many_seeds_as_the_fullest():
@@ -162,7 +296,7 @@ def test_other_settings_that_vary_have_plain_models_of_their_own():
     ]
     for variant in scores.variants:
         difference = scores.paired(lambda other: scores.of("rte", other), variant).mean
-        assert difference == pytest.approx(0.1 if dict(variant)["scale"] else 0.0)
+        assert difference == pytest.approx(0.1 if dict(variant).get("scale") else 0.0)
 
 
 def test_summaries_of_few_scores():
@@ -185,21 +319,35 @@ def test_text_from_results_is_text_in_the_report(tmp_path):
     assert not re.search(r"(?<!\\)\]\(http", markdown.read_text())
 
 
-def test_the_page_needs_no_network(tmp_path):
-    page = write_report(sweep_rows.grid(["rte", "cola"], [0, 0.1, 0.2], ["1", "7"], [1, 2]), tmp_path, "x")[
-        1
-    ].read_text()
-    assert page.count("data:image/svg+xml;base64,") == 4  # scale, heat maps, losses, scores
+def test_the_page_needs_no_network(tmp_path, figures):
+    rows = sweep_rows.grid(["rte", "cola"], [0, 0.1, 0.2], ["1", "7"], [1, 2])
+    page = write_report(rows, tmp_path, "x")[1].read_text()
+    names = ("heat_map_scale_1", "score_by_scale", "losses", "scores")
+    assert page.count("data:image/svg+xml;base64,") == len(names)
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in re.sub(r"base64,[^\"]*", "", page)
     levels = [int(level) for level in re.findall(r"<h(\d)", page)]
     assert levels[0] == 1 and all(later - earlier <= 1 for earlier, later in pairwise(levels))
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        f"{name}.{kind}" for name in ("score_by_scale", "heat_maps", "losses", "scores") for kind in ("png", "svg")
+        f"{name}.{kind}" for name in names for kind in ("png", "svg")
     }
 
 
+def test_a_heat_map_says_differences_and_the_sign_of_their_intervals(tmp_path, figures):
+    """As text in the drawing: each mean difference, and a mark where its interval excludes 0."""
+    rows = [row(seed=seed, score=0.5 + seed / 100) for seed in (1, 2, 3)]
+    sizes = {("1", 0.1): (0.05, 0.051, 0.052), ("7", 0.1): (-0.05, -0.051, -0.052), ("1", 0.2): (0.03, -0.03, 0.03)}
+    for (pos, scale), differences in sizes.items():
+        rows += [
+            row(pos=pos, scale=scale, seed=seed, score=0.5 + seed / 100 + difference)
+            for seed, difference in enumerate(differences, start=1)
+        ]
+    write_report(rows, tmp_path, "map")
+    texts = re.findall(r">([^<>]+)</t", (tmp_path / "figures" / "heat_map_scale_1.svg").read_text())
+    assert {"+5.1", "-5.1", "+1.0"} <= set(texts) and texts.count("▲") == 1 and texts.count("▼") == 1
+
+
 @pytest.mark.slow
-def test_two_thousand_runs_take_less_than_twenty_seconds(tmp_path):
+def test_two_thousand_runs_take_less_than_twenty_seconds(tmp_path, figures):
     tasks = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
     rows = sweep_rows.grid(tasks, [0, 0.0001, 0.005, 0.01, 0.05, 0.1, 0.2], ["1", "4", "7"], range(12))
     assert len(rows) >= 2000
@@ -210,14 +358,27 @@ def test_two_thousand_runs_take_less_than_twenty_seconds(tmp_path):
 
 
 def test_reports_of_several_sweeps_are_one(tmp_path, capsys):
+    """A run that is in both counts once, with its newest result."""
     for name, seed in (("a", 1), ("b", 2)):
         (tmp_path / name).mkdir()
-        sweep_rows.write(tmp_path / name / "results.jsonl", [row(seed=seed), row(seed=seed, scale=0.1, score=0.7)])
+        shared = row(seed=3, score=0.1 * seed, id=f"shared {name}", finished=f"2026-01-0{3 - seed}")
+        rows = [row(seed=seed), row(seed=seed, scale=0.1, score=0.7), shared]
+        sweep_rows.write(tmp_path / name / "results.jsonl", rows)
     words = [str(tmp_path / "a"), str(tmp_path / "b" / "results.jsonl"), "--output_dir", str(tmp_path / "both")]
     assert run_report.main([*words, "--title", "two sweeps"]) == 0
     text = (tmp_path / "both" / "report.md").read_text()
-    assert text.startswith("# ContraNorm on GLUE: two sweeps") and "4 runs" in text
+    assert text.startswith("# ContraNorm on GLUE: two sweeps") and "5 runs" in text
+    assert tables(text)["Scores"][1][:2] == ["plain", f"{100 * (0.6 + 0.6 + 0.1) / 3:.1f} ± 28.9"]
     assert "report.html" in capsys.readouterr().out
+
+
+def test_rows_of_something_else_are_one_line(tmp_path, capsys):
+    good = row()
+    others = ['{"a": 1}', json.dumps({**good, "score": "high"}), json.dumps({**good, "flags": []}), "[1]", '{"id":']
+    (tmp_path / "results.jsonl").write_text("\n".join([*others, json.dumps(good), ""]))
+    assert run_report.main([str(tmp_path)]) == 0
+    output = capsys.readouterr().out
+    assert "no row of a sweep in line 1, 2, 3, 4, 5: left out" in output and output.count("\n") == 3
 
 
 @pytest.mark.parametrize("content", [None, "", "not json\n", "[1]\n"])

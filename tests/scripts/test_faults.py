@@ -1,6 +1,7 @@
 """What goes wrong in the middle of a run: a loss that is not finite, a full disk, a second run in the same folder."""
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -200,14 +201,14 @@ def test_a_final_model_that_does_not_fit_leaves_no_part_of_it(flags, tmp_path, m
     error = capsys.readouterr().err.splitlines()[-1]
     assert "the model cannot be saved in" in error and "No space left on device" in error
     left = {name for name in runs.files_in(tmp_path / "out") if "/" not in name}
-    assert left == {"run.json", "train_log.jsonl", "eval_log.jsonl", "0.1_7_2_loss.txt"}
+    assert left == {"run.json", "train_log.jsonl", "eval_log.jsonl", "0.1_7_2_loss.txt", ".run_files.json"}
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
 LIMITED = """
 import resource, signal, sys
 import run_glue_no_trainer
-from glue import checkpointing
+from glue.training import checkpointing
 write, writes = checkpointing.Checkpointer._write, []
 def writing(*arguments):
     writes.append(1)
@@ -292,7 +293,7 @@ def test_a_second_run_in_the_same_folder_is_refused(flags, uninterrupted, tmp_pa
 
 
 HOLDER = "import sys; from pathlib import Path; from glue.output.lock import FolderLock as L; "
-HOLDER += "L(Path(sys.argv[1])).acquire(); print('held', flush=True); sys.stdin.read()"
+HOLDER += "lock = L(Path(sys.argv[1])); lock.acquire(); print('held', flush=True); sys.stdin.read()"
 
 
 def test_the_lock_dies_with_its_owner(tmp_path):
@@ -314,17 +315,17 @@ def test_a_lock_file_that_its_owner_deletes_meanwhile_is_not_taken(tmp_path, mon
     """Opened before the owner deleted it, locked after: the lock would be on a file that nobody else can see."""
     first, second = lock.FolderLock(tmp_path), lock.FolderLock(tmp_path)
     first.acquire()
-    flock, calls = lock.fcntl.flock, []
+    flock, calls = fcntl.flock, []
 
     def late(descriptor, how):
-        if not calls:
+        calls.append(how)
+        if len(calls) == 1:
             first.release()
-        calls.append(descriptor)
         flock(descriptor, how)
 
-    monkeypatch.setattr(lock.fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", late)
     second.acquire()
-    assert len(calls) == 2
+    assert calls.count(fcntl.LOCK_EX | fcntl.LOCK_NB) == 2
     with pytest.raises(UsageError):
         lock.FolderLock(tmp_path).acquire()
     second.release()

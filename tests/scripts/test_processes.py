@@ -51,6 +51,19 @@ print("threads", threads(), flush=True)
 """
 
 
+# Instead of the run, in each process: what it would draw next, and what it has drawn its classifier from.
+DRAWN = """
+import os, pathlib, torch, run_glue_no_trainer as script
+from glue.cli.arguments import parse_args
+from glue.training.setup import set_up
+def main(argv):
+    model = set_up(parse_args(argv[1:])).model
+    pathlib.Path(argv[0], os.environ["RANK"]).write_text(f"{torch.rand(1).item()} {model.classifier.weight.sum()}")
+    return 0
+script.main = main
+"""
+
+
 @pytest.fixture(scope="module")
 def preloaded():
     with Preloaded() as server:
@@ -95,13 +108,24 @@ def test_nothing_of_gloo_outlives_the_run(inputs, tmp_path):
         assert after == 0
 
 
+def test_every_process_draws_dropout_masks_of_its_own_for_the_same_model(preloaded, inputs, tmp_path):
+    assert preloaded.run_together(3, [tmp_path, *inputs], tmp_path / "log", DRAWN) == [0, 0, 0]
+    drawn, weights = zip(*((tmp_path / str(rank)).read_text().split() for rank in range(3)), strict=True)
+    assert len(set(drawn)) == 3 and len(set(weights)) == 1
+
+
 def test_one_two_and_three_have_the_same_gradients(preloaded, inputs, tmp_path):
-    """22 rows in updates of 12: the second one is short, and at its end three processes have 2, 1 and 1 rows."""
+    """22 rows in updates of 12: the second one is short, and at its end three processes have 2, 1 and 1 rows.
+
+    Two find a number of steps in the environment, which a launcher may leave there.
+    """
     found = {}
     for processes, batch in ((1, 6), (2, 3), (3, 2)):
         words = [tmp_path / f"{processes}.npz", *inputs, "--per_device_train_batch_size", batch]
         words += ["--gradient_accumulation_steps", "2"]
-        statuses = preloaded.run_together(processes, words, tmp_path / f"log{processes}", GRADIENTS)
+        code = f"import os; os.environ['ACCELERATE_GRADIENT_ACCUMULATION_STEPS'] = '4'; {GRADIENTS}"
+        code = code if processes == 2 else GRADIENTS
+        statuses = preloaded.run_together(processes, words, tmp_path / f"log{processes}", code)
         assert statuses == [0] * processes, (tmp_path / f"log{processes}").read_text()
         found[processes] = dict(np.load(tmp_path / f"{processes}.npz"))
     assert len(found[1]["losses"]) == 2
@@ -173,7 +197,7 @@ def test_a_signal_to_one_process_stops_all_of_them_with_a_checkpoint(preloaded, 
     """To the one that does not write, in the middle of an epoch."""
     send = """
 import os, signal
-from glue import training_log
+from glue.output import log as training_log
 add = training_log.TrainingLog.add
 def adding(log, row, update):
     add(log, row, update)
@@ -193,7 +217,7 @@ training_log.TrainingLog.add = adding
 def test_a_loss_that_is_not_finite_on_one_process_ends_all(preloaded, flags, tmp_path):
     poison = """
 import os
-from glue import training_log
+from glue.output import log as training_log
 add = training_log.TrainingLog.add
 def adding(log, row, update):
     bad = row["step"] == 5 and os.environ["RANK"] == "1"
@@ -209,7 +233,7 @@ training_log.TrainingLog.add = adding
 def test_a_full_disk_ends_all_processes(preloaded, flags, tmp_path):
     full = """
 import os
-from glue import checkpointing
+from glue.training import checkpointing
 def record(folder):
     raise OSError(28, "No space left on device")
 checkpointing.record = record

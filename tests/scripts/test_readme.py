@@ -1,8 +1,8 @@
 """README and docs are true: their commands run, their flags exist and are complete, their links lead somewhere.
 
 The code blocks of a section of the README, and of a page of docs/, run one after the other in a copy of the project.
-A comment `<!-- needs: ... -->` above a block says that it cannot run here (a network, a GPU, an installation); of such a
-block only the flags are checked.
+A comment `<!-- needs: ... -->` above a block says that it cannot run here (a network, a GPU, an installation); of
+such a block only the flags are checked.
 """
 
 import os

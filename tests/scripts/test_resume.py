@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 import runs
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from resuming import essence
 from safetensors.torch import load_file
 
-from glue.training import random_states
+import run_glue_no_trainer
+from glue.training import checksums, random_states, setup
 
 
 @pytest.mark.parametrize("step", [4, 8, 12, 16])  # in the middle of an epoch, and at its end (12)
@@ -296,4 +299,147 @@ def test_leftovers_of_a_killed_run_are_swept_up(flags, uninterrupted, tmp_path):
         (folder / name).write_text("half")
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
     assert runs.files_in(folder) == runs.files_in(uninterrupted)
-    assert not list(folder.rglob(".*"))
+    assert [path.name for path in folder.rglob(".*")] == [".run_files.json"]
+
+
+# --- the same run, or another one
+
+
+def rewritten(flags, tmp_path, change) -> list:
+    """The command line with a copy of the data, whose training rows `change` has been at."""
+    data = tmp_path / "data"
+    shutil.copytree(flags[flags.index("--data_dir") + 1], data)
+    path = data / "rte" / "train.jsonl"
+    rows = change([json.loads(line) for line in path.read_text().splitlines()])
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return ["--data_dir" if word == "--data_dir" else data if before == "--data_dir" else word
+            for before, word in zip([None, *flags], flags, strict=False)]  # fmt: skip
+
+
+CHANGES = {
+    "labels turned round": lambda rows: [{**row, "label": 1 - row["label"]} for row in rows],
+    "one text edited": lambda rows: [{**rows[0], "sentence1": "a red river"}, *rows[1:]],
+    "rows doubled": lambda rows: rows * 2,
+    "another order": lambda rows: rows[::-1],
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_changed_data_are_refused(flags, uninterrupted, tmp_path, capsys, what):
+    before = runs.files_in(uninterrupted)
+    words = rewritten(flags, tmp_path, CHANGES[what])
+    for more in ("--resume_from_checkpoint", "--resume_from_checkpoint=auto"):
+        assert runs.run_here(*words, "--output_dir", uninterrupted, more) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "is of other data: texts, labels or class names have changed" in error and "damaged" not in error
+    assert runs.run_here(*words, "--output_dir", uninterrupted) == 2
+    assert "holds what is of other data" in capsys.readouterr().err.splitlines()[-1]
+    assert runs.files_in(uninterrupted) == before
+
+
+def test_the_same_data_elsewhere_and_what_changes_no_score_are_taken(flags, uninterrupted, tmp_path, monkeypatch):
+    """Paths spelled otherwise, evaluation in other batches, no cache: nothing that the result depends on."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    words = rewritten(flags, tmp_path, lambda rows: rows)
+    model = words.index("--model_name_or_path") + 1
+    monkeypatch.chdir(words[model].parent)
+    words[model] = f"../{words[model].parent.name}/{words[model].name}/"
+    words += ["--per_device_eval_batch_size", "3", "--token_cache", "none", "--do_predict"]
+    assert runs.run_here(*words, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert (folder / "model.safetensors").read_bytes() == (uninterrupted / "model.safetensors").read_bytes()
+
+
+def test_the_batches_of_an_evaluation_count_where_padding_does(flags, tmp_path, capsys):
+    words = [*flags, "--contranorm_padding", "include", "--max_train_steps", "4", "--output_dir", tmp_path / "out"]
+    assert runs.run_here(*words) == 0
+    assert runs.run_here(*words, "--resume_from_checkpoint", "--per_device_eval_batch_size", "3") == 2
+    assert "per_device_eval_batch_size 128 -> 3" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("identity", [None, {"version": 1, "scale": 0.1}], ids=["none", "an older one"])
+def test_a_checkpoint_of_another_version_is_refused(flags, uninterrupted, tmp_path, capsys, identity):
+    checkpoint = tmp_path / "step_000016"
+    shutil.copytree(uninterrupted / "checkpoints" / "step_000016", checkpoint)
+    state = json.loads((checkpoint / "training_state.json").read_text())
+    state["identity"] = identity
+    (checkpoint / "training_state.json").write_text(json.dumps(state))
+    (checkpoint / "checksums.json").unlink()
+    checksums.record(checkpoint)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out", "--resume_from_checkpoint", checkpoint) == 2
+    assert "another version of this program" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_one_command_starts_a_run_and_goes_on_with_it(flags, uninterrupted, tmp_path, capsys):
+    """As a scheduler gives it again and again: nothing there, killed before a checkpoint, after one, and finished."""
+    folder = tmp_path / "out"
+    words = [*flags, "--output_dir", folder, "--resume_from_checkpoint", "auto"]
+    assert runs.run_here(*words) == 0 and "Continuing" not in capsys.readouterr().out
+    assert essence(folder) == essence(uninterrupted)
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "all_results.json").unlink()
+    assert runs.run_here(*words) == 0 and "Continuing" not in capsys.readouterr().out
+    assert essence(folder) == essence(uninterrupted)
+    shutil.rmtree(folder / "checkpoints" / "step_000016")
+    assert runs.run_here(*words) == 0 and "step_000012 after 12 of 18" in capsys.readouterr().out
+    assert essence(folder) == essence(uninterrupted)
+    shutil.rmtree(folder / "checkpoints")
+    assert runs.run_here(*words) == 2 and "holds this very run, finished" in capsys.readouterr().err
+    assert runs.run_here(*words[:-1], "latest") == 2
+
+
+def test_a_generator_of_a_gpu_that_is_not_there_is_left_out(monkeypatch):
+    states = random_states.random_states()
+    random_states.restore_random_states(states | {"cuda": torch.zeros(16, dtype=torch.uint8)})
+    restored = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: torch.ones(16, dtype=torch.uint8))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", restored.append)
+    states = random_states.random_states()
+    random_states.restore_random_states(states)
+    assert restored == [states["cuda"]]  # of this process's GPU alone, however many there are
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    """Runs in fp16 on the CPU, for the tests' sake, whose first gradients are far too large for it."""
+    from accelerate.state import AcceleratorState
+
+    join = setup.join
+
+    def joined(**settings):
+        accelerator = join(**settings)
+        AcceleratorState._shared_state["_mixed_precision"] = "fp16"
+        accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", 2.0**40, growth_interval=4)
+        return accelerator
+
+    monkeypatch.setattr(setup, "join", joined)
+
+
+def test_an_update_that_fp16_skips_is_made_again(flags, scaled, tmp_path, monkeypatch):
+    """It moves neither schedule nor count, and the run continues bit for bit."""
+    skipped, step = [], AcceleratedOptimizer.step
+
+    def stepping(optimizer, *rest):
+        step(optimizer, *rest)
+        skipped.append(optimizer.step_was_skipped)
+
+    monkeypatch.setattr(AcceleratedOptimizer, "step", stepping)
+    folder = tmp_path / "out"
+    assert runs.run_here(*flags, "--output_dir", folder) == 0
+    assert skipped[0] and skipped.count(False) == 18
+    rates = [row["learning_rate"] for row in runs.log_rows(folder)]
+    assert rates == pytest.approx([0.01 * (1 - step / 18) for step in range(18)])
+    before = essence(folder)
+    for later in ("step_000008", "step_000012", "step_000016"):
+        shutil.rmtree(folder / "checkpoints" / later)
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert essence(folder) == before
+
+
+def test_a_gradient_that_fp16_never_holds_ends_the_run(flags, scaled, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_glue_no_trainer, "MOST_ATTEMPTS", 2)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 3
+    assert re.search("the norm of the gradient is (inf|nan) at update 1", capsys.readouterr().err)
+    (row,) = (tmp_path / "out" / "train_log.jsonl").read_text().splitlines()
+    assert json.loads(row, parse_constant=lambda name: pytest.fail(name))["grad_norm"] is None

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import runs
+import tiny
 import torch
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -64,7 +65,7 @@ def test_files_of_a_run(finished):
     tokenizer = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
     assert runs.files_in(finished) == {
         *("config.json", "model.safetensors", "README.md", "run.json", "all_results.json", "train_log.jsonl"),
-        *("0.05_17_2_loss.txt", "eval_log.jsonl", "predictions/RTE.tsv"),
+        *("0.05_17_2_loss.txt", "eval_log.jsonl", "predictions/RTE.tsv", ".run_files.json"),
         *tokenizer,
         *(f"checkpoints/step_{step:06d}/{name}" for step in (6, 12, 18) for name in inner),
     }
@@ -119,9 +120,8 @@ def test_run_json_says_what_was_run(finished):
         "layer_input",
         "attention_residual",
     ]
-    assert content["contranorm"]["origins"] | {"pos": 0} == {"pos": 0} | dict.fromkeys(
-        ("tau", "use_v2", "contranorm_padding"), "checkpoint"
-    ) | {"scale": "command line"}
+    origins = content["contranorm"]["origins"]
+    assert (origins["pos"], origins["scale"], origins["tau"]) == ("command line", "command line", "checkpoint")
     assert content["versions"]["torch"] == torch.__version__ and content["hardware"]["cpus"] >= 1
 
 
@@ -153,6 +153,20 @@ def test_scale_reaches_the_model(flags, tmp_path):
     losses = [[row["loss"] for row in runs.log_rows(tmp_path / scale)] for scale in ("0", "0.3")]
     assert losses[0] != losses[1]
     assert (tmp_path / "0.3" / "0.3_7_2_loss.txt").exists()
+
+
+@pytest.mark.parametrize("model_type", tiny.MODELS)
+def test_every_kind_of_model_trains_and_is_evaluated_again(model_type, data, tmp_path, capsys):
+    """The checkpoint's tokenizer makes token types, which two of the models have no use for."""
+    checkpoint = runs.make_checkpoint(tmp_path / "checkpoint", model_type)
+    words = [*runs.words_for(checkpoint, data), "--num_hidden_layers", "1", "--output_dir", tmp_path / "out"]
+    assert runs.run_here(*words, "--max_train_steps", "2", "--logging_steps", "1", "--scale", "0.1") == 0
+    assert len(runs.log_rows(tmp_path / "out")) == 2
+    assert runs.run_here(*runs.words_for(tmp_path / "out", data), "--do_eval") == 0
+    scores = [line for line in capsys.readouterr().out.splitlines() if line.startswith("validation: ")]
+    assert len(scores) >= 2 and scores[-1] == scores[-2]
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["n_layers" if model_type == "distilbert" else "num_hidden_layers"] == 1
 
 
 @pytest.mark.parametrize("model_type", ["bert", "albert"])
@@ -399,3 +413,23 @@ def test_two_processes_are_one_with_twice_the_batch(data, tmp_path):
     assert together.returncode == 0, together.stderr
     alone, shared = (json.loads((tmp_path / name / "eval_results.json").read_text()) for name in ("one", "two"))
     assert shared == alone and "277 examples" in together.stdout
+
+
+@pytest.mark.parametrize(("rule", "multiple"), [("include", 8), ("exclude", 1)])
+def test_batches_are_as_wide_as_in_the_released_code_where_padding_counts(
+    checkpoint, data, monkeypatch, rule, multiple
+):
+    from glue.data.encoding import EncodedDataset
+
+    widths, collate = [], EncodedDataset.collate
+
+    def noting(data, rows, **options):
+        batch = collate(data, rows, **options)
+        widths.append((batch["input_ids"].shape[1], max(data.lengths[rows])))
+        return batch
+
+    monkeypatch.setattr(EncodedDataset, "collate", noting)
+    words = [*runs.words_for(checkpoint, data), "--contranorm_padding", rule, "--max_train_steps", "3"]
+    assert runs.run_here(*words, "--per_device_train_batch_size", "2") == 0
+    assert all(width == -(-longest // multiple) * multiple for width, longest in widths)
+    assert len({width for width, _ in widths}) > 1

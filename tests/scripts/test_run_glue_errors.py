@@ -5,10 +5,9 @@ import json
 import os
 import pickle
 import re
+import shlex
 import shutil
 import subprocess
-import sys
-import time
 
 import pytest
 import runs
@@ -107,7 +106,7 @@ CASES = [
     ([*TASK, "--pos", "9"], ["'9'", "7 attention_residual"]),
     ([*TASK, "--pos=-1"], ["'-1'"]),
     ([*TASK, "--pos", "1.5"], ["'1.5'"]),
-    ([*TASK, "--pos", ""], ["''"]),
+    ([*TASK, "--pos", ""], ["--pos is empty"]),
     ([*TASK, "--scale", "nan"], ["nan", "finite"]),
     ([*TASK, "--scale", "inf"], ["inf", "finite"]),
     ([*TASK, "--scale", "much"], ["'much'"]),
@@ -203,38 +202,23 @@ def test_what_may_not_be_looked_at(place, tmp_path, capsys, flag):
     assert "Permission denied" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_output_that_nobody_reads_any_more(place, tmp_path):
-    """As under `| head`: a line on stderr, no traceback."""
+@pytest.mark.slow
+def test_output_that_nobody_reads(place, tmp_path):
+    """As under `| head`, and with a full disk under stderr: the run goes on to its end, and says nothing of it."""
     words = [str(place / word[1:]) if word.startswith("@") else word for word in TASK]
     words = runs.command(*words, "--cpu", "--max_train_steps", "1", "--output_dir", tmp_path / "out")
-    reading, writing = os.pipe()
-    os.close(reading)
+    line = f"set -o pipefail; {shlex.join(words)} 2>/dev/full | true"
     ended = subprocess.run(
-        words, cwd=runs.ROOT, env=runs.environment(), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+        ["bash", "-c", line], cwd=runs.ROOT, env=runs.environment(), capture_output=True, text=True, timeout=60
     )
-    os.close(writing)
-    assert ended.returncode and "error: [Errno 32] Broken pipe" in ended.stderr and "Traceback" not in ended.stderr
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr
+    assert (tmp_path / "out" / "all_results.json").exists()
 
 
 def test_a_process_of_its_own_says_the_same(place):
     finished = runs.run("--task_name", "rte", "--model_name_or_path", place / "good", "--pos", "foo")
     assert finished.returncode == 2 and finished.stdout == ""
     assert len(finished.stderr.splitlines()) == 1 and "'foo'" in finished.stderr
-
-
-def test_help_answers_at_once_and_imports_no_torch():
-    """Half a second on a free machine; the structural half of it is what is not imported."""
-    began = time.perf_counter()
-    finished = runs.run("--help")
-    seconds = time.perf_counter() - began
-    assert finished.returncode == 0 and "--contranorm_padding" in finished.stdout and "ContraNorm:" in finished.stdout
-    assert seconds < 5
-    code = "import sys, run_glue_no_trainer as r\ntry:\n    r.main(['--help'])\nexcept SystemExit:\n    pass\n"
-    code += (
-        "print('HEAVY', [m for m in ('torch', 'numpy', 'accelerate', 'datasets', 'tokenizers') if m in sys.modules])"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=runs.ROOT, capture_output=True, text=True, timeout=60)
-    assert "HEAVY []" in loaded.stdout
 
 
 def test_negative_scale_is_allowed_with_a_warning(place, capsys):

@@ -1,9 +1,12 @@
-"""Being asked to stop: by SIGTERM, SIGINT or SIGUSR1, at any moment of a run, once or twice."""
+"""Being asked to stop: by SIGTERM, SIGINT, SIGUSR1 or SIGHUP, at any moment of a run, once or twice."""
 
+import io
 import json
 import os
+import pty
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -15,7 +18,7 @@ from glue.output import log as training_log
 from glue.scoring import inference as evaluation
 from glue.training import setup
 
-NUMBERS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
+NUMBERS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +39,7 @@ def signal_at(monkeypatch, step: int, number: int):
     monkeypatch.setattr(training_log.TrainingLog, "add", adding)
 
 
-@pytest.mark.parametrize(("number", "step"), [(signal.SIGTERM, 5), (signal.SIGINT, 8), (signal.SIGUSR1, 12)])
+@pytest.mark.parametrize(("number", "step"), [(signal.SIGTERM, 5), (signal.SIGINT, 8), (signal.SIGHUP, 12)])
 def test_a_signal_saves_after_the_update_and_the_run_goes_on(
     flags,
     uninterrupted,
@@ -98,7 +101,7 @@ def test_a_signal_between_evaluation_and_next_epoch(flags, uninterrupted, tmp_pa
 
 
 def test_a_signal_before_training_leaves_nothing(flags, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(setup, "encode", lambda *arguments: os.kill(os.getpid(), signal.SIGUSR1))
+    monkeypatch.setattr(setup, "encode", lambda *arguments, **options: os.kill(os.getpid(), signal.SIGUSR1))
     assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 138
     assert "stopped by SIGUSR1: nothing was saved" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -145,10 +148,39 @@ def test_two_signals_in_a_moment_are_one_wish(monkeypatch):
         assert stop.received == signal.SIGUSR1
 
 
+def test_a_terminal_that_closes_says_so_more_than_once():
+    """The shell does, and the system does once more, at a moment of its own."""
+    with signals.StopSignals() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.received == signal.SIGHUP
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_signal_and_nobody_to_tell_of_it(flags, uninterrupted, tmp_path, monkeypatch, stream):
+    """The reader of the output has gone by the same Ctrl-C: the checkpoint is written, and the run goes on from it."""
+    folder, written = tmp_path / "out", []
+
+    class Gone(io.StringIO):
+        def write(self, text):
+            written.append(text)
+            raise BrokenPipeError(32, "Broken pipe")
+
+    with monkeypatch.context() as patch:
+        signal_at(patch, 5, signal.SIGINT)
+        patch.setattr(sys, stream, Gone())
+        assert runs.run_here(*flags, "--output_dir", folder) == 130
+    assert len(written) == 1
+    assert max(path.name for path in (folder / "checkpoints").iterdir()) == "step_000005"
+    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
+    assert essence(folder) == essence(uninterrupted)
+
+
 TWICE = """
 import os, signal, sys
 import run_glue_no_trainer
-from glue import signals, training_log
+from glue.cli import signals
+from glue.output import log as training_log
 signals._SAME_WISH = 0.0
 add = training_log.TrainingLog.add
 def adding(log, row, update):
@@ -175,21 +207,61 @@ def test_a_second_signal_ends_the_run_at_once(flags, uninterrupted, tmp_path):
     assert essence(folder) == essence(uninterrupted)
 
 
-@pytest.mark.slow
-def test_a_run_stopped_from_outside(flags, tmp_path):
-    """The real thing: another process, signalled as soon as its log has a row."""
-    folder = tmp_path / "out"
-    words = [*flags, "--num_train_epochs", "5000", "--logging_steps", "1", "--output_dir", folder]
-    process = subprocess.Popen(
-        runs.command(*words), cwd=runs.ROOT, env=runs.environment(), stderr=subprocess.PIPE, text=True
-    )
+def long_run(flags, folder, **streams) -> subprocess.Popen:
+    """A run in a process group of its own that would take hours, as soon as its log has a row."""
+    words = runs.command(*flags, "--num_train_epochs", "5000", "--logging_steps", "1", "--output_dir", folder)
+    process = subprocess.Popen(words, cwd=runs.ROOT, env=runs.environment(), start_new_session=True, **streams)
     deadline, log = time.monotonic() + 90, folder / "train_log.jsonl"
     while not (log.exists() and log.stat().st_size):
         assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+def saved_updates(folder) -> int:
+    newest = max(path.name for path in (folder / "checkpoints").iterdir())
+    return json.loads((folder / "checkpoints" / newest / "training_state.json").read_text())["state"]["updates"]
+
+
+@pytest.mark.slow
+def test_a_run_stopped_from_outside(flags, tmp_path):
+    """The real thing: another process, signalled as soon as its log has a row."""
+    process = long_run(flags, tmp_path / "out", stderr=subprocess.PIPE, text=True)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 143
-    newest = max(path.name for path in (folder / "checkpoints").iterdir())
-    state = json.loads((folder / "checkpoints" / newest / "training_state.json").read_text())["state"]
-    assert f"{state['updates']} of 30000 updates are saved" in errors.splitlines()[-1]
-    assert len(runs.log_rows(folder)) == state["updates"]
+    assert f"{saved_updates(tmp_path / 'out')} of 30000 updates are saved" in errors.splitlines()[-1]
+    assert len(runs.log_rows(tmp_path / "out")) == saved_updates(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_ctrl_c_under_tee(flags, tmp_path):
+    """`2>&1 | tee log`: the signal ends the reader of all output, and stops the run as it does without one."""
+    reading, writing = os.pipe()
+    tee = subprocess.Popen(["tee", tmp_path / "log"], stdin=reading, stdout=subprocess.DEVNULL, start_new_session=True)
+    os.close(reading)
+    process = long_run(flags, tmp_path / "out", stdout=writing, stderr=writing)
+    os.close(writing)
+    tee.send_signal(signal.SIGINT)
+    tee.wait(timeout=30)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert len(runs.log_rows(tmp_path / "out")) == saved_updates(tmp_path / "out") > 0
+
+
+@pytest.mark.slow
+def test_a_terminal_that_closes(flags, tmp_path):
+    """Its end takes all three streams away and sends SIGHUP."""
+    leader, follower = pty.openpty()
+    control = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = runs.command
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "command", lambda *words: [sys.executable, "-c", control, *command(*words)])
+        process = long_run(flags, tmp_path / "out", stdin=follower, stdout=follower, stderr=follower)
+    os.close(follower)
+    os.close(leader)
+    assert process.wait(timeout=30) == 128 + signal.SIGHUP
+    assert len(runs.log_rows(tmp_path / "out")) == saved_updates(tmp_path / "out") > 0

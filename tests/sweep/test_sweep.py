@@ -7,20 +7,18 @@ import sys
 from multiprocessing import get_context
 
 import optuna
-import psutil
 import pytest
 import runs
 import sweep_rows
 
+from glue.errors import UsageError
+from sweep import liveness
 from sweep import study as states
-from sweep import worker
 from sweep.arguments import Range, parse_args
+from sweep.plan import Plan, make_plan
 from sweep.points import Point, grid
 from sweep.presets import PRESETS
-from sweep.results import append_results, read_results
-
-# Here trials are taken without being run.
-pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used")
+from sweep.results import append_results, newest, read_results
 
 
 def parsed(*words, tmp_path):
@@ -33,15 +31,15 @@ def test_a_grid_of_the_command_line(tmp_path):
     # The plain model has no position: 2 tasks, 3 seeds, and 1 plain setting and 2 times 2 others.
     assert len(points) == len({point.key for point in points}) == len({point.name for point in points}) == 2 * 3 * 5
     assert [point["seed"] for point in points] == [1] * 10 + [2] * 10 + [3] * 10
-    assert sum(point["scale"] == 0 for point in points) == 6
-    assert all(point["pos"] is None for point in points if point["scale"] == 0)
+    assert sum(point.is_plain for point in points) == 6
+    assert all(point["pos"] is point["scale"] is None for point in points if point.is_plain)
 
 
 def test_any_flag_of_a_run_is_passed_on_or_swept(tmp_path):
     words = ["--demo", "--task_name", "rte", "--learning_rate", "1e-5", "1e-4", "--max_grad_norm", "1", "--use_v2"]
     points = grid(parsed(*words, "--scale", "-0.1", tmp_path=tmp_path).choices)
     assert sorted(point["learning_rate"] for point in points) == [1e-5, 1e-4]
-    assert points[0].words[-3:] == ["--task_name", "rte", "--use_v2"]
+    assert points[0]["method"] == "contranorm_v2"
     assert all(point["max_grad_norm"] == 1 and point["scale"] == -0.1 for point in points)
 
 
@@ -50,7 +48,8 @@ def test_the_words_of_a_point_are_read_back_as_its_flags(tmp_path):
 
     flags = {"demo": True, "task_name": "rte", "scale": 0.1, "pos": "17", "use_v2": False, "learning_rate": 3e-5}
     args = parse_run(Point.of(flags).words)
-    assert {name: getattr(args, name) for name in flags} == flags and args.seed == 2021
+    expected = {**flags, "use_v2": None, "method": "contranorm", "seed": 2021}
+    assert {name: getattr(args, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(("name", "count", "models"), [("paper-bert", 63, "bert"), ("paper-albert", 215, "albert")])
@@ -59,7 +58,7 @@ def test_presets(tmp_path, name, count, models):
     points = grid(parsed("--preset", name, tmp_path=tmp_path).choices)
     assert len(points) == count
     recipe = [("learning_rate", 2e-5), ("num_train_epochs", 5), ("per_device_train_batch_size", 32), ("seed", 2021)]
-    assert all(point[flag] == value for point in points for flag, value in recipe)
+    assert all(point.settings[flag] == value for point in points for flag, value in recipe)
     assert all(point["model_name_or_path"].startswith(models) for point in points)
     fewer = grid(parsed("--preset", name, "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path).choices)
     assert len(fewer) == 1 + len(PRESETS[name]["pos"])
@@ -119,6 +118,50 @@ def test_wrong_files(tmp_path, capsys, content):
     assert stop.value.code == 2 and error.count("\n") == 1
 
 
+def test_values_of_a_file_are_taken_as_they_are_written(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        "model_name_or_path: [no, off, 1e3]\npos: 17\nlearning_rate: 1e-5\ntask_name: rte\nseed: [010, 2]\n"
+    )
+    choices = parsed("--config_file", path, tmp_path=tmp_path).choices
+    assert choices["model_name_or_path"] == ["no", "off", "1e3"] and choices["pos"] == ["17"]
+    assert choices["learning_rate"] == [1e-5] and choices["seed"] == [10, 2]
+
+
+def test_a_plain_model_is_one_point_however_it_is_asked_for():
+    flags = {"demo": True, "task_name": "rte"}
+    plain = [{"scale": 0.0, "pos": "7"}, {"pos": "NONE"}, {"pos": "none"}, {"pos": "0"}, {"scale": 0.0, "tau": 2.0}]
+    assert len({Point.of({**flags, **knobs}) for knobs in plain}) == 1
+    assert Point.of({**flags, "pos": "71"}) == Point.of({**flags, "pos": "17"}) != Point.of({**flags, "pos": "7"})
+
+
+def test_methods_are_swept_each_with_its_own_knobs():
+    """A knob that another method has makes no further points; no method, or one without effect, is the plain model."""
+    shared = {"demo": [True], "task_name": ["rte"], "pos": ["7"]}
+    methods = ["contranorm", "centering", "none"]
+    points = grid({**shared, "method": methods, "scale": [0.0, 0.1], "tau": [1.0, 2.0]})
+    knobs = [(point["method"], point["scale"], point["tau"]) for point in points]
+    assert knobs == [
+        ("none", None, None),
+        ("contranorm", 0.1, 1.0),
+        ("contranorm", 0.1, 2.0),
+        ("centering", 0.1, None),
+    ]
+    with pytest.raises(UsageError, match="centering has no such knob"):
+        grid({**shared, "method": ["centering"], "tau": [1.0]})
+    by_alias, by_name = ({"demo": True, "use_v2": True}, {"demo": True, "method": "contranorm_v2"})
+    assert Point.of(by_alias) == Point.of(by_name)
+
+
+def test_what_a_run_does_by_itself_may_be_said(tmp_path):
+    """A value given that is the default is the same point, but for the demo, which has defaults of its own."""
+    flags = {"model_name_or_path": "some", "task_name": "rte"}
+    assert Point.of(flags).key == Point.of({**flags, "learning_rate": 2e-5}).key
+    demo = {"demo": True}
+    assert Point.of(demo).key != Point.of({**demo, "learning_rate": 2e-5}).key
+    assert Point.of(demo).key == Point.of({**demo, "learning_rate": 1e-3, "do_predict": True}).key
+
+
 def test_a_point_that_cannot_be_run_is_an_error_before_anything_starts(tmp_path, capsys):
     import run_sweep
 
@@ -130,7 +173,9 @@ def test_a_point_that_cannot_be_run_is_an_error_before_anything_starts(tmp_path,
 
 def test_settings_reach_a_worker(tmp_path):
     args = parsed("--sampler", "tpe", "--n_trials", 3, "--scale", "0.1:0.2", "--demo", tmp_path=tmp_path)
-    assert worker.from_json(worker.to_json(args)) == args
+    plan, _ = make_plan(args)
+    again = Plan.from_json(plan.to_json())
+    assert (again.args, again.study_name, again.datasets.known) == (args, plan.study_name, plan.datasets.known)
     assert args.choices["scale"] == Range(0.1, 0.2)
 
 
@@ -145,7 +190,7 @@ def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
     assert read_results(path) == [first, second]
     newer = {**first, "id": "another attempt", "status": "failed"}
     append_results(path, [newer])
-    assert read_results(path) == [newer, second]
+    assert newest(read_results(path)) == [newer, second]
 
 
 def _append(path, seed):
@@ -163,77 +208,83 @@ def test_results_of_several_processes_at_once(tmp_path):
 
 
 @pytest.fixture
-def study(tmp_path):
-    args = parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path)
-    study = states.open_study(args)
-    states.enqueue(study, grid(args.choices))
+def asked(tmp_path):
+    return make_plan(parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path))
+
+
+@pytest.fixture
+def study(asked):
+    plan, points = asked
+    study = states.open_study(plan)
+    states.enqueue(study, plan, points, [])
     return study
 
 
-def test_points_wait_once(study, tmp_path):
-    args = parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, 0.2, tmp_path=tmp_path)
-    assert states.enqueue(study, grid(args.choices)) == 1
-    assert states.enqueue(states.open_study(args), grid(args.choices)) == 0
-    assert len(study.trials) == 3 and states.has_work(study, None)
+def test_points_wait_once(study, asked):
+    plan, points = asked
+    assert len(study.trials) == 2 and states.has_work(study, plan)
+    assert states.enqueue(states.open_study(plan), plan, points, []) == 0
 
 
-def test_a_point_that_two_had_started_is_run_by_the_first(study):
+def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
     """Both looked at the same moment, and neither saw the other's."""
-    flags = study.trials[0].user_attrs["flags"]
-    study.enqueue_trial({}, user_attrs={"flags": flags, "attempt": 1, "deaths": 0})
+    plan, _ = asked
+    study.enqueue_trial({}, user_attrs=study.trials[0].user_attrs)
     first, _, third = study.ask(), study.ask(), study.ask()
-    assert not states.is_surplus(study, first, None)
-    assert states.is_surplus(study, third, None)
-    assert states.is_surplus(study, study.ask(), None)  # nothing waits: one without a point
+    assert not states.is_surplus(study, plan, first)
+    assert states.is_surplus(study, plan, third)
+    assert states.is_surplus(study, plan, study.ask())  # nothing waits: one without a point
 
 
-def test_a_worker_that_died_gives_its_point_back(study):
-    """At once where it was of this machine; a living one keeps its own."""
+def test_a_worker_that_died_gives_its_point_back(study, asked, tmp_path):
+    """At once, where it worked in this folder; a living one keeps its own, whatever the clock says."""
+    plan, _ = asked
     dead, living = study.ask(), study.ask()
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    since = psutil.Process(process.pid).create_time()
-    dead.set_user_attr("worker", {**states.this_process(), "pid": process.pid, "since": since})
-    living.set_user_attr("worker", states.this_process())
-    states.bury_the_dead(study)
-    assert not states.has_work(study, None)
+    code = (
+        f"from sweep.liveness import Sign; sign = Sign({plan.args.output_dir!r}); print(sign.name, flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": runs.ROOT}
+    process = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    dead.set_user_attr("worker", process.stdout.readline().strip())
+    sign, watcher = liveness.Sign(plan.args.output_dir), liveness.Watcher(plan.args.output_dir)
+    living.set_user_attr("worker", sign.name)
+    states.bury_the_dead(study, watcher)
+    assert not states.has_work(study, plan)
     process.kill()
     process.communicate()
-    states.bury_the_dead(study)
-    states.bury_the_dead(study)
+    states.bury_the_dead(study, watcher)
+    states.bury_the_dead(study, watcher)
     waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
     assert [trial.user_attrs["deaths"] for trial in waiting] == [1]
     again = study.ask()
-    assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, again, None)
+    assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, plan, again)
+    sign.end()
 
 
-def test_a_process_number_that_was_given_again_is_not_the_worker(study):
-    trial = study.ask()
-    trial.set_user_attr("worker", {**states.this_process(), "since": 1.0})
-    states.bury_the_dead(study)
-    assert study.trials[trial.number].state == optuna.trial.TrialState.FAIL
+def test_a_worker_elsewhere_is_dead_once_it_counts_no_more(tmp_path, monkeypatch):
+    """Measured in time that passes here: neither a step of the clock nor a machine that slept ends it."""
+    now = 1000.0
+    monkeypatch.setattr(liveness.time, "monotonic", lambda: now)
+    watcher = liveness.Watcher(tmp_path)
+    assert not watcher.is_dead("elsewhere", 0, 0)
+    now += liveness.PATIENCE - 1
+    assert not watcher.is_dead("elsewhere", 0, 1)
+    now += liveness.PATIENCE - 1
+    assert not watcher.is_dead("elsewhere", 0, 1)
+    now += 2
+    assert watcher.is_dead("elsewhere", 0, 1)
 
 
-def test_a_worker_elsewhere_is_given_time(study):
-    trial = study.ask()
-    trial.set_user_attr("worker", {**states.this_process(), "machine": "another", "pid": 1})
-    states.bury_the_dead(study)
-    assert study.trials[trial.number].state == optuna.trial.TrialState.RUNNING
-
-
-def test_a_point_does_not_kill_workers_for_ever(study):
-    trial, deaths = study.ask(), 0
-    while True:
-        frozen = study.trials[trial.number]
-        states.try_again_after_death(study, frozen)
-        waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
-        mine = [other for other in waiting if other.user_attrs["flags"] == frozen.user_attrs["flags"]]
-        if not mine:
-            break
+def test_a_point_does_not_kill_workers_for_ever(study, asked, monkeypatch):
+    plan, _ = asked
+    watcher = liveness.Watcher(plan.args.output_dir)
+    monkeypatch.setattr(watcher, "is_dead", lambda *_: True)
+    deaths = 0
+    while states.has_work(study, plan):
+        study.ask()
+        states.bury_the_dead(study, watcher)
         deaths += 1
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        while (trial := study.ask()).user_attrs.get("flags") != frozen.user_attrs["flags"]:
-            pass
-    assert deaths == 10
+    assert deaths == 2 * 11  # both points
 
 
 def test_an_unreachable_database_is_one_line_without_the_password(tmp_path, capsys):

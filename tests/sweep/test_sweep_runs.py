@@ -14,8 +14,9 @@ import runs
 from postgres import Postgres
 
 from sweep.arguments import parse_args
+from sweep.plan import make_plan
 from sweep.points import Point
-from sweep.results import read_results
+from sweep.results import newest, read_results
 from sweep.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -50,7 +51,7 @@ class Sweep:
 
     @property
     def rows(self):
-        return read_results(self.folder / "sweep" / "results.jsonl")
+        return newest(read_results(self.folder / "sweep" / "results.jsonl"))
 
     @property
     def output(self):
@@ -109,7 +110,7 @@ def test_a_grid_that_is_killed_again_and_again_ends_as_one_that_is_not(inputs, t
     # A grid that nobody disturbs, in this process.
     for row in sweep.rows:
         folder = tmp_path / "undisturbed" / row["folder"]
-        point = Point(tuple((name, value) for name, value in row["flags"].items()))
+        point = Point.of(row["flags"])
         assert runs.run_here(*point.words, "--output_dir", folder, "--cpu") == 0
         results = json.loads((folder / "all_results.json").read_text())
         assert row["history"] == results["history"] and row["score"] == results[f"eval_{row['main_metric']}"]
@@ -161,16 +162,17 @@ def test_diverged_and_failed_points_are_reported(inputs, tmp_path):
     assert failing.start().wait() == 1
     failed = [row for row in failing.rows if row["status"] == "failed"]
     assert len(failed) == 1 and failed[0]["attempt"] == 2 and "layers" in failed[0]["problem"]
-    assert "1 failed" in failing.output and "failed: rte scale 0.0 seed 2021" in failing.output
+    assert "1 failed" in failing.output and "failed: rte plain seed 2021" in failing.output
     report = (tmp_path / "sweep" / "report.md").read_text()
-    assert "2 diverged, 1 failed" in report
+    assert "0 diverged, 1 failed" in report  # of what was asked for last
 
 
 def test_a_run_that_falls_behind_is_pruned(inputs, tmp_path):
     """Behind three trials that had a perfect score after every epoch of both seeds."""
     words = [*inputs, "--task_name", "rte", "--scale", "0.001:0.5", "--num_train_epochs", 40, "--seed", 1, 2]
     sweep = Sweep(tmp_path, *words, "--sampler", "random", "--n_trials", 4, "--prune", "--device", "cpu")
-    study = open_study(parse_args(sweep.words))
+    plan, _ = make_plan(parse_args(sweep.words))
+    study = open_study(plan)
     perfect = {first + epoch: 1.0 for first in (0, 100_000) for epoch in range(1, 41)}
     for scale in (0.01, 0.02, 0.03):
         study.add_trial(
@@ -226,4 +228,4 @@ def test_commands_share_a_grid_in_postgresql(inputs, tmp_path):
         third.process.wait(30)
         fourth = Sweep(folders[1], *more, *shared)
         assert fourth.start().wait() == 0, fourth.output
-        assert len(fourth.rows) == 8
+        assert len(fourth.rows) == 8 and "6 finished, 0 failed, 0 missing" in fourth.output

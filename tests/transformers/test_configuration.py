@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from transformers import AlbertConfig, AutoConfig, BertConfig, CheckpointError, ConfigurationError, PretrainedConfig
+from transformers import (
+    AlbertConfig,
+    AutoConfig,
+    BertConfig,
+    CheckpointError,
+    ConfigurationError,
+    DistilBertConfig,
+    PretrainedConfig,
+    RobertaConfig,
+)
 
 
 def write(folder, **content):
@@ -228,7 +237,7 @@ def test_a_file_may_be_named_itself(tmp_path):
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ({"model_type": "roberta"}, "'roberta': this lean library has bert, albert only"),
+        ({"model_type": "llama"}, "'llama': this lean library has bert, albert, roberta, electra, distilbert only"),
         ({"vocab_size": 3}, "no model_type"),
         ({"model_type": ["bert"]}, "this lean library has"),
     ],
@@ -262,3 +271,57 @@ def test_auto_config_has_no_instances_and_builds_by_type():
         AutoConfig()
     assert isinstance(AutoConfig.for_model("bert", vocab_size=5), BertConfig)
     assert PretrainedConfig(pad_token_id=3) != PretrainedConfig()
+
+
+DISTILBERT_NAMES = {
+    "num_hidden_layers": ("n_layers", 2),
+    "num_attention_heads": ("n_heads", 3),
+    "hidden_size": ("dim", 24),
+    "intermediate_size": ("hidden_dim", 40),
+    "hidden_dropout_prob": ("dropout", 0.2),
+    "attention_probs_dropout_prob": ("attention_dropout", 0.3),
+    "hidden_act": ("activation", "relu"),
+    "classifier_dropout": ("seq_classif_dropout", 0.4),
+}
+
+
+def test_distilbert_goes_by_its_own_names_and_by_the_common_ones(tmp_path):
+    own = dict(DISTILBERT_NAMES.values())
+    common = {name: value for name, (_, value) in DISTILBERT_NAMES.items()}
+    by_file = {
+        name: AutoConfig.from_pretrained(write(tmp_path, model_type="distilbert", **settings))
+        for name, settings in (("own", own), ("common", common))
+    }
+    configs = [DistilBertConfig(**own), DistilBertConfig(**common), *by_file.values()]
+    for config in configs:
+        assert config == configs[0]
+        assert {name: getattr(config, name) for name in (*own, *common)} == own | common
+        assert own.items() <= config.to_dict().items() and not common.keys() & config.to_dict().keys()
+    config = configs[0]
+    config.hidden_act, config.n_layers = "gelu", 5
+    assert config.activation == "gelu" and config.num_hidden_layers == 5
+    config.update({"num_hidden_layers": 1})
+    assert config.n_layers == 1
+    with pytest.raises(AttributeError, match="no setting 'depth'"):
+        config.depth  # noqa: B018
+
+
+@pytest.mark.parametrize("in_file", ["n_layers", "num_hidden_layers"])
+@pytest.mark.parametrize("asked", ["n_layers", "num_hidden_layers"])
+def test_what_is_asked_for_replaces_a_file_that_says_it_by_another_name(tmp_path, in_file, asked):
+    folder = write(tmp_path, model_type="distilbert", **{in_file: 4})
+    assert AutoConfig.from_pretrained(folder, **{asked: 2}).n_layers == 2
+
+
+def test_what_is_no_setting_of_distilbert_changes_nothing(tmp_path):
+    config = AutoConfig.from_pretrained(write(tmp_path, model_type="distilbert", type_vocab_size=2, layer_norm_eps=1.0))
+    assert config == DistilBertConfig() and config.layer_norm_eps == 1e-12
+    with pytest.raises(ConfigurationError, match="hidden_size 25 is not a multiple"):
+        DistilBertConfig(dim=25)
+
+
+def test_roberta_counts_positions_from_its_padding_id():
+    config = RobertaConfig(max_position_embeddings=514)
+    assert (config.pad_token_id, config.first_position, config.longest_sequence) == (1, 2, 512)
+    with pytest.raises(ConfigurationError, match="pad_token_id None"):
+        RobertaConfig(pad_token_id=None)

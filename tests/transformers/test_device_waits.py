@@ -20,7 +20,7 @@ def test_forward_and_backward_fetch_nothing_from_the_device(model_type, use_v2, 
     """On the meta device, whose tensors have no values; the mask may be there, or on the CPU."""
     settings = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
     model = tiny.model(model_type, pos="7", scale=0.3, use_v2=use_v2, **settings).float().to("meta").train()
-    batch = tiny.ragged_batch(*tiny.LENGTH_PATTERNS[pattern])
+    batch = tiny.ragged_batch(*tiny.LENGTH_PATTERNS[pattern], model_type)
     on_device = {name: tensor.to("meta") for name, tensor in batch.items()}
     labels = torch.zeros(len(batch["input_ids"]), dtype=torch.long, device="meta")
     for mask in (batch["attention_mask"], on_device["attention_mask"]):

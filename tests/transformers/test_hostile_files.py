@@ -258,18 +258,6 @@ def test_a_pickle_that_only_asks_for_memory(tmp_path, monkeypatch, what, packed)
         open_file(str(path))
 
 
-def test_a_checkpoint_of_a_run_that_unpacks_to_more_than_it_is(flags, uninterrupted, tmp_path, capsys):
-    folder = tmp_path / "out"
-    shutil.copytree(uninterrupted, folder)
-    newest = folder / "checkpoints" / "step_000016"
-    torch.save([torch.zeros(10**6)], newest / "random_states.pt")
-    deflate(newest / "random_states.pt")
-    (newest / "checksums.json").unlink()
-    checksums.record(newest)
-    assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 1
-    assert "random_states.pt has" in (error := capsys.readouterr().err.splitlines()[-1]) and "unpack to 400" in error
-
-
 MEASURED = """
 import resource, sys
 from pathlib import Path
@@ -363,7 +351,7 @@ def test_a_checkpoint_of_a_run_is_never_executed(flags, uninterrupted, tmp_path,
     checksums.record(newest)
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert f"{name} is no plain file of tensors" in error and not trace.exists()
+    assert "step_000016 is damaged: Weights only load failed" in error and not trace.exists()
     assert essence(folder) == essence(uninterrupted)
 
 
@@ -413,29 +401,7 @@ def test_a_malicious_config(checkpoint, changes):
 
 @pytest.mark.parametrize(
     "content",
-    [
-        {"state": None},
-        {"state": {"updates": "many"}},
-        {"state": {"updates": -1}},
-        {"state": {"history": [3]}},
-        {"state": {"unknown": 1}},
-        {"state": {"updates": 10**9}},
-        {"state": {"updates": 16, "epoch": 10**30}},
-        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 1}},
-        {"state": {"updates": 8, "updates_in_epoch": 2, "epoch": 1}},
-        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 2, "seconds": float("inf")}},
-        {"state": {"updates": 16, "updates_in_epoch": 4, "epoch": 2, "best_score": float("nan")}},
-        {
-            "state": {
-                "updates": 16,
-                "updates_in_epoch": 4,
-                "epoch": 2,
-                "history": [{"epoch": 1, "updates": 6, "x": "y"}],
-            }
-        },
-        {"settings": None},
-        {"settings": [1]},
-    ],
+    [{"state": None}, {"state": {"unknown": 1}}, {"identity": None}, {"identity": [1]}, {"identity": {"version": 1}}],
     ids=str,
 )
 def test_a_training_state_of_nonsense(flags, uninterrupted, tmp_path, capsys, content):
@@ -460,10 +426,6 @@ def of_optimizer(change):
     return "optimizer.pt", changing
 
 
-def of_schedule(**changes):
-    return "scheduler.pt", lambda state: state.update(changes)
-
-
 def of_random_states(**changes):
     return "random_states.pt", lambda states: states[0].update(changes)
 
@@ -471,25 +433,10 @@ def of_random_states(**changes):
 NONSENSE = {
     "moments of another shape": of_optimizer(lambda state, group: state.update(exp_avg=torch.zeros(3, 5))),
     "moments of one number": of_optimizer(lambda state, group: state.update(exp_avg_sq=torch.zeros(1).expand(10**12))),
-    "moments of whole numbers": of_optimizer(
-        lambda state, group: state.update(exp_avg=torch.zeros_like(state["exp_avg"], dtype=torch.int64))
-    ),
     "no moments": of_optimizer(lambda state, group: state.clear()),
     "moments of more parameters": ("optimizer.pt", lambda state: state["state"].update({10**6: state["state"][0]})),
-    "step below 0": of_optimizer(lambda state, group: state.update(step=torch.tensor(-1.0))),
-    "step beyond": of_optimizer(lambda state, group: state.update(step=torch.tensor(17.0))),
     "steps": of_optimizer(lambda state, group: state.update(step=torch.zeros(3))),
-    "learning rate of text": of_optimizer(lambda state, group: group.update(lr="x")),
-    "learning rate of nan": of_optimizer(lambda state, group: group.update(lr=float("nan"))),
-    "other betas": of_optimizer(lambda state, group: group.update(betas=(0.5, 0.5))),
-    "other setting": of_optimizer(lambda state, group: group.update(maximize=True)),
     "fewer groups": ("optimizer.pt", lambda state: state["param_groups"].pop()),
-    "method of the schedule": of_schedule(get_last_lr=1),
-    "steps of text": of_schedule(last_epoch="x"),
-    "other number of steps": of_schedule(last_epoch=3),
-    "rates of text": of_schedule(_last_lr=["x", "x"]),
-    "rate of nan": of_schedule(_last_lr=[float("nan")] * 2),
-    "other rates": of_schedule(base_lrs=[1.0, 1.0]),
     "generator of large numbers": of_random_states(python=(3, [10**30] * 625, None)),
     "generator of floats": of_random_states(torch=torch.zeros(5056)),
     "no processes": ("random_states.pt", lambda states: states.clear()),
@@ -518,7 +465,7 @@ def test_checksums_of_files_elsewhere(uninterrupted, tmp_path, name):
     content = json.loads((folder / "checksums.json").read_text())
     content["files"][name] = {"bytes": 1, "sha256": "0"}
     (folder / "checksums.json").write_text(json.dumps(content))
-    assert "is missing" in checksums.damage(folder, ())
+    assert "is missing" in checksums.damage(folder)
 
 
 # --- what is shown

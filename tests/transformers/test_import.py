@@ -49,16 +49,16 @@ def test_every_public_name_can_be_loaded():
 
 def test_a_name_of_the_stock_library_that_is_not_here():
     with pytest.raises(ImportError) as error:
-        from transformers import RobertaModel  # noqa: F401
+        from transformers import LlamaModel  # noqa: F401
     message = str(error.value)
-    assert "'RobertaModel' is not in this lean `transformers` library" in message
-    assert "Closest: AlbertModel, BertModel" in message and "AutoTokenizer" in message and "__init__.py" in message
+    assert "'LlamaModel' is not in this lean `transformers` library" in message
+    assert "Closest: ElectraModel, AlbertModel" in message and "AutoTokenizer" in message and "__init__.py" in message
 
 
 def test_asking_for_an_attribute_that_is_not_here():
-    assert not hasattr(transformers, "RobertaModel") and getattr(transformers, "pipeline", 3) == 3
-    with pytest.raises(AttributeError, match=r"Closest: AlbertModel, BertModel"):
-        transformers.RobertaModel  # noqa: B018
+    assert not hasattr(transformers, "LlamaModel") and getattr(transformers, "pipeline", 3) == 3
+    with pytest.raises(AttributeError, match=r"Closest: ElectraModel, AlbertModel"):
+        transformers.LlamaModel  # noqa: B018
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("transformers.pipelines")
 

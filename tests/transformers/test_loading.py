@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import SIZES, model, ragged_batch
+from tiny import MODELS, SIZES, model, ragged_batch
 
 from transformers import (
     AlbertConfig,
@@ -414,7 +414,9 @@ def test_weights_that_fit_nowhere_and_folders_without_any(tmp_path):
 def test_models_of_another_kind(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     for kind in (AutoModel, AutoModelForSequenceClassification):
-        with pytest.raises(ConfigurationError, match=r"'gpt2': this lean library has bert, albert only"):
+        with pytest.raises(
+            ConfigurationError, match=r"'gpt2': this lean library has bert, albert, roberta, electra, distilbert only"
+        ):
             kind.from_pretrained(tmp_path)
         with pytest.raises(TypeError, match=r"from_config"):
             kind()
@@ -550,3 +552,39 @@ def test_the_real_checkpoint():
     assert all(torch.equal(tensor, stored[name]) for name, tensor in net.state_dict().items())
     with pytest.raises(CheckpointError, match=r"num_hidden_layers is 7, but .* has only 6"):
         AutoModel.from_pretrained(folder, num_hidden_layers=7)
+
+
+UNUSED = {
+    "bert": ["cls.predictions.bias"],
+    "albert": ["predictions.bias", "sop_classifier.classifier.bias"],
+    "roberta": ["lm_head.bias", "roberta.pooler.dense.bias"],
+    "electra": ["discriminator_predictions.dense.bias", "generator_predictions.dense.bias", "generator_lm_head.bias"],
+    "distilbert": ["vocab_transform.bias", "vocab_layer_norm.bias", "vocab_projector.bias"],
+}
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_what_pretraining_left_is_no_news(tmp_path, model_type):
+    """Of a pretrained checkpoint the base model is taken; its other heads are not missed, a stranger is reported."""
+    net = model(model_type).float()
+    prefix = f"{net.base_model_prefix}."
+    tensors = {name: tensor for name, tensor in net.state_dict().items() if name.startswith(prefix)}
+    left = {name: torch.zeros(3) for name in [*UNUSED[model_type], f"{prefix}embeddings.position_ids", "stranger"]}
+    again, info = AutoModelForSequenceClassification.from_pretrained(
+        save(tmp_path, net, tensors | left), output_loading_info=True
+    )
+    assert info["unexpected_keys"] == ["stranger"]
+    assert set(info["missing_keys"]) == net.state_dict().keys() - tensors.keys()
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("model_type", [name for name in MODELS if name != "albert"])
+def test_the_first_layers_are_taken_whatever_their_name(tmp_path, model_type):
+    net = model(model_type, num_hidden_layers=3).float()
+    folder = save(tmp_path, net)
+    again, info = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_hidden_layers=2, output_loading_info=True
+    )
+    assert not any(info.values()) and len(again.base_model.encoder.layers()) == 2
+    with pytest.raises(CheckpointError, match="num_hidden_layers is 4, but"):
+        AutoModelForSequenceClassification.from_pretrained(folder, num_hidden_layers=4)

@@ -44,6 +44,29 @@ PARTS = {
         "encoder.albert_layer_groups.1.albert_layers.0.full_layer_layer_norm": (B, S, D),
         "pooler": (B, D),
     },
+    "roberta": {
+        "embeddings": (B, S, D),
+        "encoder.layer.1.attention.self": (B, S, D),
+        "encoder.layer.2.attention.output.LayerNorm": (B, S, D),
+    },
+    "electra": {
+        "embeddings": (B, S, 10),
+        "embeddings_project": (B, S, D),
+        "encoder.layer.1.attention.self": (B, S, D),
+        "encoder.layer.2.output.dense": (B, S, D),
+    },
+    "distilbert": {
+        "embeddings": (B, S, D),
+        "transformer": (B, S, D),
+        "transformer.layer.0": (B, S, D),
+        "transformer.layer.1.attention": (B, S, D),
+        "transformer.layer.1.attention.q_lin": (B, S, D),
+        "transformer.layer.1.attention.out_lin": (B, S, D),
+        "transformer.layer.2.sa_layer_norm": (B, S, D),
+        "transformer.layer.1.ffn": (B, S, D),
+        "transformer.layer.1.ffn.lin1": (B, S, INNER),
+        "transformer.layer.2.output_layer_norm": (B, S, D),
+    },
 }
 ALL_PARTS = [(model_type, part) for model_type, parts in PARTS.items() for part in parts]
 
@@ -54,7 +77,7 @@ def first_of(output):
 
 @pytest.mark.parametrize(("model_type", "part"), ALL_PARTS)
 def test_a_hook_sees_padded_tensors_and_changes_nothing(model_type, part):
-    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH, model_type)
     plain, seen = model(**batch).logits, []
     module = model.base_model.get_submodule(part)
     handle = module.register_forward_hook(lambda module, inputs, output: seen.append(first_of(output).shape))
@@ -66,7 +89,7 @@ def test_a_hook_sees_padded_tensors_and_changes_nothing(model_type, part):
 
 @pytest.mark.parametrize(("model_type", "part"), ALL_PARTS)
 def test_a_replaced_forward_is_used(model_type, part):
-    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH, model_type)
     plain, module, shapes = model(**batch).logits, model.base_model.get_submodule(part), []
     original = module.forward
 
@@ -83,7 +106,7 @@ def test_a_replaced_forward_is_used(model_type, part):
 @pytest.mark.parametrize(("model_type", "part"), ALL_PARTS)
 def test_what_a_hook_returns_counts(model_type, part):
     """A hook that replaces the output, as intervention experiments do, changes what the model computes."""
-    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH, model_type)
     plain = model(**batch).logits
 
     def hook(module, inputs, output):
@@ -104,7 +127,7 @@ def test_backward_hooks_are_called(model_type):
     for part in ("embeddings", *[part for part in PARTS[model_type] if part.endswith((".0", ".dense"))]):
         module = model.base_model.get_submodule(part)
         module.register_full_backward_hook(lambda module, inputs, outputs: seen.append(outputs[0].shape))
-    model(**tiny.ragged_batch(LENGTHS, WIDTH), labels=torch.tensor([0, 1, 0, 1])).loss.backward()
+    model(**tiny.ragged_batch(LENGTHS, WIDTH, model_type), labels=torch.tensor([0, 1, 0, 1])).loss.backward()
     assert seen and {shape[:2] for shape in seen} == {(B, S)}
 
 
@@ -114,7 +137,7 @@ def test_a_gradient_reaches_every_hidden_state(model_type, checkpointing):
     model = tiny.model(model_type, **KNOBS).train()
     if checkpointing:
         model.gradient_checkpointing_enable()
-    batch = tiny.ragged_batch(LENGTHS, WIDTH)
+    batch = tiny.ragged_batch(LENGTHS, WIDTH, model_type)
     outputs = model(**batch, labels=torch.tensor([0, 1, 0, 1]), output_hidden_states=True)
     gradients = torch.autograd.grad(outputs.loss, outputs.hidden_states)
     real = batch["attention_mask"].bool()
@@ -127,8 +150,9 @@ def test_a_gradient_reaches_every_hidden_state(model_type, checkpointing):
 @pytest.mark.parametrize("model_type", PARTS)
 def test_a_gradient_reaches_the_last_hidden_state(model_type):
     model = tiny.model(model_type, base_model=True, **KNOBS)
-    outputs = model(**tiny.ragged_batch(LENGTHS, WIDTH))
-    (gradient,) = torch.autograd.grad(outputs.pooler_output.sum(), outputs.last_hidden_state)
+    outputs = model(**tiny.ragged_batch(LENGTHS, WIDTH, model_type))
+    read = outputs.last_hidden_state[:, 0] if outputs.pooler_output is None else outputs.pooler_output
+    (gradient,) = torch.autograd.grad(read.sum(), outputs.last_hidden_state)
     assert gradient[:, 0].abs().sum() > 0 and not gradient[:, 1:].any()
 
 
@@ -138,7 +162,7 @@ def test_a_trace_is_right_on_other_paddings(model_type, grad):
     model = tiny.model(model_type, return_dict=False, **KNOBS)
 
     def inputs(lengths, seed=1):
-        batch = tiny.ragged_batch(lengths, WIDTH, seed)
+        batch = tiny.ragged_batch(lengths, WIDTH, seed=seed)
         return batch["input_ids"], batch["attention_mask"]
 
     with torch.set_grad_enabled(grad):
@@ -153,10 +177,9 @@ def test_a_trace_is_right_on_other_paddings(model_type, grad):
 @pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_an_export_is_right_on_other_paddings(model_type):
     model = tiny.model(model_type, **KNOBS)
-    allowed = tiny.inputs_of(model_type)
 
     def inputs(lengths):
-        return {name: x for name, x in tiny.ragged_batch(lengths, WIDTH).items() if name in allowed}
+        return tiny.ragged_batch(lengths, WIDTH, model_type)
 
     exported = torch.export.export(model, (), inputs([9, 9, 9, 9]), strict=False).module()
     batch = inputs(LENGTHS)
@@ -165,7 +188,9 @@ def test_an_export_is_right_on_other_paddings(model_type):
 
 @pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_outputs_are_pytrees(model_type):
-    outputs = tiny.model(model_type, **KNOBS)(**tiny.ragged_batch(LENGTHS, WIDTH), output_hidden_states=True)
+    outputs = tiny.model(model_type, **KNOBS)(
+        **tiny.ragged_batch(LENGTHS, WIDTH, model_type), output_hidden_states=True
+    )
     leaves, spec = torch.utils._pytree.tree_flatten(outputs)
     assert len(leaves) == 1 + len(outputs.hidden_states) and all(isinstance(leaf, torch.Tensor) for leaf in leaves)
     again = torch.utils._pytree.tree_unflatten(leaves, spec)
@@ -174,7 +199,7 @@ def test_outputs_are_pytrees(model_type):
 
 @pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_torch_func_takes_a_model(model_type):
-    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH)
+    model, batch = tiny.model(model_type, **KNOBS), tiny.ragged_batch(LENGTHS, WIDTH, model_type)
     parameters = dict(model.named_parameters())
 
     def loss(parameters):
@@ -189,18 +214,18 @@ def test_torch_func_takes_a_model(model_type):
 @pytest.mark.parametrize("model_type", PARTS)
 def test_parts_called_alone_make_up_the_model(model_type):
     model = tiny.model(model_type, base_model=True, **KNOBS)
-    batch = tiny.ragged_batch(LENGTHS, WIDTH)
-    mask, real = batch.pop("attention_mask"), tiny.ragged_batch(LENGTHS, WIDTH)["attention_mask"].bool()
+    batch = tiny.ragged_batch(LENGTHS, WIDTH, model_type)
+    mask, real = batch.pop("attention_mask"), tiny.ragged_batch(LENGTHS, WIDTH, model_type)["attention_mask"].bool()
     whole = model(**batch, attention_mask=mask, output_hidden_states=True)
-    embedded = model.embeddings(**batch)
+    embedded = model.embed(**batch)
     encoded = model.encoder(embedded, mask, output_hidden_states=True)
     torch.testing.assert_close(encoded.last_hidden_state[real], whole.last_hidden_state[real], rtol=0, atol=1e-12)
     state = encoded.hidden_states[0]
     for number, layer in enumerate(model.encoder.layers(), start=1):
         state = layer(state, mask)
         torch.testing.assert_close(state[real], whole.hidden_states[number][real], rtol=0, atol=1e-12)
-    pooler = model.pooler(whole.last_hidden_state)
-    if model_type == "bert":
+    if model_type in ("bert", "roberta"):
+        pooler = model.pooler(whole.last_hidden_state)
         assert pooler.shape == (B, D)
         torch.testing.assert_close(pooler, whole.pooler_output, rtol=0, atol=1e-12)
 

@@ -17,12 +17,11 @@ def gradients(model) -> dict[str, torch.Tensor]:
 
 
 @DUAL_FORMS
-@pytest.mark.parametrize("pos", tiny.POSITIONS)
-@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize(("model_type", "pos"), tiny.MODELS_AT_POSITIONS)
 @pytest.mark.parametrize("pattern", tiny.LENGTH_PATTERNS)
 def test_unpadded_equals_padded(pattern, model_type, pos, use_v2):
     lengths, width = tiny.LENGTH_PATTERNS[pattern]
-    batch = tiny.ragged_batch(lengths, width) | {"labels": torch.arange(len(lengths)) % 2}
+    batch = tiny.ragged_batch(lengths, width, model_type) | {"labels": torch.arange(len(lengths)) % 2}
     ours = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2)
     theirs = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2, unpad_inputs=False)
     results = [model(**batch, output_hidden_states=True) for model in (ours, theirs)]
@@ -39,16 +38,18 @@ def test_unpadded_equals_padded(pattern, model_type, pos, use_v2):
 
 
 @DUAL_FORMS
-@pytest.mark.parametrize("pos", tiny.POSITIONS)
-@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize(("model_type", "pos"), tiny.MODELS_AT_POSITIONS)
 @pytest.mark.parametrize("unpad_inputs", [True, False], ids=["unpadded", "padded"])
 def test_a_row_gives_the_same_logits_in_any_company(model_type, pos, use_v2, unpad_inputs):
     model = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2, unpad_inputs=unpad_inputs)
-    batched = model(**tiny.ragged_batch([7, 3, 12, 5], 12)).logits
-    wider = model(**tiny.ragged_batch([7, 3, 12, 5], 31)).logits
+    batched = model(**tiny.ragged_batch([7, 3, 12, 5], 12, model_type)).logits
+    wider = model(**tiny.ragged_batch([7, 3, 12, 5], 31, model_type)).logits
     torch.testing.assert_close(wider, batched, rtol=0, atol=1e-12)
     for row, length in enumerate([7, 3, 12, 5]):
-        alone = {name: tensor[row : row + 1, :length] for name, tensor in tiny.ragged_batch([7, 3, 12, 5], 12).items()}
+        alone = {
+            name: tensor[row : row + 1, :length]
+            for name, tensor in tiny.ragged_batch([7, 3, 12, 5], 12, model_type).items()
+        }
         torch.testing.assert_close(model(**alone).logits[0], batched[row], rtol=0, atol=1e-12)
 
 
@@ -56,22 +57,27 @@ def test_a_row_gives_the_same_logits_in_any_company(model_type, pos, use_v2, unp
 def test_include_lets_padding_take_part(model_type):
     """The released code's behaviour, which the default must not have: more padding, other logits."""
     model = tiny.model(model_type, pos="3", scale=0.3, contranorm_padding="include")
-    narrow, wide = (model(**tiny.ragged_batch([7, 3], width)).logits for width in (7, 20))
+    narrow, wide = (model(**tiny.ragged_batch([7, 3], width, model_type)).logits for width in (7, 20))
     assert (narrow - wide).abs().max() > 1e-6
 
 
-def test_padding_may_stand_anywhere():
-    """Holes and padding on the left: the real tokens keep their positions, and the first real one is read."""
-    model = tiny.model(pos="7", scale=0.3)
+@pytest.mark.parametrize("model_type", MODELS)
+def test_padding_may_stand_anywhere(model_type):
+    """Holes and padding on the left: real tokens keep their positions, and the first real one is read, hooks or not."""
+    model = tiny.model(model_type, pos="7", scale=0.3)
     ids = torch.tensor([[0, 0, 5, 6, 7], [8, 0, 9, 0, 10]])
     mask = (ids != 0).long()
+    together = model(input_ids=ids, attention_mask=mask).logits
+    padded = tiny.model(model_type, pos="7", scale=0.3, unpad_inputs=False)(input_ids=ids, attention_mask=mask).logits
     for row in range(2):
         columns = mask[row].nonzero().squeeze(-1)
-        alone = model(input_ids=ids[row, columns][None], position_ids=columns[None])
-        together = model(input_ids=ids, attention_mask=mask)
-        padded = tiny.model(pos="7", scale=0.3, unpad_inputs=False)(input_ids=ids, attention_mask=mask)
-        torch.testing.assert_close(together.logits[row], alone.logits[0], rtol=0, atol=1e-12)
-        torch.testing.assert_close(padded.logits[row], alone.logits[0], rtol=0, atol=1e-12)
+        # RoBERTa counts real tokens, the others count places.
+        positions = None if model_type == "roberta" else columns[None]
+        alone = model(input_ids=ids[row, columns][None], position_ids=positions).logits[0]
+        torch.testing.assert_close(together[row], alone, rtol=0, atol=1e-12)
+        torch.testing.assert_close(padded[row], alone, rtol=0, atol=1e-12)
+    model.base_model.embeddings.register_forward_hook(lambda *_: None)
+    torch.testing.assert_close(model(input_ids=ids, attention_mask=mask).logits, together, rtol=0, atol=1e-12)
 
 
 def test_an_empty_row_does_not_change_the_others():
@@ -100,19 +106,18 @@ def test_the_mask_may_be_of_any_type(mask_type):
 def test_linear_layers_see_real_tokens_only(model_type, monkeypatch):
     model = tiny.model(model_type, pos="7", scale=0.3)
     seen = tiny.watch_linears(monkeypatch)
-    model.base_model(**tiny.ragged_batch([7, 3, 12, 5], 20))
+    model.base_model(**tiny.ragged_batch([7, 3, 12, 5], 20, model_type))
     layers = {id(part) for layer in model.base_model.encoder.layers() for part in layer.modules()}
     assert {shape[:-1] for linear, shape in seen if id(linear) in layers} == {(7 + 3 + 12 + 5,)}
 
 
 @DUAL_FORMS
-@pytest.mark.parametrize("pos", tiny.POSITIONS)
-@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize(("model_type", "pos"), tiny.MODELS_AT_POSITIONS)
 @pytest.mark.parametrize("unpad_inputs", [True, False], ids=["unpadded", "padded"])
 def test_last_layer_computes_the_same_from_less(model_type, pos, use_v2, unpad_inputs):
     """Asking for hidden states makes the last layer compute every token; the logits are the same."""
     model = tiny.model(model_type, pos=pos, scale=0.3, use_v2=use_v2, unpad_inputs=unpad_inputs)
-    batch = tiny.ragged_batch([7, 0, 12, 5], 14)
+    batch = tiny.ragged_batch([7, 0, 12, 5], 14, model_type)
     whole = model(**batch, output_hidden_states=True).logits
     torch.testing.assert_close(model(**batch).logits, whole, rtol=0, atol=1e-12)
 
@@ -124,15 +129,17 @@ def test_last_layer_computes_the_same_from_less(model_type, pos, use_v2, unpad_i
         *(("bert", pos, 22) for pos in ("5", "8", "6", "78")),
         *(("albert", pos, 3) for pos in "012345"),
         *(("albert", pos, 22) for pos in "678"),
+        *(("distilbert", pos, 3) for pos in "012347"),
+        *(("distilbert", pos, 22) for pos in ("5", "8", "6", "78")),
     ],
 )
 def test_last_layer_computes_only_what_is_read(model_type, pos, rows, monkeypatch):
     """Behind the last position that looks at whole sequences, only the first token of each row goes through the FFN."""
     model = tiny.model(model_type, pos=pos, scale=0.3)
-    layer = model.bert.encoder.layer[-1] if model_type == "bert" else model.albert.encoder.layers()[-1]
-    ffn = layer.intermediate.dense if model_type == "bert" else layer.ffn
+    layer = model.base_model.encoder.layers()[-1]
+    ffn = layer.get_submodule({"bert": "intermediate.dense", "albert": "ffn", "distilbert": "ffn.lin1"}[model_type])
     seen = tiny.watch_linears(monkeypatch)
-    model(**tiny.ragged_batch([7, 3, 12], 20))
+    model(**tiny.ragged_batch([7, 3, 12], 20, model_type))
     assert [shape[0] for linear, shape in seen if linear is ffn][-1] == rows
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..tokenization_padding import as_tensor
+from ..batch_encoding import as_tensor
 from ..tokenization_utils_base import BatchEncoding, PreTrainedTokenizerBase
 
 _LABEL_NAMES = ("label", "label_ids")

@@ -54,14 +54,15 @@ def fast_kernel(layer: Any, tokens: Tensor, layout: TokenLayout) -> Kernel | Non
         layer: a layer over padded sequences.
         tokens: hidden states of the layout.
     """
-    kernels = _KERNELS.get(type(layer))
+    kind: Any = type(layer)
+    kernels = _KERNELS.get(kind)
     if kernels is None or not runs_eagerly_on_cpu(tokens):
         return None
     if layer._forward_hooks or layer._forward_pre_hooks or not vars(layer).keys().isdisjoint(_DEFINITION):
         return None
     kernel = kernels(layout)
-    definition = tuple(getattr(type(layer), name) for name in _DEFINITION)
-    return kernel if kernel is not None and _agree(type(layer), definition) else None
+    definition = tuple(getattr(kind, name) for name in _DEFINITION)
+    return kernel if kernel is not None and _agree(kind, definition) else None
 
 
 def _for_tokens(layout: TokenLayout) -> Kernel | None:

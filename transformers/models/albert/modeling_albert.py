@@ -17,7 +17,6 @@ from ...attention import SelfAttention
 from ...configuration_utils import PretrainedConfig
 from ...dropout import Dropout
 from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
-from ...modeling_outputs import BaseModelOutputWithPooling
 from ...modeling_text import TextClassifier, TextEmbeddings, TextModel, first_token
 from ...modeling_utils import PreTrainedModel
 from ...padding import TokenLayout, layout_of_module
@@ -55,8 +54,8 @@ class AlbertForSequenceClassification(AlbertPreTrainedModel, TextClassifier):
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
-    def classify(self, outputs: BaseModelOutputWithPooling) -> Tensor:
-        logits: Tensor = self.classifier(self.dropout(outputs.pooler_output))
+    def classify(self, pooled: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.dropout(pooled))
         return logits
 
 

@@ -13,17 +13,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 
-from ...tokenization_utils_fast import PreTrainedTokenizerFast, read_backend
-from ...utils.errors import CheckpointError
-from ...utils.files import write_whole
+from ...tokenization_utils_fast import PreTrainedTokenizerFast, copy_whole
 from ..bert.tokenization_bert_fast import pair_template
 from .sentencepiece_model import CONTROL, USER_DEFINED, read_sentencepiece_model
 
@@ -38,7 +34,6 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
         tokenizer_file: path of a tokenizer.json, from which the pieces are taken where there is one.
         do_lower_case: make all letters small; default True.
         keep_accents: keep accents, and leave characters undecomposed; default False.
-        bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token: special tokens.
         add_prefix_space: mark the start of every word; default True.
         vocab: pieces and their scores (log probabilities), in the order of the ids, instead of a file.
         **settings: see `PreTrainedTokenizerFast`.
@@ -57,6 +52,8 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
 
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "spiece.model"}
     saved_class: ClassVar[str] = "AlbertTokenizer"
+    model: ClassVar[type] = Unigram
+    default_tokens: ClassVar[tuple[str, ...]] = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "[CLS]", "[SEP]")
 
     def __init__(
         self,
@@ -64,13 +61,6 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
         tokenizer_file: str | os.PathLike[str] | None = None,
         do_lower_case: bool = True,
         keep_accents: bool = False,
-        bos_token: str | AddedToken = "[CLS]",
-        eos_token: str | AddedToken = "[SEP]",
-        unk_token: str | AddedToken = "<unk>",
-        sep_token: str | AddedToken = "[SEP]",
-        pad_token: str | AddedToken = "<pad>",
-        cls_token: str | AddedToken = "[CLS]",
-        mask_token: str | AddedToken = "[MASK]",
         *,
         add_prefix_space: bool = True,
         vocab: Sequence[tuple[str, float]] | None = None,
@@ -80,56 +70,44 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
         self.keep_accents = keep_accents
         self.add_prefix_space = add_prefix_space
         self._vocab_file = None if vocab_file is None else os.fspath(vocab_file)
-        special_tokens: dict[str, Any] = {
-            "pad_token": pad_token,
-            "unk_token": unk_token,
-            "cls_token": cls_token,
-            "sep_token": sep_token,
-            "mask_token": mask_token,
-        }
+        charsmap = b""
         if tokenizer_file is not None:
-            backend = read_backend(tokenizer_file)
-            if not isinstance(backend.model, Unigram):
-                kind = type(backend.model).__name__
-                raise CheckpointError(f"{tokenizer_file} holds a {kind} model, {type(self).__name__} needs Unigram")
+            backend = self.read_backend(tokenizer_file)
             charsmap = _charsmap(backend)
         elif vocab_file is not None:
             model = read_sentencepiece_model(vocab_file)
-            backend = Tokenizer(Unigram([(piece.text, piece.score) for piece in model.pieces], unk_id=model.unk_id))
-            charsmap = model.charsmap
-            symbols = {
-                index: AddedToken(piece.text, normalized=False, special=piece.kind == CONTROL)
-                for index, piece in enumerate(model.pieces)
-                if piece.kind in (CONTROL, USER_DEFINED)
-            }
-            settings["added_tokens_decoder"] = {**symbols, **(settings.get("added_tokens_decoder") or {})}
+            backend, charsmap = Tokenizer(Unigram(model.pieces, unk_id=model.unk_id)), model.charsmap
+            # As in the stock library, a list of extra tokens leaves the symbols to the Unigram model.
+            if not (settings.get("extra_special_tokens") or settings.get("additional_special_tokens")):
+                symbols = {
+                    index: AddedToken(text, normalized=False, special=kind == CONTROL)
+                    for index, ((text, _), kind) in enumerate(zip(model.pieces, model.kinds, strict=True))
+                    if kind in (CONTROL, USER_DEFINED)
+                }
+                given = settings.get("added_tokens_decoder") or {}
+                settings["added_tokens_decoder"] = symbols | {int(index): token for index, token in given.items()}
         else:
-            pieces = vocab or [(str(token), 0.0) for token in special_tokens.values()]
+            special = self.special_tokens(settings)
+            pieces = vocab or [(token, 0.0) for token in dict.fromkeys(special.values())]
             names = [piece for piece, _ in pieces]
-            if str(unk_token) not in names:
-                raise ValueError(f"the vocabulary has no {str(unk_token)!r}, its unk_token")
-            backend, charsmap = Tokenizer(Unigram(list(pieces), unk_id=names.index(str(unk_token)))), b""
+            if special["unk_token"] not in names:
+                raise ValueError(f"the vocabulary has no {special['unk_token']!r}, its unk_token")
+            backend = Tokenizer(Unigram(list(pieces), unk_id=names.index(special["unk_token"])))
         backend.normalizer = _normalizer(do_lower_case, keep_accents, charsmap)
         marks: dict[str, Any] = {"replacement": "▁", "prepend_scheme": "always" if add_prefix_space else "never"}
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(**marks)]
         )
         backend.decoder = decoders.Metaspace(**marks)
-        super().__init__(
-            tokenizer_object=backend, bos_token=bos_token, eos_token=eos_token, **special_tokens, **settings
-        )
+        super().__init__(tokenizer_object=backend, **settings)
         if backend.post_processor is None:
             backend.post_processor = pair_template(self)
 
     def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
         """Copy the spiece.model that the tokenizer was loaded with, if it is still there."""
-        path = Path(save_directory) / self.vocab_files_names["vocab_file"]
         if self._vocab_file is None or not os.path.isfile(self._vocab_file):
             return ()
-        source = Path(self._vocab_file)
-        if not (path.exists() and path.samefile(source)):
-            write_whole(path, lambda temporary: _copy(source, temporary))
-        return (str(path),)
+        return (copy_whole(self._vocab_file, save_directory),)
 
 
 AlbertTokenizer = AlbertTokenizerFast
@@ -156,7 +134,3 @@ def _charsmap(backend: Tokenizer) -> bytes:
         if step.get("type") == "Precompiled":
             return base64.b64decode(step["precompiled_charsmap"])
     return b""
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
+from ...backbones import BACKBONES
 from ...configuration_utils import CONFIG_NAME
-from ...tokenization_files import TOKENIZER_FILE, read_tokenizer_config
-from ...tokenization_utils_fast import PreTrainedTokenizerFast
+from ...tokenization_utils_fast import (
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    PreTrainedTokenizerFast,
+    read_optional,
+)
 from ...utils.errors import CheckpointError
-from ...utils.files import read_json
 from ...utils.hub import HUB_ARGUMENTS, resolve_file
-from ..albert.tokenization_albert_fast import AlbertTokenizerFast
-from ..bert.tokenization_bert_fast import BertTokenizerFast
 
-TOKENIZER_MAPPING: dict[str, type[PreTrainedTokenizerFast]] = {"bert": BertTokenizerFast, "albert": AlbertTokenizerFast}
-
-# By their name in tokenizer_config.json, with and without "Fast".
-_CLASSES: dict[str, type[PreTrainedTokenizerFast]] = {
-    "BertTokenizer": BertTokenizerFast,
-    "AlbertTokenizer": AlbertTokenizerFast,
-    "PreTrainedTokenizer": PreTrainedTokenizerFast,
-    "TokenizersBackend": PreTrainedTokenizerFast,
-}
+# By the type of the model: where its tokenizer's class is.
+TOKENIZER_MAPPING = {model_type: backbone.tokenizer for model_type, backbone in BACKBONES.items()}
 
 
 class AutoTokenizer:
@@ -33,12 +29,7 @@ class AutoTokenizer:
 
     @classmethod
     def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        *,
-        config: Any = None,
-        use_fast: bool = True,
-        **kwargs: Any,
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], *, config: Any = None, **kwargs: Any
     ) -> PreTrainedTokenizerFast:
         """Load the tokenizer of a checkpoint.
 
@@ -48,8 +39,7 @@ class AutoTokenizer:
         Args:
             pretrained_model_name_or_path: a local folder, or a Hub id.
             config: a configuration of the model, in place of config.json.
-            use_fast: accepted for the calls of others; all tokenizers here are fast, and give the slow ones' ids.
-            **kwargs: see `PreTrainedTokenizerBase.from_pretrained`.
+            **kwargs: see `PreTrainedTokenizerFast.from_pretrained`.
 
         Raises:
             CheckpointError: the files cannot be found or read, or need a class that is not here.
@@ -57,37 +47,38 @@ class AutoTokenizer:
         """
         name = os.fspath(pretrained_model_name_or_path)
         where = {key: value for key, value in kwargs.items() if key in HUB_ARGUMENTS}
-        tokenizer_class = _class_of(name, config, where)
-        return tokenizer_class.from_pretrained(name, **kwargs)
+        return _class_of(name, config, where).from_pretrained(name, **kwargs)
 
 
 def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedTokenizerFast]:
-    class_name = read_tokenizer_config(name, **where).get("tokenizer_class")
+    def has(filename: str) -> bool:
+        return resolve_file(name, filename, required=False, **where) is not None
+
+    class_name = read_optional(name, TOKENIZER_CONFIG_FILE, where).get("tokenizer_class")
+    model_type = getattr(config, "model_type", None)
     if class_name is None:
-        model = _model_settings(name, config, where)
-        class_name = model.get("tokenizer_class")
-        model_type = str(model.get("model_type"))
-        if class_name is None and model_type in TOKENIZER_MAPPING:
-            return TOKENIZER_MAPPING[model_type]
-    known = _CLASSES.get(str(class_name).removesuffix("Fast"))
-    if known is not None:
-        return known
-    if resolve_file(name, TOKENIZER_FILE, required=False, **where) is not None:
+        model = read_optional(name, CONFIG_NAME, where) if config is None else vars(config)
+        class_name, model_type = model.get("tokenizer_class"), model.get("model_type", model_type)
+    for kind, place in TOKENIZER_MAPPING.items():
+        wanted = place.endswith(f":{str(class_name).removesuffix('Fast')}Fast")
+        if wanted or (class_name is None and kind == model_type):
+            return _load(place)
+    if has(TOKENIZER_FILE):  # says all about a tokenizer
         return PreTrainedTokenizerFast
     if class_name is None:
-        for candidate in (BertTokenizerFast, AlbertTokenizerFast):
-            for filename in candidate.vocab_files_names.values():
-                if resolve_file(name, filename, required=False, **where) is not None:
-                    return candidate
-        return PreTrainedTokenizerFast  # says what is missing
-    raise CheckpointError(
-        f"{name} has a tokenizer of class {class_name!r} and no tokenizer.json: this lean library has "
-        f"{', '.join(_CLASSES)}, and anything that comes as a tokenizer.json"
-    )
+        for candidate in map(_load, TOKENIZER_MAPPING.values()):
+            if all(map(has, candidate.vocab_files_names.values())):
+                return candidate
+    elif class_name not in ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"):
+        names = ", ".join(place.partition(":")[2].removesuffix("Fast") for place in TOKENIZER_MAPPING.values())
+        raise CheckpointError(
+            f"{name} has a tokenizer of class {class_name!r} and no tokenizer.json: this lean library has "
+            f"{names}, and anything that comes as a tokenizer.json"
+        )
+    return PreTrainedTokenizerFast  # says what is missing
 
 
-def _model_settings(name: str, config: Any, where: dict[str, Any]) -> dict[str, Any]:
-    if config is not None:
-        return {"model_type": getattr(config, "model_type", None), **vars(config)}
-    path = resolve_file(name, CONFIG_NAME, required=False, **where)
-    return {} if path is None else read_json(path)
+def _load(place: str) -> type[PreTrainedTokenizerFast]:
+    module, _, name = place.partition(":")
+    found: type[PreTrainedTokenizerFast] = getattr(importlib.import_module(f"...{module}", __package__), name)
+    return found

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
-from ...tokenization_utils_fast import PreTrainedTokenizerFast, read_backend
-from ...utils import logging
-from ...utils.errors import CheckpointError
-from ...utils.files import write_whole
-
-logger = logging.get_logger(__name__)
+from ...tokenization_utils_fast import PreTrainedTokenizerFast
+from ...tokenization_vocabulary import library_errors
+from ...utils.errors import CheckpointError, ConfigurationError
 
 
 class BertTokenizerFast(PreTrainedTokenizerFast):
@@ -31,7 +27,6 @@ class BertTokenizerFast(PreTrainedTokenizerFast):
         vocab_file: path of a vocab.txt, one token a line, or the ids of the tokens; default only the special tokens.
         tokenizer_file: path of a tokenizer.json, which wins over `vocab_file`.
         do_lower_case: make all letters small; default True. Cased checkpoints say False in tokenizer_config.json.
-        unk_token, sep_token, pad_token, cls_token, mask_token: special tokens.
         tokenize_chinese_chars: take each Chinese character for a word; default True.
         strip_accents: take accents away; default None is what `do_lower_case` says.
         vocab: another name of `vocab_file`.
@@ -51,17 +46,14 @@ class BertTokenizerFast(PreTrainedTokenizerFast):
 
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.txt"}
     saved_class: ClassVar[str] = "BertTokenizer"
+    model: ClassVar[type] = WordPiece
+    default_tokens: ClassVar[tuple[str, ...]] = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
     def __init__(
         self,
         vocab_file: str | os.PathLike[str] | Mapping[str, int] | None = None,
         tokenizer_file: str | os.PathLike[str] | None = None,
         do_lower_case: bool = True,
-        unk_token: str | AddedToken = "[UNK]",
-        sep_token: str | AddedToken = "[SEP]",
-        pad_token: str | AddedToken = "[PAD]",
-        cls_token: str | AddedToken = "[CLS]",
-        mask_token: str | AddedToken = "[MASK]",
         tokenize_chinese_chars: bool = True,
         strip_accents: bool | None = None,
         *,
@@ -71,24 +63,13 @@ class BertTokenizerFast(PreTrainedTokenizerFast):
         self.do_lower_case = do_lower_case
         self.tokenize_chinese_chars = tokenize_chinese_chars
         self.strip_accents = strip_accents
-        special_tokens: dict[str, Any] = {
-            "pad_token": pad_token,
-            "unk_token": unk_token,
-            "cls_token": cls_token,
-            "sep_token": sep_token,
-            "mask_token": mask_token,
-        }
-        source = vocab_file if vocab is None else vocab
+        special = self.special_tokens(settings)
         if tokenizer_file is not None:
-            backend = read_backend(tokenizer_file)
-            if not isinstance(backend.model, WordPiece):
-                kind = type(backend.model).__name__
-                raise CheckpointError(f"{tokenizer_file} holds a {kind} model, {type(self).__name__} needs WordPiece")
+            backend = self.read_backend(tokenizer_file)
         else:
-            if source is None:
-                source = {str(token): index for index, token in enumerate(special_tokens.values())}
+            source = vocab or vocab_file or {token: index for index, token in enumerate(special.values())}
             ids = dict(source) if isinstance(source, Mapping) else read_vocabulary(source)
-            backend = Tokenizer(WordPiece(ids, unk_token=str(unk_token)))
+            backend = Tokenizer(WordPiece(ids, unk_token=special["unk_token"]))
         backend.normalizer = normalizers.BertNormalizer(
             clean_text=True,
             handle_chinese_chars=tokenize_chinese_chars,
@@ -97,20 +78,8 @@ class BertTokenizerFast(PreTrainedTokenizerFast):
         )
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         backend.decoder = decoders.WordPiece(prefix="##")
-        super().__init__(tokenizer_object=backend, **special_tokens, **settings)
+        super().__init__(tokenizer_object=backend, **settings)
         backend.post_processor = pair_template(self)
-
-    def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write vocab.txt, unless it cannot hold the vocabulary (it has no line for a gap between ids)."""
-        ids = self._tokenizer.get_vocab(with_added_tokens=False)
-        tokens = sorted(ids, key=ids.__getitem__)
-        gaps = [ids[token] for token in tokens] != list(range(len(tokens)))
-        if gaps or any(token != token.rstrip() or "\n" in token for token in tokens):
-            logger.info("no vocab.txt is written: the vocabulary has gaps or tokens with spaces; tokenizer.json has it")
-            return ()
-        path = Path(save_directory) / self.vocab_files_names["vocab_file"]
-        write_whole(path, lambda temporary: _write_lines(temporary, tokens))
-        return (str(path),)
 
 
 BertTokenizer = BertTokenizerFast
@@ -122,25 +91,34 @@ def read_vocabulary(path: str | os.PathLike[str]) -> dict[str, int]:
     Raises:
         CheckpointError: it cannot be read, or is empty.
     """
-    try:
+    with library_errors(f"the vocabulary {path} cannot be read"):
         vocabulary: dict[str, int] = WordPiece.read_file(os.fspath(path))
-    except Exception as error:  # the library has no class of its own for its errors
-        reason = str(error).removeprefix("Error while reading WordPiece file: ")
-        raise CheckpointError(f"the vocabulary {path} cannot be read: {reason}") from error
     if not vocabulary:
         raise CheckpointError(f"the vocabulary {path} is empty: expected one token a line")
     return vocabulary
 
 
+def start_and_end(tokenizer: PreTrainedTokenizerFast) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Return the tokens that go before and behind every text, [CLS] and [SEP] in BERT, with their ids.
+
+    Raises:
+        ConfigurationError: one of them is null.
+    """
+    for role in ("cls_token", "sep_token"):
+        if getattr(tokenizer, role) is None:
+            place = tokenizer.name_or_path or type(tokenizer).__name__
+            raise ConfigurationError(f"{place}: {role} is null, but has to stand at every text: expected a token")
+    return (tokenizer.cls_token, tokenizer.cls_token_id), (tokenizer.sep_token, tokenizer.sep_token_id)
+
+
 def pair_template(tokenizer: PreTrainedTokenizerFast) -> processors.TemplateProcessing:
-    """Return what puts [CLS] and [SEP] around texts, with token type 1 for the second one and its [SEP]."""
-    start, end = tokenizer.cls_token, tokenizer.sep_token
+    """Return what puts [CLS] and [SEP] around texts, with token type 1 for the second one and its [SEP].
+
+    Raises:
+        ConfigurationError: one of them is null.
+    """
+    start, end = start_and_end(tokenizer)
+    single = [f"{start[0]}:0", "$A:0", f"{end[0]}:0"]
     return processors.TemplateProcessing(
-        single=f"{start}:0 $A:0 {end}:0",
-        pair=f"{start}:0 $A:0 {end}:0 $B:1 {end}:1",
-        special_tokens=[(start, tokenizer.cls_token_id), (end, tokenizer.sep_token_id)],
+        single=single, pair=[*single, "$B:1", f"{end[0]}:1"], special_tokens=[start, end]
     )
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

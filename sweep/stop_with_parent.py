@@ -1,6 +1,6 @@
 """Run a command that is asked to stop when the process that started it dies, however it dies.
 
-    python attached.py PARENT COMMAND [WORD...]
+    python stop_with_parent.py PARENT COMMAND [WORD...]
 
 Without it, a killed worker would leave a run behind that goes on in the dark. Only Linux can tell; elsewhere the run
 goes on to its end, and who takes over its point waits for it.

@@ -1,0 +1,71 @@
+"""What makes two runs the same. One function says it for checkpoints, output folders and whoever compares runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cli.arguments import RunArguments
+
+if TYPE_CHECKING:
+    from ..data.encoding import EncodedDataset
+
+VERSION = 2  # changes with what an identity is made of; runs of different versions are never the same
+
+# Flags that change no score. Where data are is among them, for their digest says what they are; so is --cpu, in whose
+# place stands how the model is executed.
+_WITHOUT_INFLUENCE = frozenset(
+    {
+        *("data_dir", "train_file", "validation_file", "test_file", "demo", "token_cache", "use_slow_tokenizer"),
+        *("do_predict", "pred_dir", "per_device_eval_batch_size", "cpu", "checkpointing_steps", "save_total_limit"),
+        *("resume_from_checkpoint", "output_dir", "overwrite_output_dir", "logging_steps", "log_oversmoothing"),
+        *("with_tracking", "report_to", "text_column_names", "label_column_name"),
+    }
+)
+
+
+def fixed_flags(args: RunArguments) -> dict[str, Any]:
+    """Return every flag that a score can depend on, without the method's; a folder is the same in any spelling."""
+    settled = {item.name for item in fields(args) if item.metadata["group"] == "method"}  # see `knobs`
+    flags = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE | settled}
+    if Path(model := flags["model_name_or_path"]).is_dir():
+        flags["model_name_or_path"] = str(Path(model).resolve())
+    return flags
+
+
+def run_identity(
+    args: RunArguments, knobs: Mapping[str, Any], data: str, execution: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return all that the result of a run depends on, as JSON has it.
+
+    Args:
+        args: the command line.
+        knobs: method, position and the method's knobs, with what was left open filled in.
+        data: see `data_digest`.
+        execution: how it is computed: "packed" or "padded", precision, number of processes.
+    """
+    identity = {"version": VERSION, **fixed_flags(args), **knobs, **execution, "data": data}
+    if knobs.get("contranorm_padding") == "include":  # a row's result depends on the rows beside it
+        identity["per_device_eval_batch_size"] = args.per_device_eval_batch_size
+    return json.loads(json.dumps(identity))
+
+
+def data_digest(datasets: Mapping[str, EncodedDataset]) -> str:
+    """Return what tells these data from all others: token ids, labels and class names of each split."""
+    parts = [(split, dataset.digest()) for split, dataset in sorted(datasets.items())]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def what_changed(stored: Any, identity: Mapping[str, Any]) -> str | None:
+    """Return in a phrase how a run differs from one whose identity was stored; None where it is the same run."""
+    if not isinstance(stored, dict) or stored.get("version") != VERSION:
+        return "was written by another version of this program, which cannot be continued"
+    changed = [name for name in {**stored, **identity} if stored.get(name) != identity.get(name)]
+    if changed == ["data"]:
+        return "is of other data: texts, labels or class names have changed since"
+    differences = ", ".join(f"{name} {stored.get(name)} -> {identity.get(name)}" for name in changed if name != "data")
+    return f"is of a run with other settings ({differences})" if changed else None

@@ -1,0 +1,68 @@
+"""Published scores, to be set beside those of a sweep: rows of method, model, task, score (percent) and source."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from glue.data.tasks import GLUE_TASKS, find_task
+from glue.errors import UsageError
+
+SHIPPED = Path(__file__).with_name("published.csv")
+AVERAGE = "average"
+
+
+class Published(NamedTuple):
+    """A published score in percent, of a task or of the average over GLUE's validation sets."""
+
+    method: str
+    model: str
+    task: str
+    score: float
+    source: str
+
+
+def read_published(path: Path) -> list[Published]:
+    """Read a csv, or a YAML list of mappings, with the columns of `Published`.
+
+    Raises:
+        UsageError: the file cannot be read, or a row is not complete; none counts that has no source.
+    """
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix in (".yaml", ".yml"):
+            rows = yaml.load(text, Loader=yaml.BaseLoader)
+        else:
+            rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True))
+    except OSError as error:
+        raise UsageError(f"--published {path}: {error.strerror}") from None
+    except (ValueError, csv.Error, yaml.YAMLError) as error:
+        raise UsageError(f"--published {path}: {error}") from None
+    if not isinstance(rows, list) or not rows:
+        raise UsageError(f"--published {path}: expected rows of {', '.join(Published._fields)}")
+    return [_row(row, f"--published {path}: row {number}") for number, row in enumerate(rows, start=1)]
+
+
+def _row(row: object, place: str) -> Published:
+    cells = {name: str(row.get(name) or "").strip() for name in Published._fields} if isinstance(row, dict) else {}
+    empty = [name for name in Published._fields if not cells.get(name)]
+    if empty:
+        raise UsageError(f"{place} has no {', '.join(empty)}: every score needs all of {', '.join(Published._fields)}")
+    try:
+        score = float(cells["score"])
+    except ValueError:
+        score = math.nan
+    if not (1 < abs(score) <= 100):
+        raise UsageError(f"{place}: score {cells['score']}: expected percent, such as 82.59")
+    task = cells["task"] if cells["task"] == AVERAGE else find_task(cells["task"]).name
+    return Published(cells["method"], cells["model"], task, score, cells["source"])
+
+
+def in_order(rows: list[Published]) -> list[Published]:
+    """Return the rows by task, in the order of GLUE's table, the average last; one given twice counts once."""
+    order = [*GLUE_TASKS, AVERAGE]
+    return sorted(dict.fromkeys(rows), key=lambda row: order.index(row.task))

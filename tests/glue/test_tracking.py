@@ -1,0 +1,78 @@
+"""Experiment trackers: one that is missing is refused at the start, one that fails costs its curve and not the run."""
+
+import importlib.util
+import os
+import signal
+
+import pytest
+import runs
+
+from glue.output import log as training_log
+from glue.output import tracking
+
+pytest.importorskip("tensorboard", reason="tensorboard is not installed (requirements-dev.txt has it)")
+from accelerate import tracking as accelerate_tracking
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+
+@pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
+def test_a_tracker_that_is_not_installed(flags, tmp_path, capsys):
+    assert runs.run_here(*flags, "--report_to", "wandb", "--output_dir", tmp_path / "out") == 2
+    assert "--report_to wandb: not installed; install wandb with pip" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_tracker_at_all(flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tracking, "get_available_trackers", list)
+    assert runs.run_here(*flags, "--with_tracking", "--output_dir", tmp_path / "out") == 2
+    assert "--report_to all: not installed" in capsys.readouterr().err
+
+
+def fail(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_tracker_that_does_not_start(flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(accelerate_tracking.TensorBoardTracker, "store_init_configuration", fail)
+    assert runs.run_here(*flags, "--report_to", "tensorboard", "--output_dir", tmp_path / "out") == 2
+    assert "a tracker does not start: [Errno 28]" in capsys.readouterr().err
+
+
+def test_a_tracker_that_fails_on_the_way(flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(accelerate_tracking.TensorBoardTracker, "log", fail)
+    assert runs.run_here(*flags, "--report_to", "tensorboard", "--output_dir", tmp_path / "out") == 0
+    assert capsys.readouterr().out.count("Warning: tracking has ended, and the run goes on: [Errno 28]") == 1
+
+
+def test_a_resumed_curve_does_not_go_back_in_time(flags, tmp_path, monkeypatch):
+    """The run is killed after update 7, and goes on from the checkpoint after update 4."""
+    out, add = tmp_path / "out", training_log.TrainingLog.add
+    words = [*flags, "--logging_steps", "1", "--report_to", "tensorboard", "--output_dir", out]
+
+    def adding(log, row, update):
+        add(log, row, update)
+        if row["step"] == 8:
+            raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_log.TrainingLog, "add", adding)
+        with pytest.raises(RuntimeError, match="killed"):
+            runs.run_here(*words)
+    assert runs.run_here(*words, "--resume_from_checkpoint") == 0
+    events = EventAccumulator(str(out / "tracking" / "glue_no_trainer"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train_loss")] == list(range(1, 19))
+    assert [event.value for event in events.Scalars("train_loss")] == pytest.approx(
+        [row["loss"] for row in runs.log_rows(out)]
+    )
+
+
+def test_two_runs_of_other_settings_in_one_process(flags, tmp_path):
+    """Neither accelerate's state, nor a handler, nor a silent console is left by the first one."""
+    before = signal.getsignal(signal.SIGTERM)
+    for precision in ("bf16", "no"):
+        words = [*flags, "--num_train_epochs", "1", "--mixed_precision", precision]
+        assert runs.run_here(*words, "--output_dir", tmp_path / precision) == 0
+    losses = {precision: [row["loss"] for row in runs.log_rows(tmp_path / precision)] for precision in ("bf16", "no")}
+    assert losses["bf16"] != losses["no"]
+    assert signal.getsignal(signal.SIGTERM) == before and "ACCELERATE_MIXED_PRECISION" not in os.environ

@@ -1,0 +1,1 @@
+"""DistilBERT: configuration, model and tokenizer."""

@@ -1,0 +1,1 @@
+"""ELECTRA: configuration, model and tokenizer."""

@@ -1,0 +1,85 @@
+"""ELECTRA with ContraNorm: `ElectraModel` and `ElectraForSequenceClassification`.
+
+Parameter names, and the names and signatures of modules, are Hugging Face's. ELECTRA's discriminator is BERT with
+narrower embeddings, without a pooler, and with a classifier of its own; what is not here is in
+`models/bert/modeling_bert.py`.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...modeling_text import FirstTokenHead, TextClassifier, TextEmbeddings, TextModel
+from ...modeling_utils import PreTrainedModel
+from ..bert.modeling_bert import BertEncoder
+from .configuration_electra import ElectraConfig
+
+
+class ElectraPreTrainedModel(PreTrainedModel):
+    """What ELECTRA's models have in common."""
+
+    config_class = ElectraConfig
+    base_model_prefix = "electra"
+
+
+class ElectraForSequenceClassification(ElectraPreTrainedModel, TextClassifier):
+    """ELECTRA with a classifier of two layers on the first token; `forward` is `TextClassifier.forward`.
+
+    Args:
+        config: `num_labels` sets the size of the classifier, `problem_type` the loss (see `classification_loss`).
+
+    Example:
+        >>> import torch
+        >>> from transformers import ElectraConfig, ElectraForSequenceClassification
+        >>> config = ElectraConfig(vocab_size=9, embedding_size=4, hidden_size=8, num_hidden_layers=1,
+        ...                        num_attention_heads=2, intermediate_size=16, num_labels=3, pos="7", scale=0.005)
+        >>> model = ElectraForSequenceClassification(config)
+        >>> ids, mask = torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
+        >>> tuple(model(input_ids=ids, attention_mask=mask).logits.shape)
+        (2, 3)
+    """
+
+    def __init__(self, config: ElectraConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.electra = ElectraModel(config)
+        self.classifier = ElectraClassificationHead(config)
+        self.post_init()
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(pooled)
+        return logits
+
+
+class ElectraModel(ElectraPreTrainedModel, TextModel):
+    """ELECTRA's encoder: embeddings, their projection, and BERT's layers; `forward` is `TextModel.forward`.
+
+    Args:
+        config: sizes, dropout, and the method with its position and knobs.
+    """
+
+    def __init__(self, config: ElectraConfig) -> None:
+        super().__init__(config)
+        self.embeddings = ElectraEmbeddings(config)
+        narrow = config.embedding_size != config.hidden_size
+        self.embeddings_project = nn.Linear(config.embedding_size, config.hidden_size) if narrow else nn.Identity()
+        self.encoder = BertEncoder(config)
+        self.post_init()
+
+    def embed(self, **inputs: Tensor | None) -> Tensor:
+        projected: Tensor = self.embeddings_project(self.embeddings(**inputs))
+        return projected
+
+
+class ElectraEmbeddings(TextEmbeddings):
+    """ELECTRA's embeddings, of a width of their own."""
+
+    def __init__(self, config: ElectraConfig) -> None:
+        super().__init__(config, config.embedding_size)
+
+
+class ElectraClassificationHead(FirstTokenHead):
+    """`FirstTokenHead` with GELU."""
+
+    def __init__(self, config: ElectraConfig) -> None:
+        super().__init__(config, nn.GELU())
