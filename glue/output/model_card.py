@@ -57,9 +57,10 @@ A text classifier for {kind}: the checkpoint {base}, fine-tuned on {data} (text 
 
 ## Training
 
-{results["updates"]} updates on {num_rows} examples, in {results["epochs"]} epoch(s){weights}. Batches of
-{args.per_device_train_batch_size}, learning rate {args.learning_rate:g} ({args.lr_scheduler_type}), weight decay
-{args.weight_decay:g}, seed {args.seed}. All settings, versions and hardware are in run.json.
+{results["updates"]} updates on {num_rows} examples, in {results["epochs"]} epoch(s){weights}.
+Batches of {args.per_device_train_batch_size}, learning rate {args.learning_rate:g} ({args.lr_scheduler_type}), \
+weight decay {args.weight_decay:g}, seed {args.seed}.
+All settings, versions and hardware are in run.json.
 
 ## Use
 

@@ -37,7 +37,7 @@ def test_it_says_what_was_done():
     assert re.search(r"\| scale \| 0.25 \| how strongly", text) and "| contranorm_identity | True |" in text
     assert "| score | seed 7 |" in text and "| pearson | 0.8765 |" in text and "| loss | 0.5000 |" in text
     assert not re.search(r"best_score|train_seconds|predicted", text)
-    assert "12 updates on 100 examples, in 3 epoch(s). " in text and "5 epoch" not in text
+    assert "12 updates on 100 examples, in 3 epoch(s).\n" in text and "5 epoch" not in text
     assert "the weights are those of epoch 2" in card(load_best_model_at_end=True, do_train=True, do_eval=True)
     assert "It has not been evaluated." in card({"epochs": 1, "updates": 2})
 

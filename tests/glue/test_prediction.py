@@ -83,6 +83,18 @@ def test_rows_keep_their_own_numbers(numbers: list, tmp_path: Path) -> None:
     assert path.read_text().splitlines()[1:] == lines
 
 
+def test_a_run_on_own_files_keeps_their_numbers_and_labels(tmp_path: Path) -> None:
+    checkpoint = runs.make_checkpoint(tmp_path / "model")
+    (tmp_path / "train.csv").write_text("text,label\na red stone,LABEL_0\na river .,LABEL_1\nthe house,LABEL_0\n")
+    (tmp_path / "test.csv").write_text("text,id\none red,17\nthe river is not one,4\n,99\n")
+    words = ["--model_name_or_path", checkpoint, "--train_file", tmp_path / "train.csv", "--max_train_steps", "1"]
+    words += ["--test_file", tmp_path / "test.csv", "--do_predict", "--pred_dir", tmp_path / "pred", "--cpu"]
+    assert runs.run_here(*words, "--max_length", "16", "--output_dir", tmp_path / "out") == 0
+    rows = [line.split("\t") for line in (tmp_path / "pred" / "test.tsv").read_text().splitlines()]
+    assert [number for number, _ in rows] == ["index", "17", "4", "99"]
+    assert {label for _, label in rows[1:]} <= {"LABEL_0", "LABEL_1"}
+
+
 def test_no_rows_leave_the_header(tmp_path: Path) -> None:
     path = write_predictions(tmp_path, GLUE_TASKS["rte"], "test", np.array([], dtype=np.int64))
     assert path.read_text() == "index\tprediction\n"
