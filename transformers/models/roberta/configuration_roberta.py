@@ -38,9 +38,14 @@ class RobertaConfig(BertConfig):
     ) -> None:
         if pad_token_id is None:
             raise ConfigurationError("pad_token_id None: RoBERTa counts its positions from that id, give one")
-        special = {"pad_token_id": pad_token_id, "bos_token_id": bos_token_id, "eos_token_id": eos_token_id}
+        special: dict[str, Any] = {
+            "pad_token_id": pad_token_id,
+            "bos_token_id": bos_token_id,
+            "eos_token_id": eos_token_id,
+        }
         super().__init__(vocab_size=vocab_size, **special, **kwargs)
 
     @property
     def first_position(self) -> int:
+        assert self.pad_token_id is not None  # checked above
         return self.pad_token_id + 1
