@@ -47,17 +47,6 @@ from __future__ import annotations
 from .backbones import backbone_of
 from .utils.errors import ConfigurationError
 
-SITES = (
-    "layer_input",
-    "context",
-    "attention_output",
-    "attention_residual",
-    "attention_norm",
-    "ffn_output",
-    "ffn_residual",
-    "layer_output",
-)
-
 _DESCRIPTIONS = {
     "layer_input": "before self-attention; the residual also takes the result",
     "context": "attention context, heads merged, before the output dense",
@@ -68,6 +57,7 @@ _DESCRIPTIONS = {
     "ffn_residual": "residual sum, before the final LayerNorm",
     "layer_output": "after the final LayerNorm",
 }
+SITES = tuple(_DESCRIPTIONS)
 
 
 def parse_positions(pos: str | int | None, model_type: str) -> tuple[str, ...]:

@@ -93,15 +93,17 @@ class BlockEnd(nn.Module):
 class PostNormLayer(nn.Module):
     """One transformer layer, drawn above; a model's layer says what its two blocks are made of."""
 
+    attention: nn.Module
+
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.sites = MethodSites(config, "layer_input")
 
-    @abstractmethod
     def attend(
         self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
     ) -> tuple[Tensor, Tensor | None]:
         """The first block, up to [attention_norm]: hidden states, and the attention probabilities or None."""
+        return self.attention(hidden_states, None, output_attentions, layout)
 
     @abstractmethod
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
@@ -136,15 +138,16 @@ class PostNormLayer(nn.Module):
 class LayerStack(nn.Module):
     """A stack of layers; a model's encoder says which, and in which order."""
 
+    layer: nn.ModuleList
     gradient_checkpointing = False
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.last_sites = config.contranorm_sites
 
-    @abstractmethod
     def layers(self) -> Iterable[nn.Module]:
         """The layers in the order in which tokens pass them; each stands there as often as it is used."""
+        return self.layer
 
     def forward(
         self,

@@ -7,8 +7,6 @@ its layout: packed on the CPU, padded elsewhere and for whoever looks inside, se
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,10 +25,15 @@ class TextClassifier(PreTrainedModel):
     """A classifier on what a text encoder makes of the first token; `base_model` is a `TextModel`."""
 
     base_model: TextModel
+    classifier: nn.Module
 
-    @abstractmethod
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+
     def classify(self, pooled: Tensor) -> Tensor:
         """Return logits (B, num_labels) from the pooler's output (B, D), or from what a pooler would have read."""
+        return self.classifier(pooled)
 
     def forward(
         self,
@@ -87,24 +90,18 @@ class TextModel(PreTrainedModel):
 
     def pool(self, first: Tensor) -> Tensor | None:
         """Turn the first tokens (B, D) or (B, 1, D) into what a classifier reads (B, D); None without a pooler."""
-        return None
+        pooler = getattr(self, "pooler", None)
+        return None if pooler is None else pooler(first)
 
     def embed(self, **inputs: Tensor | None) -> Tensor:
         """Call the embeddings, and whatever leads from their width to the encoder's."""
-        embedded: Tensor = self.embeddings(**inputs)
-        return embedded
+        return self.embeddings(**inputs)
 
     def first_tokens(self, last_hidden_state: Tensor, attention_mask: Tensor | None) -> Tensor:
         """Reduce a result (B, S, D) of `forward` to each sequence's first token (B, 1, D), unless it has been."""
         if attention_mask is None or last_hidden_state.shape[:-1] != attention_mask.shape:
             return last_hidden_state
         return self._layout(last_hidden_state, attention_mask, packs=False).first_of_padded(last_hidden_state)
-
-    def get_input_embeddings(self) -> nn.Embedding:
-        return self.embeddings.word_embeddings
-
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
-        self.embeddings.word_embeddings = value
 
     def forward(
         self,
@@ -145,13 +142,13 @@ class TextModel(PreTrainedModel):
         return_dict = config.return_dict if return_dict is None else return_dict
         first_only = first_only and not output_hidden_states and not output_attentions
 
-        given = self._check_inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        if position_ids is None:
-            position_ids = self.embeddings.positions(given)
-        packs = not output_attentions and not (output_hidden_states and torch.is_grad_enabled())
-        layout = self._layout(given, attention_mask, packs)
         inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
         inputs["inputs_embeds"] = inputs_embeds
+        given = self._check_inputs(attention_mask, **inputs)
+        if position_ids is None:
+            inputs["position_ids"] = self.embeddings.positions(given)
+        packs = not output_attentions and not (output_hidden_states and torch.is_grad_enabled())
+        layout = self._layout(given, attention_mask, packs)
         embedded = self.embed(**{name: x if x is None else layout.flatten(x) for name, x in inputs.items()})
         encoded = self.encoder(embedded, None, output_attentions, output_hidden_states, True, layout, first_only)
         last = encoded.last_hidden_state
@@ -165,15 +162,9 @@ class TextModel(PreTrainedModel):
         )
         return output if return_dict else output.to_tuple()
 
-    def _check_inputs(
-        self,
-        input_ids: Tensor | None,
-        attention_mask: Tensor | None,
-        token_type_ids: Tensor | None,
-        position_ids: Tensor | None,
-        inputs_embeds: Tensor | None,
-    ) -> Tensor:
+    def _check_inputs(self, attention_mask: Tensor | None, **inputs: Tensor | None) -> Tensor:
         """Check a model's inputs against each other; returns the ids, or the embeddings in their place."""
+        input_ids, inputs_embeds = inputs["input_ids"], inputs["inputs_embeds"]
         given = input_ids if inputs_embeds is None else inputs_embeds
         if given is None or (input_ids is not None and inputs_embeds is not None):
             raise ValueError("give either input_ids or inputs_embeds: exactly one of them")
@@ -182,14 +173,15 @@ class TextModel(PreTrainedModel):
             raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {wanted}")
         batch_size, width = given.shape[:2]
         longest = self.config.longest_sequence
-        if width > longest and position_ids is None:
+        if width > longest and inputs["position_ids"] is None:
             raise ValueError(
                 f"sequences of {width} tokens, but the model has {longest} positions: truncate the input (max_length "
                 "of the tokenizer)"
             )
-        if token_type_ids is not None and not hasattr(self.embeddings, "token_type_embeddings"):
+        if inputs["token_type_ids"] is not None and not hasattr(self.embeddings, "token_type_embeddings"):
             raise ValueError(f"token_type_ids were given, but {type(self).__name__} has no token types: leave them out")
-        for name, ids in (("token_type_ids", token_type_ids), ("position_ids", position_ids)):
+        for name in ("token_type_ids", "position_ids"):
+            ids = inputs[name]
             if ids is not None and (ids.dim() != 2 or ids.shape[1] != width or ids.shape[0] not in (1, batch_size)):
                 raise ValueError(f"{name} has shape {tuple(ids.shape)}, but the batch is {(batch_size, width)}")
         if attention_mask is not None and tuple(attention_mask.shape) != (batch_size, width):
@@ -215,12 +207,12 @@ class TextEmbeddings(nn.Module):
     """Sum of word, position and (if the model has them) token-type embeddings, normalised, with dropout.
 
     Args:
-        config: sizes and rates.
-        width: of the embeddings.
+        config: sizes and rates; the embeddings are `embedding_size` wide where it has that, else `hidden_size`.
     """
 
-    def __init__(self, config: PretrainedConfig, width: int) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
+        width = getattr(config, "embedding_size", config.hidden_size)
         self.first_position = config.first_position
         self.word_embeddings = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_token_id)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
@@ -255,17 +247,20 @@ class TextEmbeddings(nn.Module):
 class FirstTokenHead(nn.Module):
     """A classifier with a layer of its own on the first token, for models without a pooler.
 
+    A subclass says what stands between its two layers in `activation_class`.
+
     Args:
         config: sizes; `classifier_dropout`, or else `hidden_dropout_prob`.
-        activation: between its two layers.
     """
 
-    def __init__(self, config: PretrainedConfig, activation: nn.Module) -> None:
+    activation_class: type[nn.Module]
+
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.dropout = Dropout(classifier_dropout(config))
         self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
-        self.activation = activation
+        self.activation = self.activation_class()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, S, D), or the first tokens (B, D) alone, to logits (B, num_labels)."""

@@ -228,11 +228,13 @@ class PreTrainedModel(nn.Module):
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the module that turns token ids into vectors."""
-        return self._of_base_model("get_input_embeddings")()
+        embeddings: Any = self.base_model.embeddings
+        return embeddings.word_embeddings
 
     def set_input_embeddings(self, value: Any) -> None:
         """Put another module in the place of the one that turns token ids into vectors."""
-        self._of_base_model("set_input_embeddings")(value)
+        embeddings: Any = self.base_model.embeddings
+        embeddings.word_embeddings = value
 
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None
@@ -264,11 +266,6 @@ class PreTrainedModel(nn.Module):
 
     def tie_weights(self, **kwargs: Any) -> None:
         """Do nothing: no model here has a tensor in two places."""
-
-    def _of_base_model(self, method: str) -> Any:
-        if self.base_model is self:
-            raise NotImplementedError(f"{type(self).__name__} has no {method}")
-        return getattr(self.base_model, method)
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Return the number of parameters.

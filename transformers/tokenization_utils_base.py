@@ -364,8 +364,7 @@ class PreTrainedTokenizerBase(Vocabulary):
                     return encode_truncated(backend, batch, limit, split, special)
                 if limit:
                     backend.enable_truncation(**limit)
-                encodings: list[Encoding] = backend.encode_batch(batch, split, special)
-                return encodings
+                return backend.encode_batch(batch, split, special)
             except TypeError:
                 raise ConfigurationError(_what_is_no_text(batch)) from None
             except Exception as error:

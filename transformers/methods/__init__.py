@@ -15,8 +15,7 @@ from .base import ContextMap, Method, ScoreChange, TokenMap, check_knob, knob
 
 
 def _method(module: str, name: str) -> type[Method]:
-    found: type[Method] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    return found
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 
 METHODS: dict[str, type[Method]] = {

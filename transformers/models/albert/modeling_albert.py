@@ -48,15 +48,13 @@ class AlbertForSequenceClassification(AlbertPreTrainedModel, TextClassifier):
 
     def __init__(self, config: AlbertConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
         self.albert = AlbertModel(config)
         self.dropout = Dropout(config.classifier_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
     def classify(self, pooled: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.dropout(pooled))
-        return logits
+        return self.classifier(self.dropout(pooled))
 
 
 class AlbertModel(AlbertPreTrainedModel, TextModel):
@@ -81,9 +79,6 @@ class AlbertModel(AlbertPreTrainedModel, TextModel):
 
 class AlbertEmbeddings(TextEmbeddings):
     """ALBERT's embeddings, narrower than its layers."""
-
-    def __init__(self, config: AlbertConfig) -> None:
-        super().__init__(config, config.embedding_size)
 
 
 class AlbertTransformer(LayerStack):
@@ -127,16 +122,9 @@ class AlbertLayer(PostNormLayer):
         self.full_layer_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.end = BlockEnd(config, FEED_FORWARD_END)
 
-    def attend(
-        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        attended: tuple[Tensor, Tensor | None] = self.attention(hidden_states, None, output_attentions, layout)
-        return attended
-
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
         update = self.ffn_output(self.activation(self.ffn(hidden_states)))
-        result: Tensor = self.end(update, hidden_states, self.full_layer_layer_norm, layout)
-        return result
+        return self.end(update, hidden_states, self.full_layer_layer_norm, layout)
 
 
 class AlbertAttention(SelfAttention):

@@ -27,8 +27,7 @@ class AutoConfig:
         Raises:
             ConfigurationError: this library does not have the kind of model, or a setting is wrong.
         """
-        config: PretrainedConfig = backbone_of(model_type).config_class(**kwargs)
-        return config
+        return backbone_of(model_type).config_class(**kwargs)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:

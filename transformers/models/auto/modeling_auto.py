@@ -59,8 +59,7 @@ class _AutoModel:
 
     @classmethod
     def _class_for(cls, model_type: Any, origin: str) -> type[PreTrainedModel]:
-        found: type[PreTrainedModel] = backbone_of(model_type, origin).model_class(cls._ending)
-        return found
+        return backbone_of(model_type, origin).model_class(cls._ending)
 
 
 class AutoModel(_AutoModel):

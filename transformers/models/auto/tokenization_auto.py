@@ -80,5 +80,4 @@ def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedT
 
 def _load(place: str) -> type[PreTrainedTokenizerFast]:
     module, _, name = place.partition(":")
-    found: type[PreTrainedTokenizerFast] = getattr(importlib.import_module(f"...{module}", __package__), name)
-    return found
+    return getattr(importlib.import_module(f"...{module}", __package__), name)

@@ -46,15 +46,13 @@ class BertForSequenceClassification(BertPreTrainedModel, TextClassifier):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
         self.bert = BertModel(config)
         self.dropout = Dropout(classifier_dropout(config))
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
     def classify(self, pooled: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.dropout(pooled))
-        return logits
+        return self.classifier(self.dropout(pooled))
 
 
 class BertModel(BertPreTrainedModel, TextModel):
@@ -73,9 +71,6 @@ class BertModel(BertPreTrainedModel, TextModel):
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
 
-    def pool(self, first: Tensor) -> Tensor | None:
-        return None if self.pooler is None else self.pooler(first)
-
 
 class BertEncoder(LayerStack):
     """The stack of layers."""
@@ -83,9 +78,6 @@ class BertEncoder(LayerStack):
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config)
         self.layer = nn.ModuleList([BertLayer(config) for _ in range(config.num_hidden_layers)])
-
-    def layers(self) -> nn.ModuleList:
-        return self.layer
 
 
 class BertLayer(PostNormLayer):
@@ -97,15 +89,8 @@ class BertLayer(PostNormLayer):
         self.intermediate = BertIntermediate(config)
         self.output = BertOutput(config)
 
-    def attend(
-        self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        attended: tuple[Tensor, Tensor | None] = self.attention(hidden_states, None, output_attentions, layout)
-        return attended
-
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
-        result: Tensor = self.output(self.intermediate(hidden_states), hidden_states, layout)
-        return result
+        return self.output(self.intermediate(hidden_states), hidden_states, layout)
 
 
 class BertAttention(nn.Module):
@@ -156,8 +141,7 @@ class _Output(nn.Module):
         """Project what the block computed, add what it computed that from, and normalise."""
         layout = layout_of_module(hidden_states, None) if layout is None else layout
         update = self.dropout(self.dense(hidden_states))
-        result: Tensor = self.end(update, input_tensor, self.LayerNorm, layout)
-        return result
+        return self.end(update, input_tensor, self.LayerNorm, layout)
 
 
 class BertSelfOutput(_Output):
@@ -176,9 +160,6 @@ class BertOutput(_Output):
 
 class BertEmbeddings(TextEmbeddings):
     """BERT's embeddings, as wide as its layers."""
-
-    def __init__(self, config: PretrainedConfig) -> None:
-        super().__init__(config, config.hidden_size)
 
 
 class BertSelfAttention(SelfAttention):

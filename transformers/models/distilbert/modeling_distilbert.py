@@ -45,7 +45,6 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel, TextClassif
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
         self.distilbert = DistilBertModel(config)
         self.pre_classifier = nn.Linear(config.dim, config.dim)
         self.classifier = nn.Linear(config.dim, config.num_labels)
@@ -54,8 +53,7 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel, TextClassif
 
     def classify(self, pooled: Tensor) -> Tensor:
         hidden = self.pre_classifier(first_token(pooled)).relu()
-        logits: Tensor = self.classifier(self.dropout(hidden))
-        return logits
+        return self.classifier(self.dropout(hidden))
 
 
 class DistilBertModel(DistilBertPreTrainedModel, TextModel):
@@ -80,9 +78,6 @@ class DistilBertModel(DistilBertPreTrainedModel, TextModel):
 class Embeddings(TextEmbeddings):
     """DistilBERT's embeddings: words and positions."""
 
-    def __init__(self, config: DistilBertConfig) -> None:
-        super().__init__(config, config.dim)
-
 
 class Transformer(LayerStack):
     """The stack of layers."""
@@ -90,9 +85,6 @@ class Transformer(LayerStack):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
         self.layer = nn.ModuleList([TransformerBlock(config) for _ in range(config.n_layers)])
-
-    def layers(self) -> nn.ModuleList:
-        return self.layer
 
 
 class TransformerBlock(PostNormLayer):
@@ -115,8 +107,7 @@ class TransformerBlock(PostNormLayer):
         return self.attention_end(update, residual, self.sa_layer_norm, layout), probabilities
 
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
-        result: Tensor = self.feed_forward_end(self.ffn(hidden_states), hidden_states, self.output_layer_norm, layout)
-        return result
+        return self.feed_forward_end(self.ffn(hidden_states), hidden_states, self.output_layer_norm, layout)
 
 
 class DistilBertSelfAttention(SelfAttention):
@@ -152,5 +143,4 @@ class FFN(nn.Module):
         self.activation = ACT2FN[config.activation]
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        result: Tensor = self.dropout(self.lin2(self.activation(self.lin1(hidden_states))))
-        return result
+        return self.dropout(self.lin2(self.activation(self.lin1(hidden_states))))

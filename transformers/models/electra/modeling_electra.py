@@ -41,14 +41,9 @@ class ElectraForSequenceClassification(ElectraPreTrainedModel, TextClassifier):
 
     def __init__(self, config: ElectraConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
         self.electra = ElectraModel(config)
         self.classifier = ElectraClassificationHead(config)
         self.post_init()
-
-    def classify(self, pooled: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(pooled)
-        return logits
 
 
 class ElectraModel(ElectraPreTrainedModel, TextModel):
@@ -67,19 +62,14 @@ class ElectraModel(ElectraPreTrainedModel, TextModel):
         self.post_init()
 
     def embed(self, **inputs: Tensor | None) -> Tensor:
-        projected: Tensor = self.embeddings_project(self.embeddings(**inputs))
-        return projected
+        return self.embeddings_project(self.embeddings(**inputs))
 
 
 class ElectraEmbeddings(TextEmbeddings):
     """ELECTRA's embeddings, of a width of their own."""
 
-    def __init__(self, config: ElectraConfig) -> None:
-        super().__init__(config, config.embedding_size)
-
 
 class ElectraClassificationHead(FirstTokenHead):
     """`FirstTokenHead` with GELU."""
 
-    def __init__(self, config: ElectraConfig) -> None:
-        super().__init__(config, nn.GELU())
+    activation_class = nn.GELU

@@ -40,14 +40,9 @@ class RobertaForSequenceClassification(RobertaPreTrainedModel, TextClassifier):
 
     def __init__(self, config: RobertaConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
         self.roberta = RobertaModel(config, add_pooling_layer=False)
         self.classifier = RobertaClassificationHead(config)
         self.post_init()
-
-    def classify(self, pooled: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(pooled)
-        return logits
 
 
 class RobertaModel(RobertaPreTrainedModel, TextModel):
@@ -65,15 +60,12 @@ class RobertaModel(RobertaPreTrainedModel, TextModel):
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
 
-    def pool(self, first: Tensor) -> Tensor | None:
-        return None if self.pooler is None else self.pooler(first)
-
 
 class RobertaEmbeddings(TextEmbeddings):
     """RoBERTa's embeddings: a token's position is the number of real tokens up to it, counted from the padding id."""
 
     def __init__(self, config: RobertaConfig) -> None:
-        super().__init__(config, config.hidden_size)
+        super().__init__(config)
         self.position_embeddings.padding_idx = config.pad_token_id
 
     def positions(self, given: Tensor) -> Tensor:
@@ -86,5 +78,4 @@ class RobertaEmbeddings(TextEmbeddings):
 class RobertaClassificationHead(FirstTokenHead):
     """`FirstTokenHead` with tanh."""
 
-    def __init__(self, config: RobertaConfig) -> None:
-        super().__init__(config, nn.Tanh())
+    activation_class = nn.Tanh
