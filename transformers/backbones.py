@@ -44,9 +44,9 @@ class Backbone:
         return self.load(f"modeling_{self.folder}", f"{self.prefix}{ending}")
 
     @property
-    def tokenizer(self) -> str:
-        """The class of its tokenizer, as "module:Class" inside the library."""
-        return f"models.{self.folder}.tokenization_{self.folder}_fast:{self.prefix}TokenizerFast"
+    def tokenizer_class(self) -> Any:
+        """The class of its tokenizer."""
+        return self.load(f"tokenization_{self.folder}_fast", f"{self.prefix}TokenizerFast")
 
     @property
     def public_names(self) -> dict[str, tuple[str, ...]]:

@@ -200,9 +200,7 @@ def as_tensor(name: str, values: Any, tensor_type: str) -> Any:
         return values
     try:
         array = np.asarray([*map(np.asarray, values)] if tensor_type_of(values, inside=True) else values)
-        array = array.astype(
-            {"i": np.int64, "u": np.int64, "f": np.float32, "b": np.bool_}[array.dtype.kind], copy=False
-        )
+        array = array.astype(_DTYPES[array.dtype.kind], copy=False)
     except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"{name!r} cannot be made a tensor: its rows differ in length, or hold something that is no number. "

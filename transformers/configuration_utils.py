@@ -13,7 +13,7 @@ import json
 import os
 import reprlib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from .contranorm_sites import parse_positions
 from .methods import Method, all_knobs, find_method, knobs_of, settings_of
@@ -27,6 +27,9 @@ logger = logging.get_logger(__name__)
 
 CONFIG_NAME = "config.json"
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+
+# Written anew, or of no meaning away from where the file was saved.
+_NOT_READ = ("_name_or_path", "_commit_hash", "transformers_version", "model_type", "contranorm_note")
 
 # What the stock library has and this one has not: the key, and the only values that mean "not used".
 _UNSUPPORTED: dict[str, tuple[Any, ...]] = {
@@ -71,10 +74,25 @@ class PretrainedConfig:
         (3, 'maybe', 1, 'red')
     """
 
-    model_type: str = ""
-    is_decoder: bool = False
-    is_encoder_decoder: bool = False
-    add_cross_attention: bool = False
+    model_type = ""
+    is_decoder = False
+    is_encoder_decoder = False
+    add_cross_attention = False
+    # Settings that the architecture does not have: a file that has them changes nothing by it.
+    unread_settings: ClassVar[tuple[str, ...]] = ()
+
+    # A setting is a name with a type and a default; a subclass adds its own in the same way, which come first in its
+    # constructor, and changes a default without giving the type again.
+    problem_type: str | None = None
+    output_attentions: bool = False
+    output_hidden_states: bool = False
+    return_dict: bool = True
+    architectures: list[str] | None = None
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | None = None
+    center: bool = False
+    unpad_inputs: bool = True
 
     # Set by the classes of the models.
     vocab_size: int
@@ -87,7 +105,7 @@ class PretrainedConfig:
     attention_probs_dropout_prob: float
     max_position_embeddings: int
     type_vocab_size: int
-    initializer_range: float = 0.02
+    initializer_range: float
     layer_norm_eps: float
 
     # Knobs of ContraNorm, which every configuration has.
@@ -98,57 +116,70 @@ class PretrainedConfig:
 
     def __init__(
         self,
-        *,
+        *settings: Any,
         num_labels: int | None = None,
         id2label: dict[Any, str] | None = None,
         label2id: dict[str, int] | None = None,
-        problem_type: str | None = None,
-        output_attentions: bool = False,
-        output_hidden_states: bool = False,
-        return_dict: bool = True,
         dtype: Any = None,
         torch_dtype: Any = None,
-        architectures: list[str] | None = None,
-        pad_token_id: int | None = None,
-        bos_token_id: int | None = None,
-        eos_token_id: int | None = None,
         method: str | type[Method] | None = None,
         use_v2: bool | None = None,
-        center: bool = False,
-        unpad_inputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        if problem_type is not None and problem_type not in PROBLEM_TYPES:
+        given = self._settings().bind(*settings, **kwargs)
+        given.apply_defaults()
+        kwargs = given.arguments.pop("kwargs")
+        for key, value in given.arguments.items():
+            setattr(self, key, value)
+        if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise ConfigurationError(
-                f"problem_type {problem_type!r}: expected one of {', '.join(PROBLEM_TYPES)}, or None"
+                f"problem_type {self.problem_type!r}: expected one of {', '.join(PROBLEM_TYPES)}, or None"
             )
-        self.problem_type = problem_type
-        self.output_attentions = output_attentions
-        self.output_hidden_states = output_hidden_states
-        self.return_dict = return_dict
-        self.dtype = _dtype_name(torch_dtype if dtype is None else dtype)
-        self.architectures = architectures
-        self.pad_token_id = pad_token_id
-        self.bos_token_id = bos_token_id
-        self.eos_token_id = eos_token_id
+        # "float16" for torch.float16, for "torch.float16" and for itself.
+        dtype = torch_dtype if dtype is None else dtype
+        self.dtype = None if dtype is None else str(dtype).removeprefix("torch.")
         self._set_labels(num_labels, id2label, label2id)
-
         self._set_method(method, use_v2, kwargs)
-        self.center = check_switch("center", center)
-        self.unpad_inputs = check_switch("unpad_inputs", unpad_inputs)
+        self.center = check_switch("center", self.center)
+        self.unpad_inputs = check_switch("unpad_inputs", self.unpad_inputs)
 
         self.name_or_path = str(kwargs.pop("name_or_path", None) or kwargs.pop("_name_or_path", None) or "")
-        for key in ("_name_or_path", "_commit_hash", "transformers_version", "model_type", "contranorm_note"):
-            kwargs.pop(key, None)  # written anew, or of no meaning away from where the file was saved
+        for key in (*_NOT_READ, *self.unread_settings):
+            kwargs.pop(key, None)
         for key, value in kwargs.items():
             if key in _UNSUPPORTED and value not in _UNSUPPORTED[key]:
                 only = f"only {_UNSUPPORTED[key][0]!r} is supported"
                 raise ConfigurationError(
                     f"{key} {reprlib.repr(value)} is not in this library (an encoder for classification): {only}"
                 )
-            if hasattr(type(self), key) and key not in PretrainedConfig.__annotations__:
+            if hasattr(type(self), key) and key not in _UNSUPPORTED:
                 raise ConfigurationError(f"configuration key {key!r} is the name of a method or property: rename it")
             setattr(self, key, value)
+        if hasattr(self, "hidden_size"):
+            self._check_encoder()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Show the settings of this class in the signature of its constructor."""
+        super().__init_subclass__(**options)
+        if "__init__" not in vars(cls):
+            *settings, others = cls._settings().parameters.values()
+            general = inspect.signature(PretrainedConfig.__init__).parameters.values()
+            named = [item for item in general if item.kind is item.KEYWORD_ONLY]
+            cls.__signature__ = inspect.Signature([*settings, *named, others])
+
+    @classmethod
+    def _declared(cls) -> dict[str, str]:
+        """The settings that this class and its bases declare, with their types."""
+        hints = [(base, name, hint) for base in cls.__mro__ for name, hint in inspect.get_annotations(base).items()]
+        own = [(name, getattr(hint, "__name__", str(hint))) for base, name, hint in hints if name in vars(base)]
+        return {name: hint for name, hint in own if not hint.startswith("ClassVar")}
+
+    @classmethod
+    def _settings(cls) -> inspect.Signature:
+        """These settings as arguments of the constructor."""
+        kind = inspect.Parameter
+        settings = [kind(name, kind.POSITIONAL_OR_KEYWORD, default=getattr(cls, name)) for name in cls._declared()]
+        return inspect.Signature([*settings, kind("kwargs", kind.VAR_KEYWORD)])
 
     @property
     def num_labels(self) -> int:
@@ -353,10 +384,10 @@ class PretrainedConfig:
     @classmethod
     def _setting_names(cls) -> set[str]:
         """Names of all constructor arguments, and the stock example's `finetuning_task`, which is only stored."""
-        names = {"finetuning_task", "pos", *all_knobs()}
+        names = {"finetuning_task", "pos", *all_knobs(), *cls._settings().parameters}
         for base in cls.__mro__[:-1]:
-            names.update(inspect.signature(base).parameters)
-        return names - {"kwargs"}
+            names.update(inspect.signature(base.__init__).parameters)
+        return names - {"self", "settings", "kwargs"}
 
     def _set_method(self, method: str | type[Method] | None, use_v2: bool | None, values: dict[str, Any]) -> None:
         """Take the method, its position and its knobs out of `values`."""
@@ -396,26 +427,24 @@ class PretrainedConfig:
         self.label2id: dict[str, int] = label2id or {name: index for index, name in self.id2label.items()}
 
     def _check_encoder(self) -> None:
-        """Check sizes and rates that every encoder has; models call it at the end of their constructor."""
-        for key in _SIZES:
-            if hasattr(self, key):
-                check_count(key, getattr(self, key))
-        self._check_total_size()
-        if not isinstance(self.hidden_act, str):
-            raise ConfigurationError(
-                f"hidden_act {self.hidden_act!r}: expected the name of an activation, such as gelu"
-            )
+        """Check sizes and rates that every encoder has."""
+        for key, kind in self._declared().items():
+            value = getattr(self, key)
+            if kind == "int":
+                check_count(key, value)
+            elif kind == "str" and not isinstance(value, str):
+                raise ConfigurationError(f"{key} {value!r}: expected the name of an activation, such as gelu")
+            elif kind == "float | None" and value is None:
+                continue
+            elif kind.startswith("float") and (check_number(key, value) < 0 or ("dropout" in key and value > 1)):
+                limits = "from 0 to 1" if "dropout" in key else "that is not negative"
+                raise ConfigurationError(f"{key} {value!r}: expected a number {limits}")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigurationError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
             )
-        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", *_OPTIONAL_RATES):
-            rate = getattr(self, key, None)
-            if not (rate is None and key in _OPTIONAL_RATES) and not 0 <= check_number(key, rate) <= 1:
-                raise ConfigurationError(f"{key} {rate!r}: expected a number from 0 to 1")
-        for key in ("layer_norm_eps", "initializer_range"):
-            if check_number(key, getattr(self, key)) < 0:
-                raise ConfigurationError(f"{key} {getattr(self, key)!r}: expected a number that is not negative")
+        if self.longest_sequence < 1:
+            raise ConfigurationError(f"max_position_embeddings {self.max_position_embeddings}: no room for a token")
         pad = self.pad_token_id
         if pad is not None and (not is_whole(pad) or not 0 <= pad < self.vocab_size):
             raise ConfigurationError(
@@ -429,45 +458,13 @@ class PretrainedConfig:
         tables = width * (self.vocab_size + self.max_position_embeddings + getattr(self, "type_vocab_size", 0))
         return tables + hidden * self.num_labels + layers * hidden * (4 * hidden + 2 * self.intermediate_size)
 
-    def _check_total_size(self) -> None:
-        layers = getattr(self, "num_hidden_groups", 1) * getattr(self, "inner_group_num", 1)
-        if max(layers, self.num_hidden_layers) > _MOST_LAYERS or self.parameter_estimate() > _MOST_PARAMETERS:
-            sizes = ", ".join(f"{key} {getattr(self, key)}" for key in _SIZES if hasattr(self, key))
-            raise ConfigurationError(
-                f"a model of these sizes ({sizes}) has {self.parameter_estimate():.0e} parameters: expected at most "
-                f"{_MOST_PARAMETERS:.0e}, and {_MOST_LAYERS} layers"
-            )
 
-
-# Far above every encoder there is: what is beyond them is a damaged file, or one that is meant to do damage.
-_MOST_PARAMETERS = 10**11
-_MOST_LAYERS = 10**4
-_MOST_LABELS = 10**6
-
-_SIZES = (
-    "vocab_size",
-    "embedding_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_hidden_groups",
-    "inner_group_num",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
-
-_OPTIONAL_RATES = ("classifier_dropout", "classifier_dropout_prob")
+_MOST_LABELS = 10**6  # far above every classifier there is: what is beyond it is a damaged file
 
 _ALWAYS_WRITTEN = ("method", "pos", "use_v2", "center", "unpad_inputs")
 
 # Settings that have another, older name: where one is given, what the file says under the other does not count.
 _TWO_NAMES = (("dtype", "torch_dtype"), ("torch_dtype", "dtype"), ("method", "use_v2"), ("use_v2", "method"))
-
-
-def _dtype_name(dtype: Any) -> str | None:
-    """ "float16" for torch.float16, for "torch.float16" and for itself."""
-    return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
 def _unknown_setting(name: str, known: set[str]) -> str:

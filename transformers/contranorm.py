@@ -29,14 +29,9 @@ class MethodSites(nn.Module):
         *names: the slots that are wanted, out of `contranorm_sites.SITES`.
     """
 
-    layer_input: Callable[..., Tensor]
-    context: Callable[..., Tensor]
-    attention_output: Callable[..., Tensor]
-    attention_residual: Callable[..., Tensor]
-    attention_norm: Callable[..., Tensor]
-    ffn_output: Callable[..., Tensor]
-    ffn_residual: Callable[..., Tensor]
-    layer_output: Callable[..., Tensor]
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
     def __init__(self, config: PretrainedConfig, *names: str) -> None:
         super().__init__()

@@ -289,7 +289,7 @@ class PreTrainedModel(nn.Module):
     @property
     def is_gradient_checkpointing(self) -> bool:
         """Whether activations are computed again in the backward pass instead of kept."""
-        return any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+        return self._encoder.gradient_checkpointing
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
         """Save memory in training: keep no activations inside a layer, compute them again in the backward pass.
@@ -297,18 +297,15 @@ class PreTrainedModel(nn.Module):
         Args:
             gradient_checkpointing_kwargs: accepted for the stock library's sake; how it is done makes no difference.
         """
-        self._set_gradient_checkpointing(True)
+        self._encoder.gradient_checkpointing = True
 
     def gradient_checkpointing_disable(self) -> None:
         """Keep activations, which is faster; the default."""
-        self._set_gradient_checkpointing(False)
+        self._encoder.gradient_checkpointing = False
 
-    def _set_gradient_checkpointing(self, value: bool) -> None:
-        modules = [module for module in self.modules() if hasattr(module, "gradient_checkpointing")]
-        if not modules:
-            raise ValueError(f"{type(self).__name__} has no gradient checkpointing")
-        for module in modules:
-            module.gradient_checkpointing = value  # type: ignore[assignment]
+    @property
+    def _encoder(self) -> Any:
+        return self.base_model.encoder
 
     @classmethod
     def _read_config(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import Any
 
@@ -16,9 +15,6 @@ from ...tokenization_utils_fast import (
 )
 from ...utils.errors import CheckpointError
 from ...utils.hub import HUB_ARGUMENTS, resolve_file
-
-# By the type of the model: where its tokenizer's class is.
-TOKENIZER_MAPPING = {model_type: backbone.tokenizer for model_type, backbone in BACKBONES.items()}
 
 
 class AutoTokenizer:
@@ -59,25 +55,20 @@ def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedT
     if class_name is None:
         model = read_optional(name, CONFIG_NAME, where) if config is None else vars(config)
         class_name, model_type = model.get("tokenizer_class"), model.get("model_type", model_type)
-    for kind, place in TOKENIZER_MAPPING.items():
-        wanted = place.endswith(f":{str(class_name).removesuffix('Fast')}Fast")
-        if wanted or (class_name is None and kind == model_type):
-            return _load(place)
+    wanted = str(class_name).removesuffix("Fast")
+    for kind, backbone in BACKBONES.items():
+        if wanted == f"{backbone.prefix}Tokenizer" or (class_name is None and kind == model_type):
+            return backbone.tokenizer_class
     if has(TOKENIZER_FILE):  # says all about a tokenizer
         return PreTrainedTokenizerFast
     if class_name is None:
-        for candidate in map(_load, TOKENIZER_MAPPING.values()):
-            if all(map(has, candidate.vocab_files_names.values())):
-                return candidate
+        for backbone in BACKBONES.values():
+            if all(map(has, backbone.tokenizer_class.vocab_files_names.values())):
+                return backbone.tokenizer_class
     elif class_name not in ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"):
-        names = ", ".join(place.partition(":")[2].removesuffix("Fast") for place in TOKENIZER_MAPPING.values())
+        names = ", ".join(f"{backbone.prefix}Tokenizer" for backbone in BACKBONES.values())
         raise CheckpointError(
             f"{name} has a tokenizer of class {class_name!r} and no tokenizer.json: this lean library has "
             f"{names}, and anything that comes as a tokenizer.json"
         )
     return PreTrainedTokenizerFast  # says what is missing
-
-
-def _load(place: str) -> type[PreTrainedTokenizerFast]:
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(f"...{module}", __package__), name)

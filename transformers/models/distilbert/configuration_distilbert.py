@@ -50,41 +50,21 @@ class DistilBertConfig(PretrainedConfig):
         "classifier_dropout": "seq_classif_dropout",
     }
 
+    unread_settings: ClassVar = ("layer_norm_eps", "type_vocab_size")
     layer_norm_eps = 1e-12
 
-    def __init__(
-        self,
-        vocab_size: int = 30522,
-        max_position_embeddings: int = 512,
-        *,
-        n_layers: int = 6,
-        n_heads: int = 12,
-        dim: int = 768,
-        hidden_dim: int = 4 * 768,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        activation: str = "gelu",
-        initializer_range: float = 0.02,
-        seq_classif_dropout: float = 0.2,
-        pad_token_id: int | None = 0,
-        **kwargs: Any,
-    ) -> None:
-        self.vocab_size = vocab_size
-        self.max_position_embeddings = max_position_embeddings
-        self.n_layers = n_layers
-        self.n_heads = n_heads
-        self.dim = dim
-        self.hidden_dim = hidden_dim
-        self.dropout = dropout
-        self.attention_dropout = attention_dropout
-        self.activation = activation
-        self.initializer_range = initializer_range
-        self.seq_classif_dropout = seq_classif_dropout
-        for name in ("layer_norm_eps", "type_vocab_size"):
-            kwargs.pop(name, None)  # no settings of this architecture: a file that has them changes nothing by it
-        # Last, for the other names among the arguments replace what has been set above.
-        super().__init__(pad_token_id=pad_token_id, **kwargs)
-        self._check_encoder()
+    vocab_size: int = 30522
+    max_position_embeddings: int = 512
+    n_layers: int = 6
+    n_heads: int = 12
+    dim: int = 768
+    hidden_dim: int = 4 * 768
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    activation: str = "gelu"
+    initializer_range: float = 0.02
+    seq_classif_dropout: float = 0.2
+    pad_token_id: int | None = 0
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(self.attribute_map.get(name, name), value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..bert.configuration_bert import BertConfig
 
 
@@ -29,15 +27,9 @@ class ElectraConfig(BertConfig):
 
     model_type = "electra"
 
-    def __init__(
-        self,
-        vocab_size: int = 30522,
-        embedding_size: int = 128,
-        hidden_size: int = 256,
-        num_hidden_layers: int = 12,
-        num_attention_heads: int = 4,
-        intermediate_size: int = 1024,
-        **kwargs: Any,
-    ) -> None:
-        self.embedding_size = embedding_size
-        super().__init__(vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, **kwargs)
+    vocab_size: int = 30522
+    embedding_size: int = 128
+    hidden_size: int = 256
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 4
+    intermediate_size: int = 1024

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...utils.errors import ConfigurationError
 from ..bert.configuration_bert import BertConfig
 
@@ -27,25 +25,13 @@ class RobertaConfig(BertConfig):
 
     model_type = "roberta"
 
-    def __init__(
-        self,
-        vocab_size: int = 50265,
-        *,
-        pad_token_id: int = 1,
-        bos_token_id: int | None = 0,
-        eos_token_id: int | None = 2,
-        **kwargs: Any,
-    ) -> None:
-        if pad_token_id is None:
-            raise ConfigurationError("pad_token_id None: RoBERTa counts its positions from that id, give one")
-        special: dict[str, Any] = {
-            "pad_token_id": pad_token_id,
-            "bos_token_id": bos_token_id,
-            "eos_token_id": eos_token_id,
-        }
-        super().__init__(vocab_size=vocab_size, **special, **kwargs)
+    vocab_size = 50265
+    pad_token_id = 1
+    bos_token_id = 0
+    eos_token_id = 2
 
     @property
     def first_position(self) -> int:
-        assert self.pad_token_id is not None  # checked above
+        if self.pad_token_id is None:
+            raise ConfigurationError("pad_token_id None: RoBERTa counts its positions from that id, give one")
         return self.pad_token_id + 1
