@@ -13,7 +13,7 @@ import json
 import os
 import reprlib
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .contranorm_sites import parse_positions
 from .methods import Method, all_knobs, find_method, knobs_of, settings_of
@@ -94,25 +94,9 @@ class PretrainedConfig:
     center: bool = False
     unpad_inputs: bool = True
 
-    # Set by the classes of the models.
-    vocab_size: int
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    intermediate_size: int
-    hidden_act: str
-    hidden_dropout_prob: float
-    attention_probs_dropout_prob: float
-    max_position_embeddings: int
-    type_vocab_size: int
-    initializer_range: float
-    layer_norm_eps: float
+    if TYPE_CHECKING:  # what the classes of the models and the methods add
 
-    # Knobs of ContraNorm, which every configuration has.
-    scale: float
-    tau: float
-    contranorm_padding: str
-    contranorm_identity: bool | None
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(
         self,
@@ -165,7 +149,7 @@ class PretrainedConfig:
             *settings, others = cls._settings().parameters.values()
             general = inspect.signature(PretrainedConfig.__init__).parameters.values()
             named = [item for item in general if item.kind is item.KEYWORD_ONLY]
-            cls.__signature__ = inspect.Signature([*settings, *named, others])
+            cls.__signature__ = inspect.Signature([*settings, *named, others])  # type: ignore[attr-defined]
 
     @classmethod
     def _declared(cls) -> dict[str, str]:
@@ -386,7 +370,7 @@ class PretrainedConfig:
         """Names of all constructor arguments, and the stock example's `finetuning_task`, which is only stored."""
         names = {"finetuning_task", "pos", *all_knobs(), *cls._settings().parameters}
         for base in cls.__mro__[:-1]:
-            names.update(inspect.signature(base.__init__).parameters)
+            names.update(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
         return names - {"self", "settings", "kwargs"}
 
     def _set_method(self, method: str | type[Method] | None, use_v2: bool | None, values: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ class MethodSites(nn.Module):
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...  # type: ignore[override]
 
     def __init__(self, config: PretrainedConfig, *names: str) -> None:
         super().__init__()
