@@ -1,7 +1,7 @@
 """The short forms of the campaigns, and that each of them can fail."""
 
-import json
 import faulthandler
+import json
 import os
 import signal
 
