@@ -139,7 +139,7 @@ class PretrainedConfig:
             if hasattr(type(self), key) and key not in _UNSUPPORTED:
                 raise ConfigurationError(f"configuration key {key!r} is the name of a method or property: rename it")
             setattr(self, key, value)
-        if hasattr(self, "hidden_size"):
+        if hasattr(type(self), "vocab_size"):
             self._check_encoder()
 
     def __init_subclass__(cls, **options: Any) -> None:

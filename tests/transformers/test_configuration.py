@@ -1,5 +1,6 @@
 """Configurations: labels, ContraNorm's settings, reading, overriding, writing, and everything that must be refused."""
 
+import inspect
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from transformers import (
     CheckpointError,
     ConfigurationError,
     DistilBertConfig,
+    ElectraConfig,
     PretrainedConfig,
     RobertaConfig,
 )
@@ -325,3 +327,35 @@ def test_roberta_counts_positions_from_its_padding_id():
     assert (config.pad_token_id, config.first_position, config.longest_sequence) == (1, 2, 512)
     with pytest.raises(ConfigurationError, match="pad_token_id None"):
         RobertaConfig(pad_token_id=None)
+
+
+def test_settings_by_place_are_the_stock_librarys():
+    assert BertConfig(99, 8, 3, 2, 16).intermediate_size == 16
+    assert AlbertConfig(99, 4, 8, 3, 1, 2).num_attention_heads == 2
+    assert ElectraConfig(99, 4, 8, 3, 2, 16, "relu").hidden_act == "relu"
+    assert RobertaConfig(99, 8, 3, 2).num_hidden_layers == 3
+    assert DistilBertConfig(99, 64).max_position_embeddings == 64
+    with pytest.raises(TypeError, match="multiple values"):
+        BertConfig(99, vocab_size=98)
+
+
+def test_the_signature_shows_every_setting_with_its_default():
+    shown = inspect.signature(RobertaConfig).parameters
+    assert shown["vocab_size"].default == 50265 and shown["pad_token_id"].default == 1
+    assert shown["num_labels"].kind is inspect.Parameter.KEYWORD_ONLY and "kwargs" in shown
+
+
+def test_a_configuration_of_ones_own():
+    class Mine(BertConfig):
+        hidden_size = 8
+        num_attention_heads = 2
+        width_of_head: int = 4
+
+    assert Mine(7).width_of_head == 7 and Mine().hidden_size == 8
+    assert Mine.from_dict({}, width_of_head=5).width_of_head == 5
+    with pytest.raises(ConfigurationError, match="width_of_head 0"):
+        Mine(width_of_head=0)
+
+
+def test_the_general_class_holds_any_settings():
+    assert PretrainedConfig(hidden_size=8).hidden_size == 8
