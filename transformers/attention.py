@@ -42,10 +42,9 @@ class SelfAttention(nn.Module):
         self.scale = (config.hidden_size // config.num_attention_heads) ** -0.5
         method = config.build_method() if "context" in config.contranorm_sites else None
         self.maps_context = isinstance(method, ContextMap)
-        changes_scores = isinstance(method, ScoreChange)
         if isinstance(method, ScoreChange):
             self.scale /= method.temperature()
-        self.sites = MethodSites(config, *(() if changes_scores else ("context",)))
+        self.sites = MethodSites(config, "context")
 
     def forward(
         self,

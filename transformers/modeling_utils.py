@@ -120,7 +120,9 @@ class PreTrainedModel(nn.Module):
             )
         model._fill(stored, report, name)
         model.to(device).eval()
-        _log_report(cls.__name__, name, report)
+        logger.info("%s: loaded %d tensors from %s", cls.__name__, len(report.sources), name)
+        if summary := report.summary():
+            logger.warning("%s from %s:\n%s", cls.__name__, name, summary)
         return (model, report.as_info()) if output_loading_info else model
 
     @classmethod
@@ -376,10 +378,3 @@ def _one_device(device_map: Any) -> torch.device:
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"device_map {device_map!r}: expected one device, such as cpu ({reason})") from None
-
-
-def _log_report(model: str, origin: str, report: LoadingReport) -> None:
-    logger.info("%s: loaded %d tensors from %s", model, len(report.sources), origin)
-    summary = report.summary()
-    if summary:
-        logger.warning("%s from %s:\n%s", model, origin, summary)

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from transformers.contranorm import ContraNorm, ContraNormV2
 from transformers.contranorm_sites import SITES, parse_positions, positions_table
+from transformers.methods import ScoreChange, knob
 from transformers.utils.errors import ConfigurationError
 
 MODELS = tiny.MODELS
@@ -167,3 +168,23 @@ def test_every_setting_changes_the_result(model_type):
 def test_no_position_adds_a_key_to_the_checkpoint(model_type):
     full = tiny.model(model_type, pos="12345678", scale=0.3).state_dict()
     assert list(full) == list(tiny.model(model_type).state_dict())
+
+
+class Warmer(ScoreChange):
+    """Attention at a temperature."""
+
+    name = "warmer"
+    heat: float = knob(2.0, "the temperature", above=0)
+
+    def temperature(self) -> float:
+        return self.heat
+
+
+@pytest.mark.parametrize("model_type", ["bert", "albert", "distilbert"])
+def test_a_change_of_scores_is_a_change_of_queries(model_type):
+    plain, warmer = (tiny.model(model_type, base_model=True, **more) for more in ({}, {"method": Warmer, "pos": "2"}))
+    for name, parameter in plain.named_parameters():
+        if ".query." in name or ".q_lin." in name:
+            parameter.data /= 2
+    ids = torch.arange(1, 7).view(2, 3)
+    torch.testing.assert_close(warmer(ids)[0], plain(ids)[0], rtol=0, atol=1e-12)

@@ -167,6 +167,10 @@ class ScoreChange(Method):
     sites = ("context",)
     pos = "2"
 
+    def __call__(self, context: Tensor, **_: Any) -> Tensor:
+        """Leave attention's result as it is: what changes is how attention comes to it."""
+        return context
+
     def temperature(self) -> float:
         """What the scores are divided by, besides the square root of a head's width."""
         raise NotImplementedError
