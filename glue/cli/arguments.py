@@ -416,10 +416,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
                 raise UsageError(f"--{name} needs --output_dir to write into")
         if self.do_predict and self.output_dir is None and self.pred_dir is None:
             raise UsageError("--do_predict needs --pred_dir or --output_dir to write into")
-        if self.pred_dir is not None:
-            if not self.do_predict:
-                raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
-            check_writable("--pred_dir", Path(self.pred_dir))
+        if self.pred_dir is not None and not self.do_predict:
+            raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
+        for name in ("output_dir", "pred_dir"):
+            if (folder := getattr(self, name)) is not None:
+                check_writable(f"--{name}", Path(folder))
 
 
 def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:

