@@ -266,7 +266,6 @@ def test_the_diagnostics_are_a_test_split_of_mnli(name, content, tmp_path, capsy
     assert "no predictions of test_matched, which is not there" in out and "of test_ax" not in out
 
 
-# names of the parts that are there, what the message says
 def test_test_rows_keep_the_numbers_of_the_file(tmp_path):
     write(tmp_path, "rte/test.jsonl", [{**PAIR, "idx": 4}, {**PAIR, "idx": 2}])
     args = arguments(tmp_path, do_train=False, do_eval=False, do_predict=True, pred_dir="p")
