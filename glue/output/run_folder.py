@@ -79,8 +79,8 @@ class RunFolder:
 
     def recover_model(self) -> None:
         """Put the new model of a run in place that was killed while it did so; not while another run writes there."""
-        if self.writes and (self.path / _NEW_MODEL).is_dir():
-            with contextlib.suppress(UserError):
+        if self.writes and os.path.isdir(self.path / _NEW_MODEL):
+            with contextlib.suppress(UserError, OSError):  # loading a model that is not there says more
                 self.lock.acquire()
                 _put_in_place(self.path)
             self.lock.release()
