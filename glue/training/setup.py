@@ -60,7 +60,7 @@ def set_up(args: RunArguments) -> Setup:
     output_dir = None if args.output_dir is None else Path(args.output_dir)
     tracking.check_trackers(args.report_to)
     project = None if output_dir is None else str(output_dir / tracking.FOLDER)
-    accelerator = join(args.mixed_precision, cpu=args.cpu, log_with=args.report_to, project_dir=project)
+    accelerator = join(mixed_precision=args.mixed_precision, cpu=args.cpu, log_with=args.report_to, project_dir=project)
     keep_freed_memory()
     say.on = accelerator.is_main_process
     if not accelerator.is_main_process:
