@@ -7,7 +7,8 @@ They are read without quoting: a double quote in them is a character like any ot
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,11 @@ _OFFICIAL_NAMES = {
     "qqp": {"label": "is_duplicate"},
     "mnli": {"premise": "sentence1", "hypothesis": "sentence2", "label": "gold_label"},
 }
-# The last one is that of a copy of the Hub's repository.
-_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", "-00000-of-00001.parquet")
 _COLA_WITHOUT_HEADER = ("source", "label", "original_label", "sentence")
 _DIAGNOSTICS = ("diagnostic/diagnostic.tsv", "AX/AX.tsv", "AX/diagnostic.tsv", "AX/test.tsv", "AX.tsv")
 
 
-def find_splits(folder: Path, task: Task, splits: Iterable[str]) -> dict[str, Path]:
+def find_splits(folder: Path, task: Task, splits: Iterable[str]) -> dict[str, list[Path]]:
     """Find the files of a task in a GLUE folder.
 
     Args:
@@ -40,16 +39,13 @@ def find_splits(folder: Path, task: Task, splits: Iterable[str]) -> dict[str, Pa
         splits: the splits that are wanted.
 
     Returns:
-        Each split that is there and its file.
+        Each split that is there and its files (a parquet split may have several parts).
     """
     found = {}
     for split in splits:
-        places = [folder / task.name / split, *([folder / "ax" / "test"] if split == "test_ax" else [])]
-        paths = [place.with_name(place.name + suffix) for place in places for suffix in _SUFFIXES]
-        paths += [folder / name for name in _official_paths(task, split)]
-        path = next(filter(Path.is_file, paths), None)
-        if path is not None:
-            found[split] = path
+        paths = next(filter(None, _candidates(folder, task, split)), None)
+        if paths is not None:
+            found[split] = paths
     return found
 
 
@@ -59,26 +55,30 @@ def describe_places(folder: Path, task: Task, split: str) -> str:
     return f"{name}.jsonl[.gz], {name}.parquet and {_official_paths(task, split)[0]} in {folder}"
 
 
-def read_split(path: Path, task: Task, split: str) -> Table:
+def read_split(paths: list[Path], task: Task, split: str) -> Table:
     """Read a split that `find_splits` found.
 
     Raises:
-        UsageError: the file is broken, lacks a column, or has a label that the task does not know.
+        UsageError: a file is broken, lacks a column, or has a label that the task does not know.
     """
-    is_official, is_test = path.suffix == ".tsv", split.startswith("test")
+    is_official, is_test = paths[0].suffix == ".tsv", split.startswith("test")
     header = _COLA_WITHOUT_HEADER if is_official and task.name == "cola" and not is_test else None
-    raw = read_table(path, whole=is_test, header=header)
-    return to_table(raw, task, split, _OFFICIAL_NAMES.get(task.name) if is_official else None)
+    parts = [read_table(path, whole=is_test, header=header) for path in paths]
+    source = str(paths[0] if len(paths) == 1 else paths[0].parent)
+    return to_table(parts, task, split, source, _OFFICIAL_NAMES.get(task.name, {}) if is_official else {})
 
 
-def to_table(raw: RawTable, task: Task, split: str, names: Mapping[str, str] | None = None) -> Table:
-    """Check a GLUE split.
+def to_table(
+    parts: list[RawTable], task: Task, split: str, source: str, names: Mapping[str, str] | None = None
+) -> Table:
+    """Check the parts of a GLUE split and join them.
 
     Args:
-        raw: columns as they were read; labels are ids, label words or scores, also as text.
+        parts: columns as they were read; labels are ids, label words or scores, also as text.
         task: the task.
         split: name of the split; labels of a test split may be missing (no column, None, "" or -1).
-        names: columns that have another name in `raw`.
+        source: what the result says that it was read from.
+        names: columns that have another name in `parts`.
 
     Returns:
         The text columns and "label": class ids or scores, -1 or NaN where a test split has none.
@@ -87,14 +87,38 @@ def to_table(raw: RawTable, task: Task, split: str, names: Mapping[str, str] | N
         UsageError: a column is missing, or a label is missing outside of a test split, or unknown.
     """
     names = names or {}
-    columns: dict[str, list[Any]] = {name: raw.text(names.get(name, name)) for name in task.text_columns}
-    columns["label"] = _labels(raw, names.get("label", "label"), task, may_miss=split.startswith("test"))
-    return Table(columns, str(raw.path), raw.row_numbers())
+    columns: dict[str, list[Any]] = {name: [] for name in (*task.text_columns, "label")}
+    for raw in parts:
+        for name in task.text_columns:
+            columns[name].extend(raw.text(names.get(name, name)))
+        columns["label"].extend(_labels(raw, names.get("label", "label"), task, may_miss=split.startswith("test")))
+    return Table(columns, source, parts[0].row_numbers() if len(parts) == 1 else None)
+
+
+def _candidates(folder: Path, task: Task, split: str) -> Iterator[list[Path]]:
+    places = [folder / task.name / split, *([folder / "ax" / "test"] if split == "test_ax" else [])]
+    for place in places:
+        for suffix in (".jsonl", ".jsonl.gz", ".parquet"):
+            yield [path for path in (place.with_suffix(suffix),) if path.is_file()]
+        yield _complete(sorted(place.parent.glob(f"{place.name}-*-of-*.parquet")))  # a copy of the Hub's repository
+    yield [path for path in (folder / name for name in _official_paths(task, split)) if path.is_file()][:1]
 
 
 def _official_paths(task: Task, split: str) -> tuple[str, ...]:
     official = f"{task.official}/{split.replace('validation', 'dev')}.tsv"
     return _DIAGNOSTICS if split == "test_ax" else (official,)
+
+
+def _complete(shards: list[Path]) -> list[Path]:
+    """Check that the parts of a split are all there, and each of them once."""
+    places = [[int(number) for number in re.findall(r"\d+", path.stem.split("-", 1)[1])] for path in shards]
+    totals = {total for _, total in places}
+    if len(totals) > 1:
+        raise UsageError(f"{shards[0].parent}: parts of two copies, such as {shards[0].name} and {shards[-1].name}")
+    missing = sorted(set(range(max(totals, default=0))) - {number for number, _ in places})
+    if missing:
+        raise UsageError(f"{shards[0]} is there, but shard {missing[0] + 1} of {max(totals)} is missing")
+    return shards
 
 
 def _labels(raw: RawTable, column: str, task: Task, may_miss: bool) -> list[Any]:

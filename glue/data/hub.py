@@ -37,8 +37,9 @@ def load_from_hub(task: Task, splits: Iterable[str]) -> dict[str, Table]:
     tables = {}
     for split in wanted:
         if split in loaded:
-            source = Path(f"{REPOSITORY} {task.name} {split}")
-            tables[split] = to_table(RawTable(source, loaded[split].to_dict(), is_typed=True), task, split)
+            source = f"{REPOSITORY} {task.name} {split}"
+            raw = RawTable(Path(source), loaded[split].to_dict(), is_typed=True)
+            tables[split] = to_table([raw], task, split, source)
     return tables
 
 

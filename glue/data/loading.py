@@ -87,7 +87,7 @@ def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
         # A folder named in this very command has to have the data; one that is set for all commands may lack some.
         if found or args.data_dir:
             _check_complete(found, args, task, lambda split: describe_places(Path(folder), task, split))
-            return {split: read_split(path, task, split) for split, path in found.items()}
+            return {split: read_split(paths, task, split) for split, paths in found.items()}
         tried.append(f"{DATA_DIR_VARIABLE}={folder} has no {task.name}")
     from .hub import REPOSITORY, load_from_hub
 

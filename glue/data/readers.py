@@ -6,11 +6,8 @@ of the other formats keep their types. What a label or a text column is, `glue/d
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -26,6 +23,7 @@ _SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".
 _MOST_BYTES = 2**30  # that a packed file may unpack to, 13 times GLUE's largest file; memory is bounded by it
 _BYTES_OF_A_CELL = 8  # at least, in a list
 _ROW_NUMBERS = ("idx", "index", "id")
+_MOST_COLUMNS = 20_000
 _ROWS_AT_ONCE = 16384  # of a parquet file
 _LAST_LINE = "what no file ends with"
 
@@ -178,43 +176,63 @@ def _check_distinct(path: Path, names: Sequence[str]) -> None:
 
 
 def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Sequence[str] | None) -> RawTable:
-    """Read a csv or tsv file, all of it as text."""
-    csv.field_size_limit(sys.maxsize)
+    """Read a csv or tsv file, all of it as text, in one block and one thread, so that rows have numbers."""
+    import pyarrow
+    from pyarrow import csv
+
+    separator = "," if quoted else "\t"
+    if text.split("\n", 1)[0].count(separator) >= _MOST_COLUMNS:
+        raise UsageError(f"{path}: more than {_MOST_COLUMNS} columns")
+    broken: list[Any] = []
+
+    def leave_out(row: Any) -> str:
+        broken.append(row)
+        return "skip"
+
     # A double quote that is never closed swallows all that follows: if it takes the last line, there is one.
-    content = io.StringIO(f"{text}\n{_LAST_LINE}", newline="")
-    reader = csv.reader(content) if quoted else csv.reader(content, "excel-tab", quoting=csv.QUOTE_NONE)
-    names = list(header or next(filter(None, reader)))
+    data = pyarrow.py_buffer(f"{text}\n{_LAST_LINE}\n".encode())
+    reading = csv.ReadOptions(use_threads=False, block_size=min(data.size + 1, 2**31 - 1), column_names=header)
+    parsing = csv.ParseOptions(
+        delimiter=separator,
+        quote_char='"' if quoted else False,
+        newlines_in_values=quoted,
+        invalid_row_handler=leave_out,
+    )
+    try:
+        names = csv.open_csv(data, reading, parsing).schema.names
+        broken.clear()
+        parsing.ignore_empty_lines = len(names) > 1  # of one column, an empty line is an empty text
+        types = dict.fromkeys(names, pyarrow.string())
+        table = csv.read_csv(data, reading, parsing, csv.ConvertOptions(column_types=types, strings_can_be_null=False))
+    except pyarrow.ArrowInvalid as error:
+        raise UsageError(f"{path}: broken file ({' '.join(str(error).split())})") from None
     _check_distinct(path, names)
-    records: list[list[str]] = []
-    lines: list[int] = []
-    begin = reader.line_num + 1
-    for record in _bar(reader, path):
-        if record or len(names) == 1:  # of one column, an empty line is an empty text
-            records.append(record or [""])
-            lines.append(begin)
-        begin = reader.line_num + 1
-    if records[-1:] != [[_LAST_LINE]]:
-        place = _place(path, len(lines), lines[-1]) if lines else f"{path}, the header"
-        raise UsageError(f"{place}: broken row, a double quote is opened and never closed")
-    records.pop()
-    kept = [index for index, record in enumerate(records) if len(record) == len(names)]
-    broken = sorted(set(range(len(records))) - set(kept))
-    for index in broken:
-        if whole or (quoted and len(records[index]) > len(names)):
+    columns = {name: column.to_pylist() for name, column in zip(names, table.columns, strict=True)}
+    first = 0 if header else 1  # the header is a row to pyarrow
+    total = table.num_rows + len(broken) - 1
+    # The line follows from the row unless a row spans several lines, or a line is empty.
+    lines = range(1 + first, 1 + first + total) if text.count("\n") + 1 == total + first else ()
+    ends = [row.text for row in broken] if len(names) > 1 else columns[names[0]]
+    if ends[-1:] != [_LAST_LINE]:
+        raise UsageError(f"{_place(path, total + 1, None)}: broken row, a double quote is opened and never closed")
+    (broken if len(names) > 1 else columns[names[0]]).pop()
+    for row in broken:
+        if whole or (quoted and row.actual_columns > len(names)):
+            place = _place(path, row.number - first, lines[row.number - first - 1] if lines else None)
             raise UsageError(
-                f"{_place(path, index + 1, lines[index])}: broken row with {len(records[index])} fields, but the "
-                f"header has {len(names)} ({', '.join(names)})"
+                f"{place}: broken row with {row.actual_columns} fields, but the header has {len(names)} "
+                f"({', '.join(names)})"
             )
-    if not kept:
+    if total == len(broken):
         raise UsageError(f"{path}: no rows, only a header")
+    left_out = {row.number - first for row in broken}
+    rows = [row for row in range(1, total + 1) if row not in left_out]
     if broken:
         say(
-            f"Note: {path}: {len(broken)} of {len(records)} rows left out, as they do not have the {len(names)} fields "
-            f"of the header; the first is row {broken[0] + 1}"
+            f"Note: {path}: {len(broken)} of {total} rows left out, as they do not have the {len(names)} fields of the "
+            f"header; the first is row {min(left_out)}"
         )
-    columns = map(list, zip(*(records[index] for index in kept), strict=True))
-    rows, lines = [index + 1 for index in kept], [lines[index] for index in kept]
-    return RawTable(path, dict(zip(names, columns, strict=True)), is_typed=False, rows=rows, lines=lines)
+    return RawTable(path, columns, is_typed=False, rows=rows, lines=[lines[row - 1] for row in rows] if lines else ())
 
 
 def _read_json(path: Path, text: str, is_lines: bool) -> RawTable:

@@ -130,6 +130,19 @@ def test_own_layout(name, tmp_path):
     assert tables["train"].columns == {"sentence1": ["a", "a"], "sentence2": ["b", "b"], "label": [1, 0]}
 
 
+def test_parts_of_a_split_are_joined_in_order(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    write(tmp_path, "rte/validation.jsonl", [{**PAIR, "label": 1}])
+    for part in (1, 0):
+        table = pyarrow.Table.from_pylist([{"sentence1": f"part {part}", "sentence2": "b", "label": part}])
+        pyarrow.parquet.write_table(table, tmp_path / "rte" / f"train-0000{part}-of-00002.parquet")
+    train = load_splits(arguments(tmp_path))[1]["train"]
+    assert (train.columns["sentence1"], train.columns["label"]) == (["part 0", "part 1"], [0, 1])
+    assert train.source == str(tmp_path / "rte")
+
+
 # task, a label of the validation split, its id or the message
 LABELS = [
     ("rte", 1, 1),
@@ -264,6 +277,28 @@ def test_the_diagnostics_are_a_test_split_of_mnli(name, content, tmp_path, capsy
     assert tables["test_ax"].columns == {"premise": ["A."], "hypothesis": ["B."], "label": [-1]}
     out = capsys.readouterr().out
     assert "no predictions of test_matched, which is not there" in out and "of test_ax" not in out
+
+
+# names of the parts that are there, what the message says
+SHARDS = [
+    (["train-00000-of-00002"], "train-00000-of-00002.parquet is there, but shard 2 of 2 is missing"),
+    (["train-00001-of-00003", "train-00002-of-00003"], "but shard 1 of 3 is missing"),
+    (["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"], "parts of two copies"),
+]
+
+
+@pytest.mark.parametrize(("names", "message"), SHARDS, ids=["last", "first", "two copies"])
+def test_parts_of_a_split_have_to_be_complete(names, message, tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    write(tmp_path, "rte/validation.jsonl", [{**PAIR, "label": 1}])
+    for name in names:
+        table = pyarrow.Table.from_pylist([{**PAIR, "label": 0}])
+        pyarrow.parquet.write_table(table, tmp_path / "rte" / f"{name}.parquet")
+    with pytest.raises(UsageError) as error:
+        load_splits(arguments(tmp_path))
+    assert message in str(error.value) and str(tmp_path) in str(error.value)
 
 
 def test_test_rows_keep_the_numbers_of_the_file(tmp_path):

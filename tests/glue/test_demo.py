@@ -102,8 +102,8 @@ def test_what_is_written_is_read_back_as_the_same_rows(tmp_path):
         task = GLUE_TASKS[name]
         found = find_splits(tmp_path, task, task.splits)
         assert set(found) == set(task.splits)
-        for split, path in found.items():
-            read, made = read_split(path, task, split), demo_splits(name)[split]
+        for split, paths in found.items():
+            read, made = read_split(paths, task, split), demo_splits(name)[split]
             for column in (*task.text_columns, "label"):
                 np.testing.assert_array_equal(read.columns[column], made.columns[column])
     row = json.loads((tmp_path / "mnli" / "validation_matched.jsonl").read_text().splitlines()[3])
