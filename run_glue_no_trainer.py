@@ -38,22 +38,15 @@ MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first sc
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    setup = None
     with console(), StopSignals() as signals:
         try:
             with signals.at_once():
                 args = parse_args(argv)
                 provide_caches()
-                from glue.training.processes import is_lost_peer, leave
                 from glue.training.setup import finish, set_up, start
 
                 setup = set_up(args)
-        except UserError as error:
-            return fail(error, 2)
-        except OSError as error:  # of nothing that was named: where the output goes, or a temporary folder
-            return fail(error, 1)
-        except Stopped as stop:
-            return fail(stop, stop.status, "")
-        try:
             if args.do_train:
                 start(args, setup)
                 results = train(args, setup, signals)
@@ -61,24 +54,30 @@ def main(argv: list[str] | None = None) -> int:
                 with signals.at_once():
                     results = evaluate_only(args, setup)
             finish(args, setup, results, signals)
-        except DivergedError as error:
-            if args.do_train:
-                setup.folder.write_diverged(error)
-            return fail(error, 3, shared=True)
-        except OSError as error:  # CheckpointError among them
-            return fail(error, 1)
-        except UserError as error:
-            return fail(error, 2)
         except Stopped as stop:
             return fail(stop, stop.status, "", shared=True)
+        except DivergedError as error:
+            if setup is not None and args.do_train:
+                setup.folder.write_diverged(error)
+            return fail(error, 3, shared=True)
+        except (UserError, OSError) as error:
+            # A CheckpointError is both: what cannot be read before the run is the user's to mend, what cannot be
+            # written in it the system's.
+            is_mendable = isinstance(error, UserError) and (setup is None or not isinstance(error, OSError))
+            return fail(error, 2 if is_mendable else 1)
         except RuntimeError as error:
-            if not is_lost_peer(setup.accelerator, error):
+            from glue.training.processes import is_lost_peer
+
+            if setup is None or not is_lost_peer(setup.accelerator, error):
                 raise
             return fail(f"another process of this run has ended: {error}", 1)
         finally:
-            leave(setup.accelerator)
-            setup.folder.close()
-            setup.lock.release()
+            if setup is not None:
+                from glue.training.processes import leave
+
+                leave(setup.accelerator)
+                setup.folder.close()
+                setup.folder.lock.release()
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,22 @@ DEMO_DEFAULTS: dict[str, Any] = {
 }
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
 
+_FILES = ("train_file", "validation_file", "test_file")
+_EXCLUDING = (
+    *product(("task_name", "demo", "data_dir"), _FILES),
+    ("demo", "data_dir"),
+    ("method", "use_v2"),
+    ("torch_compile", "gradient_checkpointing"),
+    ("warmup_ratio", "num_warmup_steps"),
+    ("resume_from_checkpoint", "overwrite_output_dir"),
+)
 _GROUPS = {
     "data": "what to train and evaluate on; nothing named here or under 'model' runs the built-in demo",
     "model": "where to start from",
     "method": "from the command line, else the checkpoint's config, else the paper (contranorm: pos 7, scale 0.005)",
     "what to do": "training and evaluation, unless a switch says otherwise",
     "training": "the paper's recipe is: batch 32, 5 epochs, learning rate 2e-5, linear decay, no warm-up, seed 2021",
-    "evaluation and checkpoints": "scores are computed after every epoch",
+    "checkpoints": "to go on from, and the best one; scores are computed after every epoch",
     "output": "what is kept of the run",
 }
 
@@ -204,17 +214,15 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     seed: int = flag("training", "seed of everything random", 2021, least=0, below=2**32)
 
     checkpointing_steps: int | str | None = flag(
-        "evaluation and checkpoints",
+        "checkpoints",
         "save a checkpoint to resume from every N updates, or every 'epoch'",
         type=_checkpointing_steps,
         least=1,
         metavar="N|epoch",
     )
-    save_total_limit: int | None = flag(
-        "evaluation and checkpoints", "keep the newest N checkpoints, and the best epoch's", least=1
-    )
+    save_total_limit: int | None = flag("checkpoints", "keep the newest N checkpoints, and the best epoch's", least=1)
     resume_from_checkpoint: str | None = flag(
-        "evaluation and checkpoints",
+        "checkpoints",
         "continue from this checkpoint folder; without a value from the newest one in --output_dir; auto: from that "
         "one if there is any, else start anew",
         nargs="?",
@@ -222,16 +230,14 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         is_path=True,
         metavar="DIR|auto",
     )
-    load_best_model_at_end: bool = flag(
-        "evaluation and checkpoints", "keep the best epoch's weights, not the last one's", False
-    )
+    load_best_model_at_end: bool = flag("checkpoints", "keep the best epoch's weights, not the last one's", False)
     metric_for_best_model: str | None = flag(
-        "evaluation and checkpoints",
+        "checkpoints",
         "what 'best' means: a metric of the task, or loss; default: the task's main one",
         metavar="NAME",
     )
     early_stopping_patience: int | None = flag(
-        "evaluation and checkpoints", "stop after N epochs in a row without a better score", least=1
+        "checkpoints", "stop after N epochs in a row without a better score", least=1
     )
 
     output_dir: str | None = flag(
@@ -254,6 +260,9 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
 
     def __post_init__(self) -> None:
         check_values(self)
+        for one, other in _EXCLUDING:
+            if all(getattr(self, name) != getattr(RunArguments, name) for name in (one, other)):
+                raise UsageError(f"--{one} and --{other} exclude each other: give one of them")
         self._check_method()
         self._resolve_data()
         self._resolve_switches()
@@ -301,8 +310,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
             sites = _checked("--pos: ", parse_positions, self.pos, model_type)
             self.pos = "".join(sorted({*str(self.pos).strip()})) if sites else "none"
-        if self.use_v2 is not None and self.method is not None:
-            raise UsageError("--use_v2 and --method both name the method: give one of them")
         if self.method == "none" and self.pos not in (None, "none"):
             raise UsageError(f"--method none is the plain model, and --pos {self.pos} is none: give one of them")
         given = self.method_settings
@@ -316,21 +323,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
 
     def _resolve_data(self) -> None:
         """Decide between task, own files and demo, and fill in the demo's names."""
-        files = {name: getattr(self, name) for name in ("train_file", "validation_file", "test_file")}
-        given = [f"--{name}" for name, path in files.items() if path is not None]
-        if given and self.task_name is not None:
-            raise UsageError(f"--task_name and {given[0]} exclude each other: give a GLUE task or own files, not both")
-        if given and (self.demo or self.data_dir is not None):
-            raise UsageError(
-                f"{'--demo' if self.demo else '--data_dir'} and {given[0]} exclude each other: give one of them"
-            )
+        files = {name: getattr(self, name) for name in _FILES}
+        given = any(files.values())
         for name in ("text_column_names", "label_column_name", "problem_type"):
             if getattr(self, name) is not None and not given:
                 raise UsageError(f"--{name} is for own files: give --train_file, or leave it out")
         if self.text_column_names is not None:
             self.text_column_names = tuple(name for name in ",".join(self.text_column_names).split(",") if name)
-        if self.demo and self.data_dir is not None:
-            raise UsageError("--demo and --data_dir exclude each other: the demo brings its own data")
         if self.task_name is not None:
             self.task_name = find_task(self.task_name).name
         for name, path in files.items():
@@ -371,8 +370,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
 
     def _check_training(self) -> None:
-        if self.torch_compile and self.gradient_checkpointing:
-            raise UsageError("--torch_compile and --gradient_checkpointing exclude each other: give one of them")
         if self.resume_from_checkpoint is not None:
             if not self.do_train:
                 raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
@@ -381,10 +378,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
                     raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
             elif not Path(self.resume_from_checkpoint).is_dir():
                 raise UsageError(f"--resume_from_checkpoint {self.resume_from_checkpoint}: no such folder")
-            if self.overwrite_output_dir:
-                raise UsageError("--resume_from_checkpoint and --overwrite_output_dir exclude each other")
-        if self.warmup_ratio and self.num_warmup_steps:
-            raise UsageError("--warmup_ratio and --num_warmup_steps both set the warm-up: give one of them")
         for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
             if getattr(self, name) and not (self.do_train and self.do_eval):
                 raise UsageError(f"--{name} needs training and evaluation on validation data")
@@ -416,10 +409,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
                 raise UsageError(f"--{name} needs --output_dir to write into")
         if self.do_predict and self.output_dir is None and self.pred_dir is None:
             raise UsageError("--do_predict needs --pred_dir or --output_dir to write into")
-        if self.pred_dir is not None:
-            if not self.do_predict:
-                raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
-            check_writable("--pred_dir", Path(self.pred_dir))
+        if self.pred_dir is not None and not self.do_predict:
+            raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
+        for name in ("output_dir", "pred_dir"):
+            if (folder := getattr(self, name)) is not None:
+                check_writable(f"--{name}", Path(folder))
 
 
 def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:

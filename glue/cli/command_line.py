@@ -22,31 +22,18 @@ _BOUNDS = {
 }
 
 
-def flag(
-    group: str,
-    help: str,
-    default: Any = None,
-    *,
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
-    is_path: bool = False,
-    **options: Any,
-) -> Any:
+def flag(group: str, help: str, default: Any = None, *, is_path: bool = False, **options: Any) -> Any:
     """Return a dataclass field that is also a flag.
 
     Args:
         group: title of the group under which `--help` lists it.
         help: what `--help` says; the default is added.
         default: value where the flag is not given.
-        least, above: the lowest number that it may be; a number that it has to be above.
-        most, below: the highest number that it may be; a number that it has to be below.
         is_path: it names a file or a folder, in which `~` is the home folder.
-        options: further arguments of `ArgumentParser.add_argument`.
+        options: `least` and `most`, the lowest and the highest number that it may be; `above` and `below`, numbers that
+            it may not reach; and further arguments of `ArgumentParser.add_argument`.
     """
-    bounds = {"least": least, "above": above, "most": most, "below": below}
-    bounds = {kind: bound for kind, bound in bounds.items() if bound is not None}
+    bounds = {kind: options.pop(kind) for kind in _BOUNDS if kind in options}
     declared = {"group": group, "help": help, "bounds": bounds, "is_path": is_path, "options": options}
     return field(default=default, metadata=declared)
 

@@ -157,12 +157,13 @@ def encode(
     """
     texts = [table.columns[name] for name in task.text_columns]
     wanted = ["input_ids", *(["token_type_ids"] if "token_type_ids" in tokenizer.model_input_names else [])]
-    cache = cache or TokenCache(None)
-    key = cache.key(texts, tokenizer, max_length=max_length, features=wanted)
-    arrays = cache.find(key)
-    if arrays is None:
-        arrays = _tokenize(texts, tokenizer, max_length, wanted)
-        cache.keep(key, arrays)
+    arrays = (cache or TokenCache(None)).tokens(
+        texts,
+        tokenizer,
+        lambda: _tokenize(texts, tokenizer, max_length, wanted),
+        max_length=max_length,
+        features=wanted,
+    )
     return EncodedDataset(
         features={name: arrays[name] for name in wanted},
         offsets=np.cumsum(np.concatenate([[0], arrays["lengths"]]), dtype=np.int64),

@@ -17,20 +17,17 @@ from ..errors import UsageError
 from .glue_folder import describe_places, find_splits, read_split
 from .labels import listed
 from .table import Table
-from .tasks import Task
+from .tasks import Task, find_task
 from .user_files import read_own_files
 
 DATA_DIR_VARIABLE = "GLUE_DATA_DIR"
 
 
-def load_splits(
-    args: RunArguments, task: Task | None = None, config_dict: Mapping[str, Any] | None = None
-) -> tuple[Task, dict[str, Table]]:
+def load_splits(args: RunArguments, config_dict: Mapping[str, Any] | None = None) -> tuple[Task, dict[str, Table]]:
     """Read the splits that a run uses, cut to `--max_train_samples` and `--max_eval_samples`.
 
     Args:
         args: where the data are, and what is to be done with them.
-        task: the GLUE task; None takes it from `args`, and from the files' content where these are the user's own.
         config_dict: the checkpoint's config.json. Own files that are only evaluated or predicted take their labels from
             it.
 
@@ -41,14 +38,12 @@ def load_splits(
     Raises:
         UsageError: data are missing or broken; the message says what was looked for, or names file and row.
     """
-    task = task or args.task
     if args.uses_own_files:
         task, tables = read_own_files(args, config_dict or {})
         args.check_task(task)
         tables = {split: table for split, table in tables.items() if split in _needed_splits(args, task)}
-    elif task is None:
-        raise ValueError("a GLUE task is needed where there are no own files")
     else:
+        task = find_task(str(args.task_name))
         tables = _load_glue(args, task)
     limits = {"train": args.max_train_samples} | dict.fromkeys(task.validation_splits, args.max_eval_samples)
     tables = {split: table.select(limits.get(split)) for split, table in tables.items()}

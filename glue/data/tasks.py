@@ -58,11 +58,6 @@ class Task:
         return len(self.label_names) or 1
 
     @property
-    def has_validation(self) -> bool:
-        """Whether there is a split to evaluate on; own files may come without."""
-        return bool(self.validation_splits)
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """Names of all splits, training first."""
         return ("train", *self.validation_splits, *self.test_splits)

@@ -7,16 +7,16 @@ start only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tokenizers
 
-from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, write_whole
 
 _FORMAT = 2  # changes with what a file holds
@@ -25,8 +25,14 @@ _LARGEST = 4 * 2**30  # bytes of all files together; what was not used for longe
 _SUFFIX = ".npz"
 
 
-def default_cache_folder() -> Path | None:
-    """Return where a run keeps tokenized splits by itself: below the user's folder for caches, if there is one."""
+def cache_folder(wanted: str | None) -> Path | None:
+    """Return where a run keeps tokenized splits.
+
+    Args:
+        wanted: a folder, or "none"; None is below the user's folder for caches, if there is one.
+    """
+    if wanted is not None:
+        return None if wanted == "none" else Path(wanted)
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(caches) / "contranorm" / "tokenized" if os.path.isabs(caches) else None
 
@@ -39,64 +45,44 @@ class TokenCache:
         writes: whether this process adds to it.
 
     Example:
-        >>> cache = TokenCache(None)
-        >>> cache.find("any key") is None
-        True
+        >>> TokenCache(None).tokens([["a text"]], tokenizer=None, make=lambda: {"input_ids": np.array([5])})
+        {'input_ids': array([5])}
     """
 
     def __init__(self, folder: Path | None, writes: bool = True) -> None:
         self.folder = folder
         self.writes = writes
 
-    def key(self, texts: Sequence[list[str]], tokenizer: Any, **settings: Any) -> str | None:
-        """Return what names the tokens of some texts.
+    def tokens(
+        self, texts: Sequence[list[str]], tokenizer: Any, make: Callable[[], dict[str, np.ndarray]], **settings: Any
+    ) -> dict[str, np.ndarray]:
+        """Return the tokens of some texts: those that are kept, or else new ones, which are kept from now on.
+
+        What has not been used for longest is deleted where the folder becomes too large. A folder that cannot be
+        written to is left alone: a cache is not worth an error.
 
         Args:
             texts: one column or two.
             tokenizer: what tokenizes them.
+            make: tokenizes them.
             settings: everything else that the tokens depend on.
-
-        Returns:
-            The name; None where these are not worth keeping.
         """
         if self.folder is None or len(texts[0]) < _FEWEST_ROWS:
-            return None
-        digest = hashlib.sha256()
-        versions = (_FORMAT, tokenizers.__version__, type(tokenizer).__name__, tokenizer.truncation_side)
-        digest.update(repr((*versions, sorted(settings.items()))).encode())
-        digest.update(tokenizer.backend_tokenizer.to_str().encode())
-        for column in texts:
-            lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
-            digest.update(lengths.tobytes())  # so that no two columns run into the same text
-            digest.update("".join(column).encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()
-
-    def find(self, key: str | None) -> dict[str, np.ndarray] | None:
-        """Return the arrays that were kept under `key`; None where there are none, or where they are damaged."""
-        if key is None or self.folder is None:
-            return None
-        path = self.folder / f"{key}{_SUFFIX}"
+            return make()
+        path = self.folder / f"{_key(texts, tokenizer, settings)}{_SUFFIX}"
         try:
             with np.load(path) as file:
                 arrays = dict(file)
             os.utime(path)  # used just now
+            return arrays
         except Exception:  # a damaged archive raises whatever its damage leads to
-            return None
+            arrays = make()
+        if self.writes:
+            with contextlib.suppress(OSError):
+                make_folder(self.folder)
+                write_whole(path, lambda temporary: _save(temporary, arrays))
+                self._delete_oldest()
         return arrays
-
-    def keep(self, key: str | None, arrays: dict[str, np.ndarray]) -> None:
-        """Keep arrays under `key`, and delete what has not been used for longest where the folder becomes too large.
-
-        A folder that cannot be written to is left alone: a cache is not worth an error.
-        """
-        if key is None or self.folder is None or not self.writes:
-            return
-        try:
-            make_folder(self.folder)
-            write_whole(self.folder / f"{key}{_SUFFIX}", lambda path: _save(path, arrays))
-            self._delete_oldest()
-        except (OSError, CheckpointError):
-            return
 
     def _delete_oldest(self) -> None:
         files = [(path.stat(), path) for path in (self.folder or Path()).glob(f"*{_SUFFIX}")]
@@ -106,6 +92,19 @@ class TokenCache:
             total += status.st_size
             if total > _LARGEST:
                 path.unlink(missing_ok=True)
+
+
+def _key(texts: Sequence[list[str]], tokenizer: Any, settings: dict[str, Any]) -> str:
+    """What names the tokens of some texts: a hash of all that they depend on."""
+    digest = hashlib.sha256()
+    versions = (_FORMAT, tokenizers.__version__, type(tokenizer).__name__, tokenizer.truncation_side)
+    digest.update(repr((*versions, sorted(settings.items()))).encode())
+    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    for column in texts:
+        lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
+        digest.update(lengths.tobytes())  # so that no two columns run into the same text
+        digest.update("".join(column).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _save(path: Path, arrays: dict[str, Any]) -> None:

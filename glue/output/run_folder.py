@@ -37,24 +37,14 @@ from transformers.utils.files import make_folder, sync, write_whole
 
 from ..cli.arguments import RunArguments
 from ..cli.console import say
-from ..cli.paths import check_writable
 from ..errors import DivergedError, UsageError
+from ..training.checksums import list_checkpoints, remove
 from ..training.identity import what_changed
 from ..training.method_settings import MethodSettings
 from .lock import LOCK_FILE, FolderLock
 from .manifest import MANIFEST, Manifest
 
-_PACKAGES = (
-    "torch",
-    "accelerate",
-    "datasets",
-    "evaluate",
-    "numpy",
-    "tokenizers",
-    "safetensors",
-    "scikit-learn",
-    "scipy",
-)
+_PACKAGES = "torch accelerate datasets evaluate numpy tokenizers safetensors scikit-learn scipy".split()
 # What a training writes into its folder besides logs, card, predictions and checkpoints.
 _MODEL_FILES = (
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
@@ -70,63 +60,80 @@ class RunFolder:
     """The files of a run; with no folder, or on another process than the main one, nothing is written.
 
     Args:
-        path: the folder, or None.
-        settings: see `run_identity`.
-        loss_file: name of the file with a loss a line.
+        path: the folder; None writes nothing.
         writes: whether this process writes.
+
+    Attributes:
+        lock: the right to write.
+        settings: see `run_identity`; empty until the run has been settled.
+        loss_file: name of the file with a loss a line.
     """
 
-    def __init__(self, path: Path | None, settings: dict[str, Any], loss_file: str, writes: bool) -> None:
-        self.path = path
-        self.settings = settings
-        self.loss_file = loss_file
+    def __init__(self, path: Path | None, writes: bool) -> None:
+        self.path = path or Path()
         self.writes = writes and path is not None
-        self.manifest = Manifest(path or Path())
+        self.lock = FolderLock(path)
+        self.manifest = Manifest(self.path)
+        self.settings: dict[str, Any] = {}
+        self.loss_file = ""
 
-    def check(self, args: RunArguments) -> None:
-        """Check that the run may write into the folder; nothing is changed.
+    def recover_model(self) -> None:
+        """Put the new model of a run in place that was killed while it did so; not while another run writes there."""
+        if self.writes and os.path.isdir(self.path / _NEW_MODEL):
+            with contextlib.suppress(UserError, OSError):  # loading a model that is not there says more
+                self.lock.acquire()
+                _put_in_place(self.path)
+            self.lock.release()
+
+    def take(self, args: RunArguments, resumed: Path | None) -> None:
+        """Lock the folder, and check that the run may write into it: its own, or one without another run's files.
+
+        Args:
+            args: the run's settings.
+            resumed: the checkpoint that it continues.
 
         Raises:
-            UsageError: the folder holds an earlier run that may not be replaced, or files of the same names that no
-                run has written, or cannot be written to.
+            UsageError: another run writes there, or the folder holds an earlier run that may not be replaced, or files
+                of the same names that no run has written, or cannot be written to.
         """
-        if self.path is None:
+        if not self.writes:
             return
+        self.lock.acquire()
         try:
-            names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
-            taken = any(not _LEFTOVER.fullmatch(name) for name in names - {LOCK_FILE, MANIFEST})
-        except OSError as error:
-            raise UsageError(f"--output_dir {self.path}: {error.strerror}") from None
-        if taken and args.do_train and not args.overwrite_output_dir:
+            if resumed is None or self.path.resolve() not in resumed.resolve().parents:
+                self._check(args)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _check(self, args: RunArguments) -> None:
+        names = {path.name for path in self.path.iterdir()} - {LOCK_FILE, MANIFEST}
+        if args.do_train and not args.overwrite_output_dir and not all(map(_LEFTOVER.fullmatch, names)):
             self._refuse_earlier_run(args)
-        written = (*_RUN_FILES, self.loss_file) if args.do_train else ("eval_results.json",)
-        if args.do_train and not self._is_input(args):
-            written = (*_MODEL_FILES, *written)
+        written: tuple[str, ...] = ("eval_results.json",)
+        if args.do_train:
+            written = (*(() if self._is_input(args) else _MODEL_FILES), *_RUN_FILES, self.loss_file)
         foreign = [name for name in written if not self.manifest.owns(name)]
         if args.do_train:
-            foreign += [
-                f"checkpoints/{path.name}" for path in self._checkpoints() if not self.manifest.owns_checkpoint(path)
-            ]
+            checkpoints = list_checkpoints(self.path / "checkpoints")
+            foreign += [f"checkpoints/{each.name}" for each in checkpoints if not self.manifest.owns_checkpoint(each)]
         if foreign:
             raise UsageError(
                 f"--output_dir {self.path}: {foreign[0]} is not on the list of what runs have written there, or was "
                 "changed since: move it away, or give another folder"
             )
-        check_writable("--output_dir", self.path)
 
     def clear(self, args: RunArguments) -> None:
         """Delete what an earlier run wrote and nobody has changed since; other files in the folder are somebody's own.
 
         A model that is there to start from stays until the new one takes its place.
         """
-        if not self.writes or self.path is None:
+        if not self.writes:
             return
         kept = _MODEL_FILES if self._is_input(args) else ()
         try:
-            for checkpoint in filter(self.manifest.owns_checkpoint, self._checkpoints()):
-                doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
-                os.replace(checkpoint, doomed)  # so that at no moment a part of it has its name
-                shutil.rmtree(doomed)
+            for checkpoint in filter(self.manifest.owns_checkpoint, list_checkpoints(self.path / "checkpoints")):
+                remove(checkpoint)
             for name in self.manifest.names():
                 if name not in kept and self.manifest.owns(name):
                     (self.path / name).unlink(missing_ok=True)
@@ -137,7 +144,7 @@ class RunFolder:
 
     def delete_leftovers(self) -> None:
         """Delete what a resumed run has no use for: half-written files of one that was killed, and diverged.json."""
-        if self.writes and self.path is not None:
+        if self.writes:
             for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
                 if _LEFTOVER.fullmatch(path.name):
                     _delete(path)
@@ -146,7 +153,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Note what the run has written, so that nobody's change to it is ever deleted."""
-        if self.writes and self.path is not None and self.path.is_dir():
+        if self.writes and self.path.is_dir():
             with contextlib.suppress(OSError):  # a full disk: what is not noted counts as the run's own
                 self.manifest.close()
 
@@ -161,7 +168,7 @@ class RunFolder:
         Raises:
             CheckpointError: the logs cannot be read or written.
         """
-        if self.writes and self.path is not None:
+        if self.writes:
             source = self.path if checkpoint is None else checkpoint.resolve().parent.parent
             for name, rows in (
                 ("train_log.jsonl", updates),
@@ -181,7 +188,7 @@ class RunFolder:
         Raises:
             CheckpointError: the logs cannot be written.
         """
-        if self.writes and self.path is not None:
+        if self.writes:
             _append(self.path / "train_log.jsonl", "".join(_json(row) for row in rows))
             _append(self.path / self.loss_file, "".join(f"{row['loss']}\n" for row in rows))
 
@@ -191,11 +198,12 @@ class RunFolder:
         Raises:
             CheckpointError: the log cannot be written.
         """
-        if self.writes and self.path is not None:
+        if self.writes:
             _append(self.path / "eval_log.jsonl", _json(scores))
 
     def write_run(self, args: RunArguments, contranorm: MethodSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""
+        versions = {package.name: package.version for package in metadata.distributions() if package.name in _PACKAGES}
         content = {
             "arguments": asdict(args),
             "contranorm": {"values": contranorm.values, "origins": contranorm.origins, "sites": contranorm.sites},
@@ -203,7 +211,7 @@ class RunFolder:
             "command": sys.argv,
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "git_revision": _git_revision(),
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": {"python": platform.python_version(), **versions},
             "hardware": {
                 "machine": platform.machine(),
                 "cpus": os.cpu_count(),
@@ -216,7 +224,7 @@ class RunFolder:
 
     def write_diverged(self, error: DivergedError) -> None:
         """Write diverged.json, which tells a sweep that this run need not be tried again."""
-        if self.path is not None and self.path.is_dir():
+        if self.writes and self.path.is_dir():
             with contextlib.suppress(CheckpointError):  # the error itself is what has to be seen
                 self.write_json("diverged.json", {"error": str(error), **error.details})
 
@@ -226,9 +234,9 @@ class RunFolder:
 
     def write_text(self, name: str, content: str) -> None:
         """Write a file of the run, whole or not at all."""
-        if self.writes and self.path is not None:
+        if self.writes:
             self.manifest.claim(name)
-            write_whole(make_folder(self.path) / name, lambda path: _write(path, content))
+            write_whole(make_folder(self.path) / name, lambda path: path.write_text(content, encoding="utf-8"))
 
     def write_card(self, card: str) -> None:
         """Write the model card, unless there is one that somebody else has written."""
@@ -246,7 +254,7 @@ class RunFolder:
         Raises:
             CheckpointError: a file cannot be written.
         """
-        if not self.writes or self.path is None:
+        if not self.writes:
             return
         temporary = make_folder(self.path) / ".model.tmp"
         try:
@@ -266,13 +274,9 @@ class RunFolder:
     def _is_input(self, args: RunArguments) -> bool:
         """Whether the model that the run starts from lies in this folder."""
         config = Path(args.model_name_or_path or "", "config.json")
-        return self.path is not None and config.exists() and config.resolve().parent == self.path.resolve()
-
-    def _checkpoints(self) -> list[Path]:
-        return [] if self.path is None else sorted((self.path / "checkpoints").glob("step_*"))
+        return config.exists() and config.resolve().parent == self.path.resolve()
 
     def _refuse_earlier_run(self, args: RunArguments) -> None:
-        assert self.path is not None
         if self._is_input(args):
             raise UsageError(
                 f"--output_dir {self.path} is the model that the run starts from: give another folder, or "
@@ -312,16 +316,6 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def recover_model(folder: Path) -> None:
-    """Put the new model of a run in place that was killed while it did so; not while another run writes there."""
-    lock = FolderLock(folder)
-    if os.path.isdir(folder / _NEW_MODEL):
-        with contextlib.suppress(UserError, OSError):  # loading a model that is not there says more
-            lock.acquire()
-            _put_in_place(folder)
-        lock.release()
-
-
 def _put_in_place(folder: Path) -> None:
     """Move a new model, which is whole and on the disk, to where an old one may be."""
     new = folder / _NEW_MODEL
@@ -356,20 +350,6 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: str) -> None:
-    path.write_text(content, encoding="utf-8")
-
-
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions
 
 
 def _git_revision() -> str | None:

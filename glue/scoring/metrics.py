@@ -6,8 +6,6 @@ imported on first use.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -66,7 +64,7 @@ def compute_metrics(
         raise ValueError("no predictions to score")
     undefined = are_equal(predicted, rounding) or are_equal(expected, 0.0)
     return {
-        name: 0.0 if undefined and name in _CORRELATIONS else float(_METRICS[name](predicted, expected))
+        name: 0.0 if undefined and name not in ("accuracy", "f1") else _score(name, predicted, expected)
         for name in task.metrics
     }
 
@@ -108,33 +106,14 @@ def majority_baseline(task: Task, labels: ArrayLike) -> dict[str, float]:
     return compute_metrics(task, np.full_like(values, np.bincount(values).argmax()), values)
 
 
-def _accuracy(predicted: np.ndarray, expected: np.ndarray) -> float:
-    return (predicted == expected).mean()
+def _score(name: str, predicted: np.ndarray, expected: np.ndarray) -> float:
+    if name == "accuracy":
+        return float((predicted == expected).mean())
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import f1_score, matthews_corrcoef
 
-
-def _f1(predicted: np.ndarray, expected: np.ndarray) -> float:
-    from sklearn.metrics import f1_score
-
-    return f1_score(expected, predicted, zero_division=0.0)
-
-
-def _matthews_correlation(predicted: np.ndarray, expected: np.ndarray) -> float:
-    from sklearn.metrics import matthews_corrcoef
-
-    return matthews_corrcoef(expected, predicted)
-
-
-def _pearson(predicted: np.ndarray, expected: np.ndarray) -> float:
-    from scipy.stats import pearsonr
-
-    return pearsonr(expected, predicted).statistic
-
-
-def _spearmanr(predicted: np.ndarray, expected: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    return spearmanr(expected, predicted).statistic
-
-
-_CORRELATIONS = {"matthews_correlation": _matthews_correlation, "pearson": _pearson, "spearmanr": _spearmanr}
-_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"accuracy": _accuracy, "f1": _f1, **_CORRELATIONS}
+    if name == "f1":
+        return float(f1_score(expected, predicted, zero_division=0.0))
+    if name == "matthews_correlation":
+        return float(matthews_corrcoef(expected, predicted))
+    return float((pearsonr if name == "pearson" else spearmanr)(expected, predicted).statistic)

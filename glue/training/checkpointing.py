@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -28,25 +27,24 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import gather_object
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from transformers.utils.errors import CheckpointError, UserError
+from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, read_json, sync, write_synced
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
 from ..output.manifest import Manifest, checkpoint_entry
-from .checksums import damage, record
+from .checksums import damage, list_checkpoints, record, remove, updates_of
 from .identity import what_changed
 from .optimizer import check_moments
-from .processes import raise_together
+from .processes import on_main
 from .random_states import random_states, restore_random_states
 from .state import TrainingState
 
 _STATE_FILE = "training_state.json"
-_NAME = re.compile(r"step_(\d{6,})")
 
 
 @dataclass
@@ -69,14 +67,14 @@ class Checkpointer:
     """Writes, finds and reads the checkpoints of one run.
 
     Args:
-        folder: the run's folder of checkpoints; None keeps none.
+        folder: the run's folder of checkpoints.
         identity: what the result of the run depends on; a checkpoint of another run is not continued.
         accelerator: knows the processes.
         limit: checkpoints to keep, the newest ones; None keeps all. That of the best epoch is kept whatever the limit.
     """
 
     def __init__(
-        self, folder: Path | None, identity: Mapping[str, Any], accelerator: Accelerator, limit: int | None = None
+        self, folder: Path, identity: Mapping[str, Any], accelerator: Accelerator, limit: int | None = None
     ) -> None:
         self.folder = folder
         self.identity = identity
@@ -93,21 +91,11 @@ class Checkpointer:
             CheckpointError: it cannot be written; the earlier ones are untouched.
             DivergedError: a weight is not finite; the earlier ones are untouched.
         """
-        if self.folder is None:
-            raise ValueError("this run has no folder for checkpoints")
         model = self.accelerator.unwrap_model(parts.model)
         check_finite(model, state)
         generators = gather_object([random_states()])
         target = self.folder / f"step_{state.updates:06d}"
-        error = None
-        if self.accelerator.is_main_process:
-            try:
-                make_folder(self.folder)
-                self._write(target, cpu_weights(model), state, parts, generators)
-                self._delete_old(state)
-            except OSError as problem:
-                error = CheckpointError(f"{target} cannot be written: {problem.strerror or problem}")
-        raise_together(self.accelerator, error)
+        on_main(self.accelerator, lambda: self._write(target, state, parts, generators))
         return target
 
     def find(self, wanted: str) -> Path | None:
@@ -121,17 +109,7 @@ class Checkpointer:
             UsageError: there is no checkpoint, or it is of another run.
             CheckpointError: it is damaged, and there is none before it.
         """
-        found, error = None, None
-        if self.accelerator.is_main_process:
-            try:
-                found = self._find(wanted)
-            except UserError as problem:
-                error = problem
-            except OSError as problem:  # a name that is too long, a folder that may not be entered
-                error = UsageError(f"--resume_from_checkpoint: {problem.filename}: {problem.strerror}")
-        raise_together(self.accelerator, error)
-        path = broadcast_object_list([found and str(found)])[0]
-        return path and Path(path)
+        return on_main(self.accelerator, lambda: self._find(wanted))
 
     def load(self, checkpoint: Path, parts: TrainingParts) -> TrainingState:
         """Put everything back as it was when `checkpoint` was written; all processes have to call this.
@@ -160,16 +138,12 @@ class Checkpointer:
         return state
 
     def _write(
-        self,
-        target: Path,
-        weights: dict[str, Tensor],
-        state: TrainingState,
-        parts: TrainingParts,
-        generators: list[dict[str, Any]],
+        self, target: Path, state: TrainingState, parts: TrainingParts, generators: list[dict[str, Any]]
     ) -> None:
         """Write a checkpoint beside its place, and move it there once it is whole and on the disk."""
         temporary = target.with_name(f".{target.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
+        weights = cpu_weights(self.accelerator.unwrap_model(parts.model))
         content = json.dumps({"state": asdict(state), "identity": self.identity}, indent=2) + "\n"
         files: dict[str, Callable[[Path], object]] = {
             "model.safetensors": partial(save_file, weights, metadata={"format": "pt"}),
@@ -182,6 +156,7 @@ class Checkpointer:
             files["best_model.safetensors"] = partial(save_file, parts.best_weights, metadata={"format": "pt"})
         if self.accelerator.scaler is not None:
             files["scaler.pt"] = partial(torch.save, self.accelerator.scaler.state_dict())
+        make_folder(self.folder)
         Manifest(target.parents[1]).claim(checkpoint_entry(target))
         try:
             temporary.mkdir()
@@ -189,18 +164,18 @@ class Checkpointer:
                 write_synced(temporary / name, write)
             record(temporary)
             sync(temporary)
-            _remove(target)  # of a run that was continued from further back
+            remove(target)  # of a run that was continued from further back
             os.replace(temporary, target)
             sync(target.parent)
-        except OSError:
+            self._delete_old(state)
+        except OSError as problem:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            raise CheckpointError(f"{target} cannot be written: {problem.strerror or problem}") from problem
 
     def _find(self, wanted: str) -> Path | None:
         place = self.folder if wanted in ("latest", "auto") else Path(wanted)
-        assert place is not None
-        is_checkpoint = bool(_NAME.fullmatch(place.resolve().name)) or (place / _STATE_FILE).is_file()
-        candidates = [place] if is_checkpoint else _checkpoints(place) or _checkpoints(place / "checkpoints")
+        is_checkpoint = updates_of(place.resolve()) >= 0 or (place / _STATE_FILE).is_file()
+        candidates = [place] if is_checkpoint else list_checkpoints(place) or list_checkpoints(place / "checkpoints")
         if not candidates and wanted == "auto":
             return None
         if not candidates:
@@ -226,11 +201,11 @@ class Checkpointer:
 
     def _delete_old(self, state: TrainingState) -> None:
         """Keep the newest checkpoints and the best epoch's; what lies ahead is of a run that is being repeated."""
-        if self.folder is not None and self.limit is not None:
-            done = [path for path in _checkpoints(self.folder) if _updates(path) <= state.updates]
+        if self.limit is not None:
+            done = [path for path in list_checkpoints(self.folder) if updates_of(path) <= state.updates]
             for old in done[: -self.limit]:
-                if _updates(old) != state.best_updates:
-                    _remove(old)
+                if updates_of(old) != state.best_updates:
+                    remove(old)
 
 
 def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
@@ -258,23 +233,3 @@ def cpu_weights(model: torch.nn.Module) -> dict[str, Tensor]:
 def _load(path: Path) -> Any:
     """Read tensors and plain values; nothing in the file is executed."""
     return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first, damaged ones among them."""
-    if not folder.is_dir():
-        return []
-    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()), key=_updates)
-
-
-def _updates(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix("step_"))
-
-
-def _remove(checkpoint: Path) -> None:
-    """Delete a checkpoint so that at no moment a part of it has its name."""
-    doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
-    shutil.rmtree(doomed, ignore_errors=True)
-    if checkpoint.exists():
-        os.replace(checkpoint, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)

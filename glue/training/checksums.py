@@ -1,9 +1,12 @@
-"""Recorded checksums of a folder's files, which tell a whole checkpoint from a torn or damaged one."""
+"""Checkpoints as folders: their names, and the checksums that tell a whole one from a torn or damaged one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 
 from transformers.utils.errors import CheckpointError
@@ -11,6 +14,31 @@ from transformers.utils.files import read_json, write_synced
 
 CHECKSUM_FILE = "checksums.json"
 _AT_ONCE = 2**20  # bytes
+_NAME = re.compile(r"step_(\d{6,})")
+
+
+def updates_of(checkpoint: Path) -> int:
+    """Return after how many updates a checkpoint was written, by its name; -1 for what is named otherwise."""
+    found = _NAME.fullmatch(checkpoint.name)
+    return int(found[1]) if found else -1
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, oldest first, damaged ones among them."""
+    return sorted((path for path in folder.glob("step_*") if updates_of(path) >= 0), key=updates_of)
+
+
+def remove(checkpoint: Path) -> None:
+    """Delete a checkpoint, if there is one, so that at no moment a part of it has its name.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if checkpoint.exists():
+        os.replace(checkpoint, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def record(folder: Path) -> None:

@@ -38,26 +38,21 @@ def fixed_flags(args: RunArguments) -> dict[str, Any]:
 
 
 def run_identity(
-    args: RunArguments, knobs: Mapping[str, Any], data: str, execution: Mapping[str, Any]
+    args: RunArguments, knobs: Mapping[str, Any], data: Mapping[str, EncodedDataset], execution: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return all that the result of a run depends on, as JSON has it.
 
     Args:
         args: the command line.
         knobs: method, position and the method's knobs, with what was left open filled in.
-        data: see `data_digest`.
+        data: the splits that it is trained and scored on; token ids, labels and class names of each count.
         execution: how it is computed: "packed" or "padded", precision, number of processes.
     """
-    identity = {"version": VERSION, **fixed_flags(args), **knobs, **execution, "data": data}
+    digest = hashlib.sha256(repr([(split, data[split].digest()) for split in sorted(data)]).encode()).hexdigest()
+    identity = {"version": VERSION, **fixed_flags(args), **knobs, **execution, "data": digest}
     if knobs.get("contranorm_padding") == "include":  # a row's result depends on the rows beside it
         identity["per_device_eval_batch_size"] = args.per_device_eval_batch_size
     return json.loads(json.dumps(identity))
-
-
-def data_digest(datasets: Mapping[str, EncodedDataset]) -> str:
-    """Return what tells these data from all others: token ids, labels and class names of each split."""
-    parts = [(split, dataset.digest()) for split, dataset in sorted(datasets.items())]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def what_changed(stored: Any, identity: Mapping[str, Any]) -> str | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import GradientAccumulationPlugin, gather_object
+from accelerate.utils import GradientAccumulationPlugin, broadcast_object_list
 from torch import distributed
 
-from transformers.utils.errors import CheckpointError
+from transformers.utils.errors import UserError
 
 from ..errors import UsageError
 
@@ -118,18 +119,22 @@ def agree(accelerator: Accelerator, *values: int) -> tuple[int, ...]:
     return tuple(tensor.tolist())
 
 
-def raise_together(accelerator: Accelerator, error: Exception | None) -> None:
-    """Raise on every process what went wrong on one of them; all of them have to call this.
+def on_main(accelerator: Accelerator, work: Callable[[], Any]) -> Any:
+    """Let the main process do something, and all of them have its result or its error; all of them have to call this.
 
     Args:
-        error: a `UsageError` or a `CheckpointError`; None where all is well on this process.
+        work: what it does.
     """
-    mine = None if error is None else (isinstance(error, UsageError), str(error))
-    found = [mine] if accelerator.num_processes == 1 else gather_object([mine])
-    first = next((problem for problem in found if problem is not None), None)
-    if first is not None:
-        is_usage, message = first
-        raise (UsageError(message) if is_usage else CheckpointError(message)) from error
+    result = error = None
+    if accelerator.is_main_process:
+        try:
+            result = work()
+        except (UserError, OSError) as problem:
+            error = problem
+    result, error = broadcast_object_list([result, error])
+    if error is not None:
+        raise error
+    return result
 
 
 def is_lost_peer(accelerator: Accelerator, error: RuntimeError) -> bool:

@@ -10,7 +10,6 @@ from accelerate import Accelerator
 
 from transformers import set_seed
 from transformers.utils import logging
-from transformers.utils.errors import CheckpointError
 
 from ..cli.arguments import RunArguments
 from ..cli.console import say
@@ -19,27 +18,25 @@ from ..data.encoding import EncodedDataset, encode
 from ..data.labels import LabelMapping
 from ..data.loading import load_splits
 from ..data.tasks import Task
-from ..data.token_cache import TokenCache, default_cache_folder
-from ..errors import UsageError
+from ..data.token_cache import TokenCache, cache_folder
 from ..output import tracking
-from ..output.lock import FolderLock
 from ..output.model_card import model_card
-from ..output.run_folder import RunFolder, recover_model
+from ..output.run_folder import RunFolder
 from ..output.submission import write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
-from .identity import data_digest, run_identity
+from .identity import run_identity
 from .memory import keep_freed_memory
 from .method_settings import MethodSettings
 from .model import build_config, load_model, open_checkpoint, padding_multiple
-from .processes import join, raise_together
+from .processes import join, on_main
 
 
 @dataclass
 class Setup:
     """What a run works with, once arguments, data and checkpoint have been found good.
 
-    `checkpoint` is where a resumed run goes on; `lock` holds the output folder until it is released.
+    `checkpoint` is where a resumed run goes on.
     """
 
     accelerator: Accelerator
@@ -52,7 +49,6 @@ class Setup:
     folder: RunFolder
     checkpointer: Checkpointer
     checkpoint: Path | None
-    lock: FolderLock
 
 
 def set_up(args: RunArguments) -> Setup:
@@ -63,26 +59,22 @@ def set_up(args: RunArguments) -> Setup:
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
     tracking.check_trackers(args.report_to)
-    accelerator = join(
-        mixed_precision=args.mixed_precision,
-        cpu=args.cpu,
-        log_with=args.report_to,
-        project_dir=None if output_dir is None else str(output_dir / tracking.FOLDER),
-    )
+    project = None if output_dir is None else str(output_dir / tracking.FOLDER)
+    accelerator = join(mixed_precision=args.mixed_precision, cpu=args.cpu, log_with=args.report_to, project_dir=project)
     keep_freed_memory()
     say.on = accelerator.is_main_process
     if not accelerator.is_main_process:
         logging.set_verbosity_error()  # one summary of a loaded checkpoint is enough
     if args.uses_demo_data:
         say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
-    if output_dir is not None and accelerator.is_main_process:
-        recover_model(output_dir)
-    accelerator.wait_for_everyone()
+    folder = RunFolder(output_dir, accelerator.is_main_process)
+    on_main(accelerator, folder.recover_model)
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
         tokenizer = checkpoint.tokenizer()
-        cache = _token_cache(args, accelerator.is_local_main_process)
+        kept = None if args.uses_demo_data else cache_folder(args.token_cache)
+        cache = TokenCache(kept, writes=accelerator.is_local_main_process)
         datasets = {
             split: encode(
                 table,
@@ -97,33 +89,24 @@ def set_up(args: RunArguments) -> Setup:
             for split, table in tables.items()
         }
         packs = accelerator.device.type == "cpu" and config.contranorm_padding == "exclude" and not args.torch_compile
-        identity = run_identity(
+        folder.settings = run_identity(
             args,
             contranorm.values,
-            data=data_digest({split: data for split, data in datasets.items() if split not in task.test_splits}),
+            {split: data for split, data in datasets.items() if split not in task.test_splits},
             execution={
                 "execution": "packed" if packs else "padded",
                 "mixed_precision": str(accelerator.mixed_precision),
                 "num_processes": accelerator.num_processes,
             },
         )
-        loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
-        folder = RunFolder(output_dir, identity, loss_file, accelerator.is_main_process)
-        checkpoints = None if output_dir is None else output_dir / "checkpoints"
-        checkpointer = Checkpointer(checkpoints, identity, accelerator, args.save_total_limit)
+        folder.loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+        checkpointer = Checkpointer(folder.path / "checkpoints", folder.settings, accelerator, args.save_total_limit)
         resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
-        _check_free(args, folder, resumed)
         set_seed(args.seed)
         model = load_model(args, checkpoint, config)
     if accelerator.process_index:  # all have drawn the same weights; each draws dropout masks of its own
         set_seed((args.seed + accelerator.process_index) % 2**32)
-    lock = FolderLock(output_dir)
-    try:
-        _acquire_together(lock, accelerator)
-        _check_free(args, folder, resumed)  # once more: another run may have come and gone
-    except BaseException:
-        lock.release()
-        raise
+    on_main(accelerator, lambda: folder.take(args, resumed))
     rows = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
     say(f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: {rows}")
     say(contranorm.summary())
@@ -134,17 +117,7 @@ def set_up(args: RunArguments) -> Setup:
     if mapping.note:
         say(f"Note: {mapping.note}")
     return Setup(
-        accelerator=accelerator,
-        task=task,
-        mapping=mapping,
-        contranorm=contranorm,
-        datasets=datasets,
-        tokenizer=tokenizer,
-        model=model,
-        folder=folder,
-        checkpointer=checkpointer,
-        checkpoint=resumed,
-        lock=lock,
+        accelerator, task, mapping, contranorm, datasets, tokenizer, model, folder, checkpointer, checkpoint=resumed
     )
 
 
@@ -154,7 +127,6 @@ def start(args: RunArguments, setup: Setup) -> None:
     Raises:
         CheckpointError: a file cannot be written.
     """
-    setup.accelerator.wait_for_everyone()  # the main process writes once all have seen that the folder is free
     if setup.checkpoint is None:
         setup.folder.clear(args)
     setup.folder.delete_leftovers()
@@ -196,28 +168,3 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
                 if not args.pred_dir:
                     setup.folder.manifest.claim(f"predictions/{path.name}")
                 say(f"Predictions: {path}")
-
-
-def _token_cache(args: RunArguments, writes: bool) -> TokenCache:
-    """Return where tokenized splits are kept; nowhere for the demo, whose data are made on the spot."""
-    if args.uses_demo_data or args.token_cache == "none":
-        return TokenCache(None)
-    return TokenCache(default_cache_folder() if args.token_cache is None else Path(args.token_cache), writes)
-
-
-def _check_free(args: RunArguments, folder: RunFolder, resumed: Path | None) -> None:
-    """Check that the run may write into its folder: its own, or one without another run's files."""
-    is_own = resumed is not None and folder.path is not None and folder.path.resolve() in resumed.resolve().parents
-    if not is_own:
-        folder.check(args)
-
-
-def _acquire_together(lock: FolderLock, accelerator: Accelerator) -> None:
-    """Let the main process take the lock; whether it got it, all of them know."""
-    error = None
-    if accelerator.is_main_process:
-        try:
-            lock.acquire()
-        except (UsageError, CheckpointError) as problem:
-            error = problem
-    raise_together(accelerator, error)

@@ -45,7 +45,7 @@ def aimed(function):
         kill(arguments[0] if function.__name__ == "write_synced" else None)
         return result
     return call
-for name in ("write_synced", "record", "sync", "_remove"):
+for name in ("write_synced", "record", "sync", "remove"):
     setattr(checkpointing, name, aimed(getattr(checkpointing, name)))
 class Os:
     replace = staticmethod(aimed(os.replace))

@@ -264,9 +264,9 @@ def test_words_are_no_scores_whatever_is_asked_for(tmp_path):
 def test_what_there_is_stands_in_the_task(tmp_path):
     path = write_rows(tmp_path / "rte.csv", labelled(["a", "b"]))
     task = read_own_files({"train": path}, {})[0]
-    assert (task.name, task.has_validation, task.splits) == ("files", False, ("train",))
+    assert (task.name, task.splits) == ("files", ("train",))
     task = read_own_files({"train": path, "validation": path, "test": path}, {})[0]
-    assert task.has_validation and task.splits == ("train", "validation", "test")
+    assert task.splits == ("train", "validation", "test")
 
 
 def test_a_great_many_odd_classes_are_seen(tmp_path, capsys):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from glue.cli.paths import provide_caches
-from glue.data.token_cache import default_cache_folder
+from glue.data.token_cache import cache_folder
 
 NAMES = ("HOME", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "MPLCONFIGDIR", "LOGNAME", "RANK")
 
@@ -39,7 +39,7 @@ def test_without_a_home_there_is_a_temporary_one(closed, monkeypatch, capsys, ho
     assert capsys.readouterr().out.count("cannot be written to: what libraries keep there goes to") == 1
     for name in ("HOME", "XDG_CACHE_HOME", "HF_HOME"):
         assert os.access(os.environ[name], os.W_OK)
-    default_cache_folder().mkdir(parents=True)
+    cache_folder(None).mkdir(parents=True)
     provide_caches()
     assert capsys.readouterr().out == ""  # now there is one
 

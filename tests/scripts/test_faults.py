@@ -184,7 +184,8 @@ def test_a_disk_that_fills_up_or_turns_read_only(flags, uninterrupted, tmp_path,
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_log_that_cannot_grow(tmp_path):
     (tmp_path / "train_log.jsonl").symlink_to("/dev/full")
-    folder = run_folder.RunFolder(tmp_path, {}, "loss.txt", writes=True)
+    folder = run_folder.RunFolder(tmp_path, writes=True)
+    folder.loss_file = "loss.txt"
     with pytest.raises(CheckpointError, match=r"train_log.jsonl cannot be written: No space left on device"):
         folder.append_logs([{"loss": 1.0}])
 

@@ -306,12 +306,10 @@ def test_rows_that_share_no_column(tmp_path):
 def test_a_great_many_columns(tmp_path, kind):
     names, path = [f"c{number}" for number in range(20_000)], tmp_path / f"wide.{kind}"
     if kind == "csv":
-        path.write_text(",".join(names * 10) + "\n")
-        with pytest.raises(UsageError, match=r"wide\.csv: more than 20000 columns"):
-            readers.read_table(path)
+        path.write_text(",".join(names) + "\n" + ",".join("1" * len(names)) + "\n")
     else:
         pyarrow.parquet.write_table(pyarrow.table({name: [1] for name in names}), path)
-        assert len(readers.read_table(path).columns) == len(names)
+    assert len(readers.read_table(path).columns) == len(names)
 
 
 def test_lists_and_bytes_of_a_parquet_file_are_left_alone(tmp_path):
