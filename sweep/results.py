@@ -40,7 +40,7 @@ from .points import METHOD, PLAIN, Point
 
 # How a trial ended: the first four with a row, the others without one.
 FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
-INTERRUPTED, SURPLUS = "interrupted", "surplus"
+INTERRUPTED, AGAIN, SURPLUS = "interrupted", "tried again", "surplus"
 
 RESULTS = "results.jsonl"
 _MOST_LOSSES = 200

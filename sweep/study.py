@@ -49,8 +49,8 @@ def open_study(plan: Plan) -> optuna.Study:
     args = plan.args
     samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3) if args.prune else optuna.pruners.NopPruner()
-    attempt = 1
-    while True:
+    problem: Exception | None = None
+    for attempt in range(_MOST_OPENINGS):
         try:
             return optuna.create_study(
                 storage=_storage(args),
@@ -62,12 +62,11 @@ def open_study(plan: Plan) -> optuna.Study:
             )
         except Exception as error:  # whatever the driver of a database raises
             # Commands that start at once get into each other's way where they create the tables.
-            if attempt == _MOST_OPENINGS:
-                first = str(error).strip().partition("\n")[0]
-                place = _without_password(args.storage or args.output_dir)
-                raise UsageError(f"--storage {place}: {first or type(error).__name__}") from error
+            problem = error
             time.sleep(0.2 * attempt)
-            attempt += 1
+    first = str(problem).strip().partition("\n")[0]
+    place = _without_password(args.storage or args.output_dir)
+    raise UsageError(f"--storage {place}: {first or type(problem).__name__}") from problem
 
 
 def _storage(args: SweepArguments) -> optuna.storages.RDBStorage:
@@ -79,27 +78,31 @@ def _storage(args: SweepArguments) -> optuna.storages.RDBStorage:
     return optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs=options)
 
 
-def enqueue(study: optuna.Study, plan: Plan, points: Iterable[Point], rows: Iterable[dict[str, Any]]) -> int:
+def enqueue(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> int:
     """Let those points wait for workers that nobody runs, waits for or has finished; returns how many those are.
+
+    Of a search they are drawn points whose seed was not among those of an earlier command.
 
     Args:
         study: where they wait.
         plan: says what is finished.
-        points: of a grid; a search has those of its drawn points whose seed was not among those of an earlier command.
         rows: the newest result of each point.
     """
     taken = {row["point"] for row in rows if plan.is_done(row)}
     taken |= {trial.user_attrs.get("point") for trial in _trials(study, *_UNDER_WAY)}
-    new = [point for point in (_further_seeds(study, plan) if plan.is_search else points) if point.key not in taken]
+    points = _further_seeds(study, plan) if plan.is_search else plan.points
+    new = [point for point in points if point.key not in taken]
     for point in new:
         study.enqueue_trial({}, user_attrs={"flags": dict(point.flags), "point": point.key})
     return len(new)
 
 
-def missing_runs(study: optuna.Study, plan: Plan) -> int:
-    """Return how many runs of a search are not done: trials to be drawn, and further seeds of those that were."""
+def missing_runs(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> int:
+    """Return how many runs are not done; of a search, trials to be drawn and further seeds of those that were."""
+    done = {row["point"] for row in rows}
+    if not plan.is_search:
+        return sum(point.key not in done for point in plan.points)
     ended = sum(_is_drawn(trial) and trial.state not in _UNDER_WAY for trial in _trials(study))
-    done = {row["point"] for row in rows_of(study)}
     further = sum(point.key not in done for point in _further_seeds(study, plan))
     return len(plan.seeds) * max(0, (plan.args.n_trials or 0) - ended) + further
 
@@ -161,13 +164,6 @@ def has_running(study: optuna.Study) -> bool:
 def rows_of(study: optuna.Study) -> list[dict[str, Any]]:
     """Return the rows of all trials that have ended with some."""
     return [row for trial in _trials(study) for row in trial.user_attrs.get("rows", ())]
-
-
-def rows_beside(study: optuna.Study, plan: Plan) -> list[dict[str, Any]]:
-    """Return the rows of all studies of this name: of this plan, and of those beside it."""
-    storage = study._storage
-    names = [name for name in optuna.get_all_study_names(storage) if name.rpartition("/")[0] == plan.args.study_name]
-    return [row for name in names for row in rows_of(optuna.load_study(study_name=name, storage=storage))]
 
 
 def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:

@@ -14,11 +14,17 @@ import sweep_rows
 from glue.errors import UsageError
 from sweep import liveness
 from sweep import study as states
-from sweep.arguments import Range, parse_args
-from sweep.plan import Plan, make_plan
-from sweep.points import Point, grid
+from sweep.arguments import parse_args
+from sweep.plan import Plan
+from sweep.points import Point
+from sweep.points import grid as flags_of_grid
 from sweep.presets import PRESETS
 from sweep.results import append_results, newest, read_results
+
+
+def grid(choices):
+    """The points of a grid, each once."""
+    return list(dict.fromkeys(map(Point.of, flags_of_grid(choices))))
 
 
 def parsed(*words, tmp_path):
@@ -171,14 +177,6 @@ def test_a_point_that_cannot_be_run_is_an_error_before_anything_starts(tmp_path,
     assert not (tmp_path / "sweep").exists()
 
 
-def test_settings_reach_a_worker(tmp_path):
-    args = parsed("--sampler", "tpe", "--n_trials", 3, "--scale", "0.1:0.2", "--demo", tmp_path=tmp_path)
-    plan, _ = make_plan(args)
-    again = Plan.from_json(plan.to_json())
-    assert (again.args, again.study_name, again.datasets.known) == (args, plan.study_name, plan.datasets.known)
-    assert args.choices["scale"] == Range(0.1, 0.2)
-
-
 def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
     path = tmp_path / "results.jsonl"
     first, second = sweep_rows.row(seed=1), sweep_rows.row(seed=2)
@@ -209,26 +207,25 @@ def test_results_of_several_processes_at_once(tmp_path):
 
 @pytest.fixture
 def asked(tmp_path):
-    return make_plan(parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path))
+    return Plan(parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path))
 
 
 @pytest.fixture
 def study(asked):
-    plan, points = asked
-    study = states.open_study(plan)
-    states.enqueue(study, plan, points, [])
+    study = states.open_study(asked)
+    states.enqueue(study, asked, [])
     return study
 
 
 def test_points_wait_once(study, asked):
-    plan, points = asked
+    plan = asked
     assert len(study.trials) == 2 and states.has_work(study, plan)
-    assert states.enqueue(states.open_study(plan), plan, points, []) == 0
+    assert states.enqueue(states.open_study(plan), plan, []) == 0
 
 
 def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
     """Both looked at the same moment, and neither saw the other's."""
-    plan, _ = asked
+    plan = asked
     study.enqueue_trial({}, user_attrs=study.trials[0].user_attrs)
     first, _, third = study.ask(), study.ask(), study.ask()
     assert not states.is_surplus(study, plan, first)
@@ -238,27 +235,28 @@ def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
 
 def test_a_worker_that_died_gives_its_point_back(study, asked, tmp_path):
     """At once, where it worked in this folder; a living one keeps its own, whatever the clock says."""
-    plan, _ = asked
+    plan = asked
     dead, living = study.ask(), study.ask()
     code = (
-        f"from sweep.liveness import Sign; sign = Sign({plan.args.output_dir!r}); print(sign.name, flush=True); input()"
+        f"from sweep.liveness import sign_of_life\nwith sign_of_life({plan.args.output_dir!r}) as name:"
+        "\n print(name, flush=True)\n input()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": runs.ROOT}
     process = subprocess.Popen([sys.executable, "-c", code], **pipes)
     dead.set_user_attr("worker", process.stdout.readline().strip())
-    sign, watcher = liveness.Sign(plan.args.output_dir), liveness.Watcher(plan.args.output_dir)
-    living.set_user_attr("worker", sign.name)
-    states.bury_the_dead(study, watcher)
-    assert not states.has_work(study, plan)
-    process.kill()
-    process.communicate()
-    states.bury_the_dead(study, watcher)
-    states.bury_the_dead(study, watcher)
+    watcher = liveness.Watcher(plan.args.output_dir)
+    with liveness.sign_of_life(plan.args.output_dir) as name:
+        living.set_user_attr("worker", name)
+        states.bury_the_dead(study, watcher)
+        assert not states.has_work(study, plan)
+        process.kill()
+        process.communicate()
+        states.bury_the_dead(study, watcher)
+        states.bury_the_dead(study, watcher)
     waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
     assert [trial.user_attrs["deaths"] for trial in waiting] == [1]
     again = study.ask()
     assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, plan, again)
-    sign.end()
 
 
 def test_a_worker_elsewhere_is_dead_once_it_counts_no_more(tmp_path, monkeypatch):
@@ -276,7 +274,7 @@ def test_a_worker_elsewhere_is_dead_once_it_counts_no_more(tmp_path, monkeypatch
 
 
 def test_a_point_does_not_kill_workers_for_ever(study, asked, monkeypatch):
-    plan, _ = asked
+    plan = asked
     watcher = liveness.Watcher(plan.args.output_dir)
     monkeypatch.setattr(watcher, "is_dead", lambda *_: True)
     deaths = 0
