@@ -141,10 +141,13 @@ def arguments_of(flags: Mapping[str, Any]) -> RunArguments:
     Raises:
         UsageError: it cannot be run, or nothing is scored.
     """
+    given = {**flags, "output_dir": "output"}
+    if isinstance(columns := given.get("text_column_names"), str):
+        given["text_column_names"] = [columns]  # A,B as the command line has it
     try:
-        args = RunArguments(**{**flags, "output_dir": "output"})
+        args = RunArguments(**given)
         if args.uses_demo_data and args.uses_demo_model:
-            args = RunArguments(**{**DEMO_DEFAULTS, **flags, "output_dir": "output"})
+            args = RunArguments(**{**DEMO_DEFAULTS, **given})
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise UsageError(f"{error.filename}: {error.strerror}") from None
     if not args.do_eval:

@@ -214,7 +214,7 @@ class Worker:
 
     def _command(self, point: Point, folder: Path) -> list[str]:
         words = [sys.executable, str(ROOT / "run_glue_no_trainer.py"), *point.words, "--output_dir", str(folder)]
-        words += ["--checkpointing_steps", self.args.checkpointing_steps, "--save_total_limit", "1"]
+        words += ["--checkpointing_steps", str(self.args.checkpointing_steps), "--save_total_limit", "1"]
         if self.device == "cpu":
             words.append("--cpu")
         if any((folder / "checkpoints").glob("step_*")):

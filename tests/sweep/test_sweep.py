@@ -9,6 +9,7 @@ from multiprocessing import get_context
 import optuna
 import pytest
 import runs
+import stub_sweeps
 import sweep_rows
 
 from glue.errors import UsageError
@@ -58,6 +59,13 @@ def test_the_words_of_a_point_are_read_back_as_its_flags(tmp_path):
     assert {name: getattr(args, name) for name in expected} == expected
 
 
+def test_columns_of_own_files_are_one_value(tmp_path):
+    files = stub_sweeps.own_files(tmp_path)
+    (point,) = grid(parsed(*files, "--text_column_names", "sentence,label", tmp_path=tmp_path).choices)
+    assert point["text_column_names"] == "sentence,label" and "sentence,label" in point.words
+    assert point.settings["text_column_names"] == ("sentence", "label")
+
+
 @pytest.mark.parametrize(("name", "count", "models"), [("paper-bert", 63, "bert"), ("paper-albert", 215, "albert")])
 def test_presets(tmp_path, name, count, models):
     """Nine tasks with 6 scales and the plain model; five tasks with 7 positions of 6 scales, and the plain model."""
@@ -94,13 +102,14 @@ def test_a_grid_from_a_file(tmp_path, kind):
         (["--scale", "0.2:0.1", "--sampler", "tpe", "--n_trials", 2], "argument --scale: invalid float value"),
         (["--seed", "1:3"], "argument --seed: invalid int value: '1:3'"),
         (["--sampler", "tpe"], "--sampler tpe needs --n_trials"),
-        (["--n_trials", 3], "--n_trials 3: expected 1 or more, with --sampler random or tpe"),
+        (["--n_trials", 3], "--n_trials 3: expected with --sampler random or tpe"),
+        (["--n_trials", 0, "--sampler", "tpe"], "--n_trials 0: expected 1 or more"),
         (["--sampler", "tpe", "--n_trials", 3, "--task_name", "rte", "cola"], "give it one task"),
         (["--prune", "--task_name", "rte", "cola"], "--prune compares the scores of runs: give it one task"),
         (["--scale", 0.1, 0.1], "--scale: a value is given twice"),
         (["--device", "gpu"], "--device gpu: expected the index of a GPU, cpu or auto"),
         (["--retries", -1], "--retries -1: expected 0 or more"),
-        (["--checkpointing_steps", 0], "--checkpointing_steps 0: expected 1 or more, or epoch"),
+        (["--checkpointing_steps", 0], "--checkpointing_steps 0: expected 1 or more"),
         (["--config_file", "nowhere.yaml"], "--config_file nowhere.yaml: No such file or directory"),
         (["--use_v2", "maybe"], "invalid value 'maybe': expected true or false"),
         (["--cpu"], "unrecognized arguments: --cpu"),
