@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 from dataclasses import dataclass, field, fields
@@ -37,11 +36,6 @@ class Range(NamedTuple):
 
     low: float
     high: float
-
-    @property
-    def is_logarithmic(self) -> bool:
-        """Whether it is the order of magnitude that is drawn."""
-        return self.low > 0
 
 
 @dataclass
@@ -167,16 +161,9 @@ def _build_parser() -> OneLineParser:
             kind = _number_or_range(kind) if kind in (int, float) else kind
             options = {"metavar": "VALUE", "type": kind, **item.metadata["options"], "nargs": "+"}
             if kind is bool:
-                options |= {"nargs": "*", "metavar": "true|false", "type": _truth}
+                options |= {"nargs": "*", "choices": ("true", "false"), "type": str.lower}
             section.add_argument(f"--{item.name}", help=item.metadata["help"].replace("%", "%%"), **options)
     return parser
-
-
-def _truth(text: str) -> bool:
-    try:
-        return {"true": True, "false": False}[text.lower()]
-    except KeyError:
-        raise argparse.ArgumentTypeError(f"invalid value '{text}': expected true or false") from None
 
 
 def _number_or_range(kind: type) -> Any:
@@ -195,7 +182,8 @@ def _number_or_range(kind: type) -> Any:
 
 def _one_range(name: str, values: list[Any]) -> Any:
     if not any(isinstance(value, Range) for value in values):
-        return values or [True]  # a switch by itself
+        truths: dict[Any, bool] = {"true": True, "false": False}
+        return [truths.get(value, value) for value in values] or [True]  # a switch by itself
     if len(values) > 1:
         raise UsageError(f"--{name}: give one range, or values")
     return values[0]

@@ -34,7 +34,7 @@ from filelock import FileLock
 
 from glue.scoring.metrics import MISMATCHED_SUFFIX, higher_is_better
 from transformers.utils.errors import CheckpointError
-from transformers.utils.files import make_folder
+from transformers.utils.files import make_folder, read_json
 
 from .points import METHOD, PLAIN, Point
 
@@ -43,15 +43,15 @@ FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
 INTERRUPTED, AGAIN, SURPLUS = "interrupted", "tried again", "surplus"
 
 RESULTS = "results.jsonl"
-_MOST_LOSSES = 200
+_MOST_LOSSES = 50
 _NUMBER = (int, float)
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(("id", "point", "title", "status", "problem", "task"), str),
+    **dict.fromkeys(("id", "point", "title", "status", "problem", "task", "method"), str),
     **dict.fromkeys(("score", "train_seconds", "examples_per_second"), (*_NUMBER, type(None))),
     **dict.fromkeys(("main_metric", "model", "git_revision"), (str, type(None))),
     **dict.fromkeys(("versions", "hardware"), (dict, type(None))),
     **dict.fromkeys(("history", "losses"), list),
-    "flags": dict,
+    **dict.fromkeys(("flags", "settings"), dict),
     "seed": int,
     "seconds": _NUMBER,
     "degenerate": bool,
@@ -123,7 +123,8 @@ def result_row(
         seconds: how long it took.
         attempt: 1, and 1 more for every attempt that failed.
     """
-    run, results = _read(folder / "run.json"), _read(folder / "all_results.json")
+    files = (folder / "run.json", folder / "all_results.json")
+    run, results = (read_json(file) if file.exists() else {} for file in files)
     settings, method = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
     if point.is_plain:
         method = {"method": PLAIN, "pos": "none", "scale": 0.0}
@@ -178,15 +179,6 @@ def _losses(log: list[dict[str, Any]]) -> list[list[float]]:
 def _score(scores: dict[str, Any], metric: str) -> float | None:
     values = [scores[name] for name in (metric, f"{metric}{MISMATCHED_SUFFIX}") if name in scores]
     return mean(values) if values else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The content of a run's file, empty where there is none: it ended before."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

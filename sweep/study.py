@@ -5,7 +5,6 @@ and may be tried again) is followed by a new trial for the same point. The attri
 
     flags      the flags of its point; none where the sampler chooses them
     point      its key; none where there are no flags
-    deaths     how many trials for this point ended with their worker
     attempt    1, and 1 more for every one that failed
     worker     who runs it, see `sweep/liveness.py`
     count      how far its worker has counted
@@ -36,7 +35,6 @@ from .results import DIVERGED, FAILED, FINISHED, PRUNED
 
 _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 _MOST_OPENINGS = 5
-_MOST_DEATHS = 10  # of workers that a point may survive
 
 
 def open_study(plan: Plan) -> optuna.Study:
@@ -118,27 +116,25 @@ def _further_seeds(study: optuna.Study, plan: Plan) -> list[Point]:
     return list(points)
 
 
-def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **changes: int) -> None:
-    """Let the point of a trial that has ended, or is about to, wait again.
+def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, attempt: int | None = None) -> None:
+    """Let the point of a trial that has ended wait again.
 
     Args:
-        changes: to the attributes "attempt" and "deaths".
+        attempt: the number of the new one; left out: that of the trial.
     """
-    names = ("flags", "point", "attempt", "deaths")
-    kept: dict[str, Any] = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
-    study.enqueue_trial(trial.params, user_attrs={**kept, **changes})
+    kept = {name: trial.user_attrs[name] for name in ("flags", "point", "attempt") if name in trial.user_attrs}
+    study.enqueue_trial(trial.params, user_attrs=kept if attempt is None else {**kept, "attempt": attempt})
 
 
 def bury_the_dead(study: optuna.Study, watcher: Watcher) -> None:
-    """Give back what workers had when they died; a point that many have died of is left."""
+    """Give back what workers had when they died."""
     for trial in _trials(study, TrialState.RUNNING):
         worker, count = trial.user_attrs.get("worker", ""), trial.user_attrs.get("count", 0)
         if watcher.is_dead(worker, trial.number, count):
             with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # somebody else was faster
                 study.tell(trial.number, state=TrialState.FAIL)
-                deaths = trial.user_attrs.get("deaths", 0) + 1
-                if deaths <= _MOST_DEATHS and "end" not in trial.user_attrs:
-                    try_again(study, trial, deaths=deaths)
+                if "end" not in trial.user_attrs:
+                    try_again(study, trial)
 
 
 def is_surplus(study: optuna.Study, plan: Plan, trial: optuna.Trial) -> bool:

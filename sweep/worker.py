@@ -5,6 +5,7 @@ Asked to stop, it lets its run save a checkpoint and gives the point back.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +26,26 @@ from glue.cli.signals import SIGNALS, StopSignals
 from glue.errors import UsageError
 from glue.output.lock import FolderLock
 
-from . import stop_with_parent
+from . import results, stop_with_parent
 from . import study as states
 from .arguments import Range
 from .liveness import BEAT, Watcher, sign_of_life
 from .plan import Plan
 from .points import Point, of_method
-from .results import (
-    AGAIN,
-    DIVERGED,
-    FAILED,
-    FINISHED,
-    INTERRUPTED,
-    PRUNED,
-    RESULTS,
-    SURPLUS,
-    append_results,
-    result_row,
-    scores_so_far,
-)
+from .results import RESULTS, append_results, result_row, scores_so_far
 
 ROOT = Path(__file__).parent.parent
 _POLL = 0.5  # seconds
 _STEPS = 100_000  # more epochs than any run has: a trial of several seeds reports those of each after the other
-_STATES = {FINISHED: TrialState.COMPLETE, PRUNED: TrialState.PRUNED}  # any other end is FAIL to Optuna
-_ENDS = {0: FINISHED, 3: DIVERGED, **{128 + number: INTERRUPTED for number in SIGNALS}}  # by the run's exit status
+_STATES = {results.FINISHED: TrialState.COMPLETE, results.PRUNED: TrialState.PRUNED}  # any other end is FAIL to Optuna
+_ENDS = {
+    0: results.FINISHED,
+    3: results.DIVERGED,
+    **{128 + number: results.INTERRUPTED for number in SIGNALS},
+}  # by the run's exit status
 
 
+@dataclass
 class Worker:
     """Works on a study.
 
@@ -62,26 +57,17 @@ class Worker:
         ended: is told the row of each run that has ended.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        study: optuna.Study,
-        device: str,
-        signals: StopSignals,
-        ended: Callable[[dict[str, Any]], object],
-    ) -> None:
-        self.plan = plan
-        self.args = plan.args
-        self.study = study
-        self.device = device
-        self.signals = signals
-        self.ended = ended
-        self._counted = time.monotonic()
+    plan: Plan
+    study: optuna.Study
+    device: str
+    signals: StopSignals
+    ended: Callable[[dict[str, Any]], object]
+    _counted: float = field(default_factory=time.monotonic, init=False)
 
     def work(self) -> None:
         """Work until nothing is left."""
-        watcher = Watcher(self.args.output_dir)
-        with sign_of_life(self.args.output_dir) as name:
+        watcher = Watcher(self.plan.args.output_dir)
+        with sign_of_life(self.plan.args.output_dir) as name:
             while not self.signals.received:
                 states.bury_the_dead(self.study, watcher)
                 if states.has_work(self.study, self.plan):
@@ -101,10 +87,10 @@ class Worker:
         except UpdateFinishedTrialError:
             say(f"The worker on {self.device} was taken for dead: what it had is given to others")
             return
-        score = sum(scores) / len(scores) if end == FINISHED else None
+        score = sum(scores) / len(scores) if end == results.FINISHED else None
         self.study.tell(trial, score, _STATES.get(end, TrialState.FAIL), skip_if_finished=True)
-        if end in (INTERRUPTED, AGAIN):
-            states.try_again(self.study, trial, attempt=attempt + (end == AGAIN))
+        if end in (results.INTERRUPTED, results.AGAIN):
+            states.try_again(self.study, trial, attempt=attempt + (end == results.AGAIN))
 
     def run_trial(self, trial: Trial, attempt: int) -> tuple[str, list[float]]:
         """Run the point of a trial, or the points of all seeds that a search runs it with.
@@ -113,47 +99,47 @@ class Worker:
             How it ended, as `sweep/results.py` calls it, and the score of each run.
         """
         if states.is_surplus(self.study, self.plan, trial):
-            return SURPLUS, []
+            return results.SURPLUS, []
         rows: list[dict[str, Any]] = []
         for point in self._points(trial):
-            folder = Path(self.args.output_dir) / point.name
+            folder = Path(self.plan.args.output_dir) / point.name
             began = time.monotonic()
             end, problem = self._run(point, folder, trial, first_step=len(rows) * _STEPS)
-            if end == FAILED and attempt <= self.args.retries:
-                end = AGAIN
-            if end in (INTERRUPTED, AGAIN):
+            if end == results.FAILED and attempt <= self.plan.args.retries:
+                end = results.AGAIN
+            if end in (results.INTERRUPTED, results.AGAIN):
                 return end, []
             identity = f"{self.plan.study_name}-{trial.number}-{len(rows)}"
             rows.append(result_row(identity, point, folder, end, problem, time.monotonic() - began, attempt))
             trial.set_user_attr("rows", rows)
-            append_results(Path(self.args.output_dir) / RESULTS, rows[-1:])
+            append_results(Path(self.plan.args.output_dir) / RESULTS, rows[-1:])
             self.ended(rows[-1])
-            if end in (FINISHED, PRUNED):
+            if end in (results.FINISHED, results.PRUNED):
                 self._clean(folder)
-            if end != FINISHED:
+            if end != results.FINISHED:
                 return end, []
-        return FINISHED, [row["score"] for row in rows]
+        return results.FINISHED, [row["score"] for row in rows]
 
     def _points(self, trial: Trial) -> list[Point]:
         """The runs of a trial."""
         if "flags" in trial.user_attrs:
             return [self.plan.point(trial.user_attrs["flags"])]
         flags: dict[str, Any] = {}
-        for name, values in self.args.choices.items():
+        for name, values in self.plan.args.choices.items():
             if isinstance(values, Range):
-                flags[name] = trial.suggest_float(name, values.low, values.high, log=values.is_logarithmic)
+                flags[name] = trial.suggest_float(name, values.low, values.high, log=values.low > 0)
             elif name != "seed":
                 flags[name] = trial.suggest_categorical(name, values) if len(values) > 1 else values[0]
-        flags = of_method(flags, self.args.choices)
+        flags = of_method(flags, self.plan.args.choices)
         return [self.plan.point({**flags, "seed": seed}) for seed in self.plan.seeds]
 
     def _run(self, point: Point, folder: Path, trial: Trial, first_step: int) -> tuple[str, str]:
         """Run a point, or go on with it, until it ends, is stopped or is pruned; returns its end and last words."""
         if not self._wait_for(folder, trial):
-            return INTERRUPTED, ""
+            return results.INTERRUPTED, ""
         if (folder / "all_results.json").exists():
-            return FINISHED, ""  # by a worker that died before it could say so, or for another plan
-        log = Path(self.args.log_dir) / f"{point.name}.log"
+            return results.FINISHED, ""  # by a worker that died before it could say so, or for another plan
+        log = Path(self.plan.args.log_dir) / f"{point.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             child = subprocess.Popen(
@@ -165,12 +151,12 @@ class Worker:
                 env=self._environment(),
             )
             is_pruned = self._watch(child, point, folder, trial, first_step)
-        end = _ENDS.get(child.returncode, FAILED)
-        if end == INTERRUPTED and is_pruned:
-            return PRUNED, ""
-        if end == FAILED and self.signals.received:
-            return INTERRUPTED, ""
-        return end, last_words(log, child.returncode) if end in (DIVERGED, FAILED) else ""
+        end = _ENDS.get(child.returncode, results.FAILED)
+        if end == results.INTERRUPTED and is_pruned:
+            return results.PRUNED, ""
+        if end == results.FAILED and self.signals.received:
+            return results.INTERRUPTED, ""
+        return end, last_words(log, child.returncode) if end in (results.DIVERGED, results.FAILED) else ""
 
     def _watch(self, child: subprocess.Popen[bytes], point: Point, folder: Path, trial: Trial, first_step: int) -> bool:
         """Wait for the end of a run; pass signals on to it, and stop it where pruning says so, which is returned."""
@@ -181,7 +167,7 @@ class Worker:
             if self.signals.received and not asked_to_stop:
                 child.send_signal(self.signals.received)
                 asked_to_stop = True
-            if self.args.prune and not is_pruned:
+            if self.plan.args.prune and not is_pruned:
                 scores = scores_so_far(folder, point.metric)
                 for epoch in range(epochs, len(scores)):
                     trial.report(scores[epoch], first_step + epoch + 1)
@@ -197,13 +183,11 @@ class Worker:
         lock = FolderLock(folder)
         while not self.signals.received:
             self._count(trial)
-            try:
+            with contextlib.suppress(UsageError):
                 lock.acquire()
-            except UsageError:
-                time.sleep(_POLL)
-            else:
                 lock.release()
                 return True
+            time.sleep(_POLL)
         return False
 
     def _count(self, trial: Trial) -> None:
@@ -214,7 +198,7 @@ class Worker:
 
     def _command(self, point: Point, folder: Path) -> list[str]:
         words = [sys.executable, str(ROOT / "run_glue_no_trainer.py"), *point.words, "--output_dir", str(folder)]
-        words += ["--checkpointing_steps", str(self.args.checkpointing_steps), "--save_total_limit", "1"]
+        words += ["--checkpointing_steps", str(self.plan.args.checkpointing_steps), "--save_total_limit", "1"]
         if self.device == "cpu":
             words.append("--cpu")
         if any((folder / "checkpoints").glob("step_*")):
@@ -222,7 +206,7 @@ class Worker:
         return [*words, "--overwrite_output_dir"]  # nothing, or what a run left that came to nothing
 
     def _environment(self) -> dict[str, str]:
-        environment, workers = dict(os.environ), len(self.args.device)
+        environment, workers = dict(os.environ), len(self.plan.args.device)
         if self.device.isdecimal():
             environment["CUDA_VISIBLE_DEVICES"] = self.device
         if workers > 1:
@@ -232,7 +216,7 @@ class Worker:
     def _clean(self, folder: Path) -> None:
         """Delete what a finished run needs no more, and its weights where they are not to be kept."""
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        if not self.args.keep_models:
+        if not self.plan.args.keep_models:
             (folder / "model.safetensors").unlink(missing_ok=True)
 
 

