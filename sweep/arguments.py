@@ -13,6 +13,7 @@ from glue.cli.command_line import OneLineParser, build_parser, check_values, fla
 from glue.cli.paths import check_writable, expand
 from glue.errors import UsageError
 
+from .files import read_file
 from .presets import PRESETS
 
 SAMPLERS = ("grid", "random", "tpe")
@@ -134,7 +135,7 @@ def parse_args(argv: list[str] | None = None) -> SweepArguments:
     try:
         if "config_file" in given:
             path = expand("--config_file", given["config_file"])
-            given = {**vars(parser.parse_args(_words(_read(Path(path)), path))), **given}
+            given = {**vars(parser.parse_args(_words(_flags_of(path), path))), **given}
         if "preset" in given:
             given = {**vars(parser.parse_args(_words(PRESETS[given["preset"]], "the preset"))), **given}
         own = {item.name: given.pop(item.name) for item in fields(SweepArguments) if item.name in given}
@@ -189,23 +190,9 @@ def _one_range(name: str, values: list[Any]) -> Any:
     return values[0]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The flags of a file; their values are texts, as they are written there."""
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".toml":
-            try:
-                import tomllib
-            except ImportError:
-                raise UsageError(f"--config_file {path}: TOML takes Python 3.11; write it as YAML") from None
-            return tomllib.loads(text, parse_float=str)
-        content = yaml.load(text, Loader=yaml.BaseLoader)
-    except OSError as error:
-        raise UsageError(f"--config_file {path}: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise UsageError(f"--config_file {path}: {error}") from None
+def _flags_of(path: str) -> dict[str, Any]:
+    """The flags of a file."""
+    content = read_file("--config_file", path)
     if not isinstance(content, dict):
         raise UsageError(f"--config_file {path}: expected flags and their values, as in 'scale: [0, 0.005]'")
     return content
