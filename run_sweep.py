@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     from glue.cli.signals import StopSignals
 
     def work() -> int:
-        args = parse_args(argv)
+        args = parse_args(argv)  # before anything heavy is imported, so that --help answers at once
         from sweep.plan import Plan
 
         plan = Plan(args)
