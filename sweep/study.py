@@ -122,7 +122,9 @@ def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, attempt: i
     Args:
         attempt: the number of the new one; left out: that of the trial.
     """
-    kept = {name: trial.user_attrs[name] for name in ("flags", "point", "attempt") if name in trial.user_attrs}
+    kept: dict[str, Any] = {
+        name: trial.user_attrs[name] for name in ("flags", "point", "attempt") if name in trial.user_attrs
+    }
     study.enqueue_trial(trial.params, user_attrs=kept if attempt is None else {**kept, "attempt": attempt})
 
 
