@@ -143,6 +143,7 @@ def result_row(
         "model": point["model_name_or_path"] or settings.get("model_name_or_path"),
         "seed": point["seed"],
         **{name: method.get(name, point[name]) for name in METHOD},
+        "method": method.get("method") or point["method"] or "contranorm",
         "main_metric": metric,
         "score": _score({name.removeprefix("eval_"): score for name, score in results.items()}, metric),
         "best_score": best((score for row in history if (score := _score(row, metric)) is not None), default=None),
