@@ -128,7 +128,7 @@ def result_row(
     settings, method = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
     if point.is_plain:
         method = {"method": PLAIN, "pos": "none", "scale": 0.0}
-    log = _rows(folder / "train_log.jsonl")
+    log = [row for row in _rows(folder / "train_log.jsonl") if row["loss"] is not None]  # none is one that diverged
     history = results.get("history") or _rows(folder / "eval_log.jsonl")
     metric, best = point.metric, max if higher_is_better(point.metric) else min
     return {

@@ -20,7 +20,7 @@ from sweep.plan import Plan
 from sweep.points import Point
 from sweep.points import grid as flags_of_grid
 from sweep.presets import PRESETS
-from sweep.results import append_results, newest, read_results
+from sweep.results import append_results, newest, read_results, result_row
 
 
 def grid(choices):
@@ -198,6 +198,15 @@ def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
     newer = {**first, "id": "another attempt", "status": "failed"}
     append_results(path, [newer])
     assert newest(read_results(path)) == [newer, second]
+
+
+def test_a_loss_that_is_no_number_is_in_no_mean(tmp_path):
+    (tmp_path / "train_log.jsonl").write_text(
+        '{"step": 1, "loss": 0.5, "examples_per_second": 9}\n{"step": 2, "loss": null, "examples_per_second": 9}\n'
+    )
+    point = Point.of({"demo": True, "metric_for_best_model": "loss"})
+    row = result_row("id", point, tmp_path, "diverged", "the loss is nan", 1.0, 1)
+    assert row["losses"] == [[1, 0.5]] and row["method"] == "contranorm"
 
 
 def _append(path, seed):
