@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 from typing import NamedTuple
 
 from glue.data.tasks import GLUE_TASKS, find_task
 from glue.errors import UsageError
+from sweep.files import read_file
 
 SHIPPED = Path(__file__).with_name("published.csv")
 AVERAGE = "average"
@@ -30,18 +30,7 @@ def read_published(path: Path) -> list[Published]:
     Raises:
         UsageError: the file cannot be read, or a row is not complete; none counts that has no source.
     """
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix in (".yaml", ".yml"):
-            rows = yaml.load(text, Loader=yaml.BaseLoader)
-        else:
-            rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True))
-    except OSError as error:
-        raise UsageError(f"--published {path}: {error.strerror}") from None
-    except (ValueError, csv.Error, yaml.YAMLError) as error:
-        raise UsageError(f"--published {path}: {error}") from None
+    rows = read_file("--published", str(path))
     if not isinstance(rows, list) or not rows:
         raise UsageError(f"--published {path}: expected rows of {', '.join(Published._fields)}")
     return [_row(row, f"--published {path}: row {number}") for number, row in enumerate(rows, start=1)]

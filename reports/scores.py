@@ -24,7 +24,7 @@ from transformers.methods import METHODS
 Row = dict[str, Any]
 Variant = tuple[tuple[str, Any], ...]
 
-_NO_PART = ("task_name", "seed", "use_v2", *METHOD)
+_NO_PART = ("task_name", "seed", *METHOD)
 _WEIGHTS = {"mnli": 2, "wnli": 0}  # in GLUE's average: matched and mismatched count each, WNLI does not
 
 
@@ -95,29 +95,17 @@ class Scores:
         """Names of the settings that differ between runs of one task, seed and method apart."""
         found = set()
         for task in self.tasks:
-            of_task = [self._settings(row) for row in self.rows if row["task"] == task]
+            of_task = [row["settings"] for row in self.rows if row["task"] == task]
             names = {name for settings in of_task for name in settings}
             found |= {name for name in names if len({repr(settings.get(name)) for settings in of_task}) > 1}
         return sorted(found - set(_NO_PART))
 
-    def _settings(self, row: Row) -> dict[str, Any]:
-        """All that a run's result depends on; its flags where a row of before that was noted is among them."""
-        return dict(row["settings"] if self._have_settings else row["flags"])
-
-    @cached_property
-    def _have_settings(self) -> bool:
-        return all("settings" in row for row in self.rows)
-
     def variant(self, row: Row) -> Variant:
         """Return the variant that a run is of."""
-        settings = self._settings(row)
-        own = tuple((name, settings.get(name)) for name in self.varied)
-        method = row.get("method")
-        if method is None:  # rows of before there were several methods
-            method = "contranorm_v2" if row.get("use_v2") else "contranorm"
-        if method == PLAIN or ("method" not in row and row.get("scale") == 0):
+        own = tuple((name, row["settings"].get(name)) for name in self.varied)
+        if row["method"] == PLAIN:
             return (*own, ("method", PLAIN))
-        return (*own, ("method", method), *((name, row.get(name)) for name in METHOD[1:]))
+        return (*own, *((name, row.get(name)) for name in METHOD))
 
     def plain(self, variant: Variant) -> Variant:
         """Return the plain variant that a variant is compared with."""

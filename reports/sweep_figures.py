@@ -16,7 +16,6 @@ from .style import figure_style, line_style, save
 
 _COLUMNS = 3
 _ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
-_MOST_LOSSES = 30  # points of a curve
 _MOST_LINES = 5  # in a panel; of curves the plain model, and the best others
 _MOST_MAPS = 6
 
@@ -31,7 +30,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
     Returns:
         Path of each PNG (an SVG lies beside it) and its caption.
     """
-    figures: list[tuple[str, Callable[..., bool], str]] = []
+    figures: list[tuple[str, Callable[..., None], str]] = []
     for knob in knobs_with_several_values(scores):
         for number, rest in enumerate(_rests(scores, knob, "pos")[:_MOST_MAPS], start=1):
             caption = (
@@ -78,35 +77,30 @@ def _named(rest: Variant) -> str:
     return f" ({', '.join(words)})"
 
 
-def _panels(scores: Scores, path: Path, draw: Callable[..., bool]) -> Path | None:
+def _panels(scores: Scores, path: Path, draw: Callable[..., None]) -> Path | None:
     """Let `draw` fill a panel for each task; None where it had nothing to draw in any."""
     columns = 2 if len(scores.tasks) == 4 else min(_COLUMNS, len(scores.tasks))
-    lines = -(-len(scores.tasks) // columns) if columns else 0
-    if not lines:
-        return None
+    lines = -(-len(scores.tasks) // columns)
     with figure_style() as pyplot:
         figure, axes = pyplot.subplots(lines, columns, figsize=(3.2 * columns + 0.6, 2.7 * lines + 0.7), squeeze=False)
         legend: dict[str, Any] = {}
-        filled = False
         for axis, task in zip(axes.flat, scores.tasks, strict=False):
-            if draw(scores, task, axis):
-                filled = True
-                axis.set_title(task)
-                for line, label in zip(*axis.get_legend_handles_labels(), strict=True):
-                    legend.setdefault(label, line)
-            else:
+            draw(scores, task, axis)
+            axis.set_title(task)
+            handles, labels = axis.get_legend_handles_labels()
+            legend = {**dict(zip(labels, handles, strict=True)), **legend}
+        for axis in axes.flat:
+            if not axis.has_data():
                 axis.set_axis_off()
-        for axis in axes.flat[len(scores.tasks) :]:
-            axis.set_axis_off()
-        if legend:
-            figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(3, columns + 1))
-        if not filled:
+        if not any(axis.axison for axis in axes.flat):
             pyplot.close(figure)
             return None
+        if legend:
+            figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(3, columns + 1))
         return save(figure, path)[0]
 
 
-def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> bool:
+def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> None:
     """A line for each position (and what else varies) over the values of a knob, which keep equal distances."""
     lines: dict[Variant, dict[float, Summary]] = {rest: {} for rest in _rests(scores, knob)}
     for variant in scores.variants:
@@ -115,7 +109,7 @@ def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> bool:
             lines[_rest(variant, knob)][dict(variant)[knob]] = summary
     values = sorted({value for line in lines.values() for value in line})
     if not values:
-        return False
+        return
     factor = scores.factor(task)
     for number, variant in enumerate(scores.plain_variants):
         plain = Summary.of(scores.of(task, variant).values())
@@ -133,10 +127,9 @@ def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> bool:
         axis.errorbar(places, means, yerr=bars, label=_named(rest)[2:-1], capsize=2, **line_style(number))
     axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
     axis.set(xlabel=knob, ylabel=_metric(scores, task), xlim=(-0.5, len(values) - 0.5))
-    return True
 
 
-def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) -> bool:
+def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) -> None:
     """A knob by position: the difference to the plain model, and where its interval excludes 0, the sign."""
     variants = [variant for variant in scores.variants if _rest(variant, knob, "pos") == rest]
     cells = {(str(dict(variant)["pos"]), dict(variant)[knob]): variant for variant in variants}
@@ -149,8 +142,8 @@ def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) ->
             place = positions.index(pos), values.index(value)
             means[place] = factor * paired.mean
             marks[place] = {"gain": "▲", "loss": "▼", "": ""}[paired.verdict]
-    if np.isnan(means).all():
-        return False
+    if not marks:
+        return
     largest = max(np.nanmax(np.abs(means)), factor / 1000)
     axis.imshow(sign * means, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto")
     axis.grid(visible=False)
@@ -162,58 +155,41 @@ def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) ->
         text = f"{means[place]:+.{digits}f}" + (f"\n{mark}" if mark else "")
         axis.text(*reversed(place), text, ha="center", va="center", fontsize=7, color=colour, weight=weight)
     axis.set(xlabel=knob, ylabel="position")
-    return True
 
 
-def _losses(scores: Scores, task: str, axis: Any) -> bool:
-    drawn = _curves(scores, task, axis, lambda row: _smooth(row["losses"]))
+def _losses(scores: Scores, task: str, axis: Any) -> None:
+    _curves(scores, task, axis, lambda row: row["losses"])
     axis.set(xlabel="update", ylabel="training loss")
-    return drawn
 
 
-def _smooth(losses: list[list[float]]) -> list[tuple[float, float]]:
-    """Means over stretches of updates, `_MOST_LOSSES` of them: single batches would hide the curve."""
-    parts = np.array_split(np.array(losses), min(len(losses), _MOST_LOSSES)) if losses else []
-    return [(float(part[-1, 0]), float(part[:, 1].mean())) for part in parts]
-
-
-def _scores(scores: Scores, task: str, axis: Any) -> bool:
-    def points(row: Row) -> list[tuple[float, float]]:
+def _scores(scores: Scores, task: str, axis: Any) -> None:
+    def points(row: Row) -> list[Any]:
         metric = row["main_metric"]
         return [(entry["updates"], scores.factor(task) * entry[metric]) for entry in row["history"] if metric in entry]
 
-    drawn = _curves(scores, task, axis, points)
+    _curves(scores, task, axis, points)
     axis.set(xlabel="update", ylabel=_metric(scores, task))
-    return drawn
 
 
-def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[tuple[float, float]]]) -> bool:
+def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[Any]]) -> None:
     """A line for each of the variants worth showing, over the updates that all of its seeds have."""
-    by_variant: dict[Variant, list[Row]] = {}
+    by_variant: dict[Variant, list[dict[float, float]]] = {}
     for row in scores.rows:
         if row["task"] == task and row["status"] == "finished" and not row["degenerate"]:
-            by_variant.setdefault(scores.variant(row), []).append(row)
-    shown = [variant for variant in _shown(scores) if variant in by_variant]
-    drawn = False
-    for variant in shown:
-        curves = [dict(points(row)) for row in by_variant[variant]]
+            by_variant.setdefault(scores.variant(row), []).append(dict(points(row)))
+    for number, variant in enumerate(_shown(scores)):
+        curves = by_variant.get(variant, [{}])
         updates = sorted(set.intersection(*map(set, curves)))
         if not updates:
             continue
         values = np.array([[curve[update] for update in updates] for curve in curves])
-        style = line_style(_shown(scores).index(variant))
-        middle = values.mean(axis=0)
-        axis.plot(
-            updates,
-            middle,
-            label=scores.label(variant),
-            **{**style, "marker": style["marker"] if len(updates) < 20 else ""},
-        )
+        style, middle = line_style(number), values.mean(axis=0)
+        if len(updates) >= 20:
+            style["marker"] = ""
+        axis.plot(updates, middle, label=scores.label(variant), **style)
         if len(curves) > 1:
             spread = values.std(axis=0, ddof=1)
             axis.fill_between(updates, middle - spread, middle + spread, color=style["color"], alpha=0.12, linewidth=0)
-        drawn = True
-    return drawn
 
 
 def _shown(scores: Scores) -> list[Variant]:

@@ -185,15 +185,13 @@ def _origin(rows: list[Row]) -> dict[str, list[str]]:
     found = {
         "revisions": {str(row["git_revision"]) for row in rows if row["git_revision"]},
         "versions": {f"{name} {value}" for row in rows for name, value in (row["versions"] or {}).items() if value},
-        "hardware": {_hardware(row["hardware"]) for row in rows if row["hardware"]},
+        "hardware": {_listed(row["hardware"]) for row in rows if row["hardware"]},
     }
     return {name: sorted(values) for name, values in found.items()}
 
 
-def _hardware(found: Mapping[str, Any]) -> str:
-    parts = [str(found.get("machine", "an unknown machine"))]
-    parts += [f"{found[name]} {name}" for name in ("cpus", "threads") if name in found]
-    return ", ".join([*parts, *map(str, found.get("gpus", ()))])
+def _listed(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in found.items() if value)
 
 
 def _percent(share: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 from dataclasses import dataclass, field, fields
@@ -14,6 +13,7 @@ from glue.cli.command_line import OneLineParser, build_parser, check_values, fla
 from glue.cli.paths import check_writable, expand
 from glue.errors import UsageError
 
+from .files import read_file
 from .presets import PRESETS
 
 SAMPLERS = ("grid", "random", "tpe")
@@ -32,19 +32,11 @@ _OWN = (
 )
 
 
-_OWN_SWITCHES = ("prune", "keep_models", "dry_run")
-
-
 class Range(NamedTuple):
     """Numbers between two, both included; drawn uniformly in the logarithm where both are above 0."""
 
     low: float
     high: float
-
-    @property
-    def is_logarithmic(self) -> bool:
-        """Whether it is the order of magnitude that is drawn."""
-        return self.low > 0
 
 
 @dataclass
@@ -69,9 +61,9 @@ class SweepArguments:
     )
 
     sampler: str = flag("search", "grid: every combination; random, tpe: --n_trials of them", "grid", choices=SAMPLERS)
-    n_trials: int | None = flag("search", "how many of them; each is run with every --seed", metavar="N")
-    prune: bool = flag(
-        "search", "stop a run whose score after an epoch is below the median of the others after that epoch", False
+    n_trials: int | None = flag("search", "how many of them; each is run with every --seed", least=1, metavar="N")
+    prune: bool | None = flag(
+        "search", "stop a run whose score after an epoch is below the median of the others after that epoch"
     )
 
     device: list[str] = flag(  # noqa: RUF009
@@ -89,24 +81,23 @@ class SweepArguments:
     )
     study_name: str | None = flag("who works", "name in the database; left out: that of --output_dir", metavar="NAME")
     retries: int = flag("who works", "how often a run that failed is tried again", 1, least=0)
-    checkpointing_steps: str = flag(
-        "who works", "how often a run saves what it can go on from: every N updates, or 'epoch'", "epoch", metavar="N"
+    checkpointing_steps: int | str = flag(
+        "who works",
+        "how often a run saves what it can go on from: every N updates, or 'epoch'",
+        "epoch",
+        least=1,
+        **RunArguments.__dataclass_fields__["checkpointing_steps"].metadata["options"],
     )
 
     output_dir: str = flag("output", "folder of the runs, results.jsonl and the report", "output/sweep", is_path=True)
     log_dir: str = flag("output", "folder of what the runs print", "outlog", is_path=True)
     keep_models: bool | None = flag("output", "keep the weights of finished runs (the default)")
-    dry_run: bool = flag("output", "only list the points and estimate the time", False)
+    dry_run: bool | None = flag("output", "only list the points and estimate the time")
 
     choices: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_values(self)
-        if self.checkpointing_steps != "epoch" and not (
-            self.checkpointing_steps.isdecimal() and int(self.checkpointing_steps) > 0
-        ):
-            raise UsageError(f"--checkpointing_steps {self.checkpointing_steps}: expected 1 or more, or epoch")
-        self.device = self.device or ["auto"]
         for device in self.device:
             if device not in ("cpu", "auto") and not device.isdecimal():
                 raise UsageError(f"--device {device}: expected the index of a GPU, cpu or auto")
@@ -120,12 +111,11 @@ class SweepArguments:
         searches = self.sampler != "grid"
         if searches and self.n_trials is None:
             raise UsageError(f"--sampler {self.sampler} needs --n_trials")
-        if self.n_trials is not None and not (searches and self.n_trials > 0):
-            raise UsageError(f"--n_trials {self.n_trials}: expected 1 or more, with --sampler random or tpe")
-        if searches and len(self.choices.get("task_name", ())) > 1:
-            raise UsageError(f"--sampler {self.sampler} compares scores: give it one task")
-        if self.prune and len(self.choices.get("task_name", ())) > 1:
-            raise UsageError("--prune compares the scores of runs: give it one task")
+        if self.n_trials is not None and not searches:
+            raise UsageError(f"--n_trials {self.n_trials}: expected with --sampler random or tpe")
+        if (searches or self.prune) and len(self.choices.get("task_name", ())) > 1:
+            what = "--prune" if self.prune else f"--sampler {self.sampler}"
+            raise UsageError(f"{what} compares the scores of runs: give it one task")
         for name, values in self.choices.items():
             if isinstance(values, Range):
                 if not searches:
@@ -145,15 +135,12 @@ def parse_args(argv: list[str] | None = None) -> SweepArguments:
     try:
         if "config_file" in given:
             path = expand("--config_file", given["config_file"])
-            words = _words(_read(Path(path)), path)
-            given = {**vars(parser.parse_args(words)), **given}
+            given = {**vars(parser.parse_args(_words(_flags_of(path), path))), **given}
         if "preset" in given:
             given = {**vars(parser.parse_args(_words(PRESETS[given["preset"]], "the preset"))), **given}
-        own = {item.name for item in fields(SweepArguments)}
-        choices = {name: _one_range(name, values) for name, values in given.items() if name not in own}
-        return SweepArguments(
-            **{"device": [], **{name: value for name, value in given.items() if name in own}}, choices=choices
-        )
+        own = {item.name: given.pop(item.name) for item in fields(SweepArguments) if item.name in given}
+        choices = {name: _one_range(name, values) for name, values in given.items()}
+        return SweepArguments(**{"device": ["auto"], **own}, choices=choices)
     except UsageError as error:
         parser.error(str(error))
 
@@ -171,25 +158,13 @@ def _build_parser() -> OneLineParser:
     hints = get_type_hints(RunArguments)
     for item in fields(RunArguments):
         if item.name not in _OWN:
-            kinds = get_args(hints[item.name]) or (hints[item.name],)
-            options = item.metadata["options"]
-            settings: dict[str, Any] = {"nargs": "+", "metavar": options.get("metavar", "VALUE"), "type": kinds[0]}
-            if bool in kinds:
-                settings = {"nargs": "*", "metavar": "true|false", "type": _truth}
-            elif kinds[0] in (int, float):
-                settings["type"] = _number_or_range(kinds[0])
-            elif "choices" in options:
-                settings["choices"] = options["choices"]
-            help = item.metadata["help"].replace("%", "%%")
-            section.add_argument(f"--{item.name}", help=help, **settings)
+            kind = (get_args(hints[item.name]) or (hints[item.name],))[0]
+            kind = _number_or_range(kind) if kind in (int, float) else kind
+            options = {"metavar": "VALUE", "type": kind, **item.metadata["options"], "nargs": "+"}
+            if kind is bool:
+                options |= {"nargs": "*", "choices": ("true", "false"), "type": str.lower}
+            section.add_argument(f"--{item.name}", help=item.metadata["help"].replace("%", "%%"), **options)
     return parser
-
-
-def _truth(text: str) -> bool:
-    try:
-        return {"true": True, "false": False}[text.lower()]
-    except KeyError:
-        raise argparse.ArgumentTypeError(f"invalid value '{text}': expected true or false") from None
 
 
 def _number_or_range(kind: type) -> Any:
@@ -208,29 +183,16 @@ def _number_or_range(kind: type) -> Any:
 
 def _one_range(name: str, values: list[Any]) -> Any:
     if not any(isinstance(value, Range) for value in values):
-        return values or [True]  # a switch by itself
+        truths: dict[Any, bool] = {"true": True, "false": False}
+        return [truths.get(value, value) for value in values] or [True]  # a switch by itself
     if len(values) > 1:
         raise UsageError(f"--{name}: give one range, or values")
     return values[0]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The flags of a file; their values are texts, as they are written there."""
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".toml":
-            try:
-                import tomllib
-            except ImportError:
-                raise UsageError(f"--config_file {path}: TOML takes Python 3.11; write it as YAML") from None
-            return tomllib.loads(text, parse_float=str)
-        content = yaml.load(text, Loader=yaml.BaseLoader)
-    except OSError as error:
-        raise UsageError(f"--config_file {path}: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise UsageError(f"--config_file {path}: {error}") from None
+def _flags_of(path: str) -> dict[str, Any]:
+    """The flags of a file."""
+    content = read_file("--config_file", path)
     if not isinstance(content, dict):
         raise UsageError(f"--config_file {path}: expected flags and their values, as in 'scale: [0, 0.005]'")
     return content
@@ -239,17 +201,16 @@ def _read(path: Path) -> dict[str, Any]:
 def _words(flags: dict[str, Any], origin: str) -> list[str]:
     """The command line that says the same."""
     words: list[str] = []
+    switches = {item.name for item in fields(SweepArguments) if "bool" in str(item.type)}
     for name, value in flags.items():
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(item, (str, int, float)) for item in values):
             raise UsageError(f"{origin}: {name}: expected a value, or a list of values")
         texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
-        if name not in _OWN_SWITCHES:
+        if name not in switches:
             words += [f"--{name}", *texts]
         elif texts not in (["true"], ["false"]):
             raise UsageError(f"{origin}: {name} {' '.join(texts)}: expected true or false")
-        elif texts == ["true"]:
-            words.append(f"--{name}")
-        elif name == "keep_models":
-            words.append(f"--no-{name}")
+        else:
+            words.append(f"--{name}" if texts == ["true"] else f"--no-{name}")
     return words

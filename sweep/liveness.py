@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,26 +20,20 @@ BEAT, PATIENCE = 20.0, 90.0  # seconds: how often a worker counts on, and after 
 _FOLDER = ".workers"
 
 
-class Sign:
-    """The sign of life of this process, until it ends.
+@contextmanager
+def sign_of_life(folder: str | Path) -> Iterator[str]:
+    """Show that a worker lives while the block lasts; gives the name that tells it from every other one.
 
     Args:
         folder: of the sweep.
-
-    Attributes:
-        name: tells this worker from every other one.
     """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.name = uuid.uuid4().hex
-        self._path = make_folder(Path(folder) / _FOLDER) / f"{self.name}.lock"
-        self._lock = FileLock(self._path)
-        self._lock.acquire(timeout=0)
-
-    def end(self) -> None:
-        """Take it away: this worker has nothing to do any more."""
-        self._path.unlink(missing_ok=True)
-        self._lock.release()
+    name = uuid.uuid4().hex
+    path = make_folder(Path(folder) / _FOLDER) / f"{name}.lock"
+    with FileLock(path):
+        try:
+            yield name
+        finally:
+            path.unlink(missing_ok=True)
 
 
 class Watcher:
@@ -61,16 +57,12 @@ class Watcher:
         """
         path = self.folder / _FOLDER / f"{worker}.lock"
         if path.exists():
-            lock = FileLock(path)
             try:
-                lock.acquire(timeout=0)
+                with FileLock(path, timeout=0):
+                    return True
             except Timeout:
                 return False
-            lock.release()
-            return True
-        now = time.monotonic()
-        before, since = self._seen.setdefault(trial, ((worker, count), now))
-        if before != (worker, count):
-            self._seen[trial] = ((worker, count), now)
-            return False
-        return now - since > PATIENCE
+        now, seen = time.monotonic(), (worker, count)
+        if self._seen.get(trial, ((), 0.0))[0] != seen:
+            self._seen[trial] = (seen, now)
+        return now - self._seen[trial][1] > PATIENCE

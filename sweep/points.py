@@ -65,22 +65,17 @@ class Point:
             UsageError: it cannot be run: a value is out of range, two flags exclude each other, or nothing is scored.
         """
         args = arguments_of(flags)
-        if not args.do_eval:
-            raise UsageError("a sweep compares scores: give --validation_file")
-        flags = {"seed": args.seed, **flags}
-        flags |= {name: getattr(args, name) for name in ("task_name", "metric_for_best_model") if getattr(args, name)}
-        given = args.method_settings
-        neutral = find_method(given.get("method") or "contranorm").neutral
-        is_neutral = bool(neutral) and all(given.get(name) == value for name, value in neutral.items())
-        flags = {name: value for name, value in flags.items() if name not in (*METHOD, "use_v2")}
-        if is_neutral or args.method == PLAIN or args.pos in ("0", "none"):
-            flags["method"] = PLAIN
-        else:
-            flags |= {**given, **({"pos": "".join(sorted(set(args.pos)))} if args.pos else {})}
+        method = args.method_settings
+        neutral = find_method(method.get("method") or "contranorm").neutral
+        is_neutral = bool(neutral) and all(method.get(name) == value for name, value in neutral.items())
+        if is_neutral or method.get("pos") == "none":
+            method = {"method": PLAIN}
+        said = {name: value for name, value in flags.items() if name not in (*METHOD, "use_v2")} | method
+        named = ("seed", "task_name", "metric_for_best_model")
+        said |= {name: getattr(args, name) for name in named if getattr(args, name) is not None}
         # A checkpoint may have set what has no default, so that False says more than nothing does.
-        said = {name: value for name, value in flags.items() if value is not False or _FIELDS[name].default is None}
-        args = arguments_of(said)
-        of_run = {**fixed_flags(args), **{name: getattr(args, name) for name in (*_PLACES, *METHOD)}}
+        said = {name: value for name, value in said.items() if value is not False or _FIELDS[name].default is None}
+        of_run = {**fixed_flags(args), **{name: getattr(args, name) for name in _PLACES}, **method}
         settings = {name: value for name, value in of_run.items() if value is not None}
         return cls(tuple(sorted(said.items())), settings, data)
 
@@ -144,30 +139,31 @@ def arguments_of(flags: Mapping[str, Any]) -> RunArguments:
     """Return the settings of a run with these flags, as its own command line makes them.
 
     Raises:
-        UsageError: it cannot be run.
+        UsageError: it cannot be run, or nothing is scored.
     """
+    given = {**flags, "output_dir": "output"}
+    if isinstance(columns := given.get("text_column_names"), str):
+        given["text_column_names"] = [columns]  # A,B as the command line has it
     try:
-        args = RunArguments(**{**flags, "output_dir": "output"})
+        args = RunArguments(**given)
         if args.uses_demo_data and args.uses_demo_model:
-            args = RunArguments(**{**DEMO_DEFAULTS, **flags, "output_dir": "output"})
+            args = RunArguments(**{**DEMO_DEFAULTS, **given})
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise UsageError(f"{error.filename}: {error.strerror}") from None
+    if not args.do_eval:
+        raise UsageError("a sweep compares scores: give --validation_file")
     return args
 
 
-def grid(choices: Mapping[str, list[Any]]) -> list[Point]:
-    """Return every combination of the values, each once; those of the first seed come first.
+def grid(choices: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return the flags of every combination of the values; those of the first seed come first.
 
     Args:
         choices: the values of each flag.
-
-    Raises:
-        UsageError: one of them cannot be run.
     """
     names = sorted(choices, key=lambda name: name != "seed")
     combinations = itertools.product(*(choices[name] for name in names))
-    found = (of_method(dict(zip(names, values, strict=True)), choices) for values in combinations)
-    return list(dict.fromkeys(map(Point.of, found)))
+    return [of_method(dict(zip(names, values, strict=True)), choices) for values in combinations]
 
 
 def of_method(flags: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,36 +175,19 @@ def of_method(flags: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in flags.items() if name in own or name not in METHOD}
 
 
-class Datasets:
-    """The data of points, each read once.
+def data_flags(args: RunArguments) -> dict[str, Any]:
+    """Return the flags that say which data a run reads."""
+    return {name: getattr(args, name) for name, item in _FIELDS.items() if item.metadata["group"] == "data"}
 
-    Args:
-        known: what has been read before, by a key of its flags.
+
+def read_data(args: RunArguments) -> Data:
+    """Read the data of a run.
+
+    Raises:
+        UsageError: they are missing or broken.
     """
-
-    def __init__(self, known: Mapping[str, Any] | None = None) -> None:
-        self.known = {key: Data(*data) for key, data in (known or {}).items()}
-
-    def add_to(self, point: Point) -> Point:
-        """Return the point with its data.
-
-        Raises:
-            UsageError: they are missing or broken.
-        """
-        flags = {name: value for name, value in point.flags if name not in ("do_predict", "test_file")}
-        args = arguments_of(flags)
-        about = {name: getattr(args, name) for name, item in _FIELDS.items() if item.metadata["group"] == "data"}
-        key = identity(about)
-        if key not in self.known:
-            self.known[key] = _read(args)
-        return Point(point.flags, point.settings, self.known[key])
-
-
-def _read(args: RunArguments) -> Data:
     from glue.data.loading import load_splits
 
     task, tables = load_splits(args)
-    digest = hashlib.sha256(json.dumps(task.label_names).encode())
-    for split, table in sorted(tables.items()):
-        digest.update(json.dumps([split, table.columns], sort_keys=True).encode())
-    return Data(digest.hexdigest(), task.main_metric)
+    content = [task.label_names, [(split, table.columns) for split, table in sorted(tables.items())]]
+    return Data(hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), task.main_metric)

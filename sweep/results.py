@@ -34,24 +34,24 @@ from filelock import FileLock
 
 from glue.scoring.metrics import MISMATCHED_SUFFIX, higher_is_better
 from transformers.utils.errors import CheckpointError
-from transformers.utils.files import make_folder
+from transformers.utils.files import make_folder, read_json
 
 from .points import METHOD, PLAIN, Point
 
 # How a trial ended: the first four with a row, the others without one.
 FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
-INTERRUPTED, SURPLUS = "interrupted", "surplus"
+INTERRUPTED, AGAIN, SURPLUS = "interrupted", "tried again", "surplus"
 
 RESULTS = "results.jsonl"
-_MOST_LOSSES = 200
+_MOST_LOSSES = 50
 _NUMBER = (int, float)
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(("id", "point", "title", "status", "problem", "task"), str),
+    **dict.fromkeys(("id", "point", "title", "status", "problem", "task", "method"), str),
     **dict.fromkeys(("score", "train_seconds", "examples_per_second"), (*_NUMBER, type(None))),
     **dict.fromkeys(("main_metric", "model", "git_revision"), (str, type(None))),
     **dict.fromkeys(("versions", "hardware"), (dict, type(None))),
     **dict.fromkeys(("history", "losses"), list),
-    "flags": dict,
+    **dict.fromkeys(("flags", "settings"), dict),
     "seed": int,
     "seconds": _NUMBER,
     "degenerate": bool,
@@ -123,11 +123,12 @@ def result_row(
         seconds: how long it took.
         attempt: 1, and 1 more for every attempt that failed.
     """
-    run, results = _read(folder / "run.json"), _read(folder / "all_results.json")
+    files = (folder / "run.json", folder / "all_results.json")
+    run, results = (read_json(file) if file.exists() else {} for file in files)
     settings, method = run.get("settings", {}), run.get("contranorm", {}).get("values", {})
     if point.is_plain:
         method = {"method": PLAIN, "pos": "none", "scale": 0.0}
-    log = _rows(folder / "train_log.jsonl")
+    log = [row for row in _rows(folder / "train_log.jsonl") if row["loss"] is not None]  # none is one that diverged
     history = results.get("history") or _rows(folder / "eval_log.jsonl")
     metric, best = point.metric, max if higher_is_better(point.metric) else min
     return {
@@ -142,6 +143,7 @@ def result_row(
         "model": point["model_name_or_path"] or settings.get("model_name_or_path"),
         "seed": point["seed"],
         **{name: method.get(name, point[name]) for name in METHOD},
+        "method": method.get("method") or point["method"] or "contranorm",
         "main_metric": metric,
         "score": _score({name.removeprefix("eval_"): score for name, score in results.items()}, metric),
         "best_score": best((score for row in history if (score := _score(row, metric)) is not None), default=None),
@@ -178,15 +180,6 @@ def _losses(log: list[dict[str, Any]]) -> list[list[float]]:
 def _score(scores: dict[str, Any], metric: str) -> float | None:
     values = [scores[name] for name in (metric, f"{metric}{MISMATCHED_SUFFIX}") if name in scores]
     return mean(values) if values else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The content of a run's file, empty where there is none: it ended before."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

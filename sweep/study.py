@@ -5,7 +5,6 @@ and may be tried again) is followed by a new trial for the same point. The attri
 
     flags      the flags of its point; none where the sampler chooses them
     point      its key; none where there are no flags
-    deaths     how many trials for this point ended with their worker
     attempt    1, and 1 more for every one that failed
     worker     who runs it, see `sweep/liveness.py`
     count      how far its worker has counted
@@ -36,7 +35,6 @@ from .results import DIVERGED, FAILED, FINISHED, PRUNED
 
 _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 _MOST_OPENINGS = 5
-_MOST_DEATHS = 10  # of workers that a point may survive
 
 
 def open_study(plan: Plan) -> optuna.Study:
@@ -49,8 +47,8 @@ def open_study(plan: Plan) -> optuna.Study:
     args = plan.args
     samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3) if args.prune else optuna.pruners.NopPruner()
-    attempt = 1
-    while True:
+    problem: Exception | None = None
+    for attempt in range(_MOST_OPENINGS):
         try:
             return optuna.create_study(
                 storage=_storage(args),
@@ -62,12 +60,11 @@ def open_study(plan: Plan) -> optuna.Study:
             )
         except Exception as error:  # whatever the driver of a database raises
             # Commands that start at once get into each other's way where they create the tables.
-            if attempt == _MOST_OPENINGS:
-                first = str(error).strip().partition("\n")[0]
-                place = _without_password(args.storage or args.output_dir)
-                raise UsageError(f"--storage {place}: {first or type(error).__name__}") from error
+            problem = error
             time.sleep(0.2 * attempt)
-            attempt += 1
+    first = str(problem).strip().partition("\n")[0]
+    place = _without_password(args.storage or args.output_dir)
+    raise UsageError(f"--storage {place}: {first or type(problem).__name__}") from problem
 
 
 def _storage(args: SweepArguments) -> optuna.storages.RDBStorage:
@@ -79,27 +76,31 @@ def _storage(args: SweepArguments) -> optuna.storages.RDBStorage:
     return optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs=options)
 
 
-def enqueue(study: optuna.Study, plan: Plan, points: Iterable[Point], rows: Iterable[dict[str, Any]]) -> int:
+def enqueue(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> int:
     """Let those points wait for workers that nobody runs, waits for or has finished; returns how many those are.
+
+    Of a search they are drawn points whose seed was not among those of an earlier command.
 
     Args:
         study: where they wait.
         plan: says what is finished.
-        points: of a grid; a search has those of its drawn points whose seed was not among those of an earlier command.
         rows: the newest result of each point.
     """
     taken = {row["point"] for row in rows if plan.is_done(row)}
     taken |= {trial.user_attrs.get("point") for trial in _trials(study, *_UNDER_WAY)}
-    new = [point for point in (_further_seeds(study, plan) if plan.is_search else points) if point.key not in taken]
+    points = _further_seeds(study, plan) if plan.is_search else plan.points
+    new = [point for point in points if point.key not in taken]
     for point in new:
         study.enqueue_trial({}, user_attrs={"flags": dict(point.flags), "point": point.key})
     return len(new)
 
 
-def missing_runs(study: optuna.Study, plan: Plan) -> int:
-    """Return how many runs of a search are not done: trials to be drawn, and further seeds of those that were."""
+def missing_runs(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> int:
+    """Return how many runs are not done; of a search, trials to be drawn and further seeds of those that were."""
+    done = {row["point"] for row in rows}
+    if not plan.is_search:
+        return sum(point.key not in done for point in plan.points)
     ended = sum(_is_drawn(trial) and trial.state not in _UNDER_WAY for trial in _trials(study))
-    done = {row["point"] for row in rows_of(study)}
     further = sum(point.key not in done for point in _further_seeds(study, plan))
     return len(plan.seeds) * max(0, (plan.args.n_trials or 0) - ended) + further
 
@@ -115,27 +116,27 @@ def _further_seeds(study: optuna.Study, plan: Plan) -> list[Point]:
     return list(points)
 
 
-def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, **changes: int) -> None:
-    """Let the point of a trial that has ended, or is about to, wait again.
+def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, attempt: int | None = None) -> None:
+    """Let the point of a trial that has ended wait again.
 
     Args:
-        changes: to the attributes "attempt" and "deaths".
+        attempt: the number of the new one; left out: that of the trial.
     """
-    names = ("flags", "point", "attempt", "deaths")
-    kept: dict[str, Any] = {name: trial.user_attrs[name] for name in names if name in trial.user_attrs}
-    study.enqueue_trial(trial.params, user_attrs={**kept, **changes})
+    kept: dict[str, Any] = {
+        name: trial.user_attrs[name] for name in ("flags", "point", "attempt") if name in trial.user_attrs
+    }
+    study.enqueue_trial(trial.params, user_attrs=kept if attempt is None else {**kept, "attempt": attempt})
 
 
 def bury_the_dead(study: optuna.Study, watcher: Watcher) -> None:
-    """Give back what workers had when they died; a point that many have died of is left."""
+    """Give back what workers had when they died."""
     for trial in _trials(study, TrialState.RUNNING):
         worker, count = trial.user_attrs.get("worker", ""), trial.user_attrs.get("count", 0)
         if watcher.is_dead(worker, trial.number, count):
             with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # somebody else was faster
                 study.tell(trial.number, state=TrialState.FAIL)
-                deaths = trial.user_attrs.get("deaths", 0) + 1
-                if deaths <= _MOST_DEATHS and "end" not in trial.user_attrs:
-                    try_again(study, trial, deaths=deaths)
+                if "end" not in trial.user_attrs:
+                    try_again(study, trial)
 
 
 def is_surplus(study: optuna.Study, plan: Plan, trial: optuna.Trial) -> bool:
@@ -161,13 +162,6 @@ def has_running(study: optuna.Study) -> bool:
 def rows_of(study: optuna.Study) -> list[dict[str, Any]]:
     """Return the rows of all trials that have ended with some."""
     return [row for trial in _trials(study) for row in trial.user_attrs.get("rows", ())]
-
-
-def rows_beside(study: optuna.Study, plan: Plan) -> list[dict[str, Any]]:
-    """Return the rows of all studies of this name: of this plan, and of those beside it."""
-    storage = study._storage
-    names = [name for name in optuna.get_all_study_names(storage) if name.rpartition("/")[0] == plan.args.study_name]
-    return [row for name in names for row in rows_of(optuna.load_study(study_name=name, storage=storage))]
 
 
 def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:

@@ -1,9 +1,6 @@
-"""A worker of a sweep: takes one trial after the other and runs it on its device, until nothing is left.
+"""A worker of a sweep: a thread that takes one trial after the other and runs it on its device, until nothing is left.
 
-    python -m sweep.worker PLAN DEVICE WORKERS
-
-with the sweep's plan as JSON. Asked to stop, it lets its run save a checkpoint, gives the point back, and ends with
-128 + the signal's number.
+Asked to stop, it lets its run save a checkpoint and gives the point back.
 """
 
 from __future__ import annotations
@@ -15,14 +12,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from glue.cli.console import run_script
+from glue.cli.console import say
 from glue.cli.signals import SIGNALS, StopSignals
 from glue.errors import UsageError
 from glue.output.lock import FolderLock
@@ -30,7 +29,7 @@ from glue.output.lock import FolderLock
 from . import results, stop_with_parent
 from . import study as states
 from .arguments import Range
-from .liveness import BEAT, Sign, Watcher
+from .liveness import BEAT, Watcher, sign_of_life
 from .plan import Plan
 from .points import Point, of_method
 from .results import RESULTS, append_results, result_row, scores_so_far
@@ -38,194 +37,157 @@ from .results import RESULTS, append_results, result_row, scores_so_far
 ROOT = Path(__file__).parent.parent
 _POLL = 0.5  # seconds
 _STEPS = 100_000  # more epochs than any run has: a trial of several seeds reports those of each after the other
-_DIVERGED = 3  # exit status of a run
-_STOPPED = [128 + number for number in SIGNALS]
+_STATES = {results.FINISHED: TrialState.COMPLETE, results.PRUNED: TrialState.PRUNED}  # any other end is FAIL to Optuna
+_ENDS = {
+    0: results.FINISHED,
+    3: results.DIVERGED,
+    **{128 + number: results.INTERRUPTED for number in SIGNALS},
+}  # by the run's exit status
 
 
-class Ending(Exception):
-    """A trial has ended without a score.
-
-    Args:
-        end: one of the constants of `sweep/results.py`.
-    """
-
-    def __init__(self, end: str) -> None:
-        super().__init__(end)
-        self.end = end
-
-
-class Outcome(NamedTuple):
-    """How a run ended: status, last words, and how long it took in seconds."""
-
-    end: str
-    problem: str
-    seconds: float
-
-
+@dataclass
 class Worker:
     """Works on a study.
 
     Args:
         plan: the sweep.
+        study: what `open_study` returned; workers may share it.
         device: index of a GPU, cpu or auto.
-        workers: how many of them share the processors.
         signals: listens for the wish to stop.
+        ended: is told the row of each run that has ended.
     """
 
-    def __init__(self, plan: Plan, device: str, workers: int, signals: StopSignals) -> None:
-        self.plan = plan
-        self.args = plan.args
-        self.device = device
-        self.workers = workers
-        self.signals = signals
-        self.study = states.open_study(plan)
-        self.sign = Sign(self.args.output_dir)
-        self.watcher = Watcher(self.args.output_dir)
-        self._counted = time.monotonic()
+    plan: Plan
+    study: optuna.Study
+    device: str
+    signals: StopSignals
+    ended: Callable[[dict[str, Any]], object]
+    _counted: float = field(default_factory=time.monotonic, init=False)
 
-    def work(self) -> int:
-        """Work until nothing is left; returns the exit status."""
-        while not self.signals.received:
-            states.bury_the_dead(self.study, self.watcher)
-            if states.has_work(self.study, self.plan):
-                self._do(self.study.ask())  # then the dead are looked for and signals are seen
-            elif states.has_running(self.study):
-                time.sleep(_POLL)  # another worker may die
-            else:
-                break
-        self.sign.end()
-        return 128 + self.signals.received if self.signals.received else 0
+    def work(self) -> None:
+        """Work until nothing is left."""
+        watcher = Watcher(self.plan.args.output_dir)
+        with sign_of_life(self.plan.args.output_dir) as name:
+            while not self.signals.received:
+                states.bury_the_dead(self.study, watcher)
+                if states.has_work(self.study, self.plan):
+                    self._do(self.study.ask(), name)  # then the dead are looked for and signals are seen
+                elif states.has_running(self.study):
+                    time.sleep(_POLL)  # another worker may die
+                else:
+                    break
 
-    def _do(self, trial: Trial) -> None:
+    def _do(self, trial: Trial, name: str) -> None:
         """Do one trial, and tell the study how it ended."""
-        score, state = None, TrialState.FAIL
+        attempt = trial.user_attrs.get("attempt", 1)
         try:
-            trial.set_user_attr("worker", self.sign.name)
-            score, state = self.run_trial(trial), TrialState.COMPLETE
-        except optuna.TrialPruned:
-            state = TrialState.PRUNED
-        except Ending:
-            pass
+            trial.set_user_attr("worker", name)
+            end, scores = self.run_trial(trial, attempt)
+            trial.set_user_attr("end", end)
         except UpdateFinishedTrialError:
-            print("This worker was taken for dead: what it had is given to others", file=sys.stderr)
+            say(f"The worker on {self.device} was taken for dead: what it had is given to others")
             return
-        with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # taken for dead just now
-            self.study.tell(trial, score, state)
+        score = sum(scores) / len(scores) if end == results.FINISHED else None
+        self.study.tell(trial, score, _STATES.get(end, TrialState.FAIL), skip_if_finished=True)
+        if end in (results.INTERRUPTED, results.AGAIN):
+            states.try_again(self.study, trial, attempt=attempt + (end == results.AGAIN))
 
-    def run_trial(self, trial: Trial) -> float:
+    def run_trial(self, trial: Trial, attempt: int) -> tuple[str, list[float]]:
         """Run the point of a trial, or the points of all seeds that a search runs it with.
 
         Returns:
-            The mean score.
+            How it ended, as `sweep/results.py` calls it, and the score of each run.
         """
         if states.is_surplus(self.study, self.plan, trial):
-            self._end(trial, results.SURPLUS)
-        scores: list[float] = []
+            return results.SURPLUS, []
         rows: list[dict[str, Any]] = []
-        attempt = trial.user_attrs.get("attempt", 1)
         for point in self._points(trial):
-            folder = Path(self.args.output_dir) / point.name
-            outcome = self._run(point, folder, trial, first_step=len(rows) * _STEPS)
-            if outcome.end == results.INTERRUPTED:
-                states.try_again(self.study, trial)
-                self._end(trial, results.INTERRUPTED)
-            if outcome.end == results.FAILED and attempt <= self.args.retries:
-                states.try_again(self.study, trial, attempt=attempt + 1)
-                self._end(trial, results.INTERRUPTED)
+            folder = Path(self.plan.args.output_dir) / point.name
+            began = time.monotonic()
+            end, problem = self._run(point, folder, trial, first_step=len(rows) * _STEPS)
+            if end == results.FAILED and attempt <= self.plan.args.retries:
+                end = results.AGAIN
+            if end in (results.INTERRUPTED, results.AGAIN):
+                return end, []
             identity = f"{self.plan.study_name}-{trial.number}-{len(rows)}"
-            row = result_row(identity, point, folder, *outcome, attempt)
-            rows.append(row)
+            rows.append(result_row(identity, point, folder, end, problem, time.monotonic() - began, attempt))
             trial.set_user_attr("rows", rows)
-            append_results(Path(self.args.output_dir) / RESULTS, [row])
-            if outcome.end in (results.DIVERGED, results.FAILED):
-                self._end(trial, outcome.end)
-            self._clean(folder)
-            if outcome.end == results.PRUNED:
-                trial.set_user_attr("end", results.PRUNED)
-                raise optuna.TrialPruned
-            scores.append(row["score"])
-        trial.set_user_attr("end", results.FINISHED)
-        return sum(scores) / len(scores)
+            append_results(Path(self.plan.args.output_dir) / RESULTS, rows[-1:])
+            self.ended(rows[-1])
+            if end in (results.FINISHED, results.PRUNED):
+                self._clean(folder)
+            if end != results.FINISHED:
+                return end, []
+        return results.FINISHED, [row["score"] for row in rows]
 
     def _points(self, trial: Trial) -> list[Point]:
         """The runs of a trial."""
         if "flags" in trial.user_attrs:
             return [self.plan.point(trial.user_attrs["flags"])]
         flags: dict[str, Any] = {}
-        for name, values in self.args.choices.items():
+        for name, values in self.plan.args.choices.items():
             if isinstance(values, Range):
-                flags[name] = trial.suggest_float(name, values.low, values.high, log=values.is_logarithmic)
+                flags[name] = trial.suggest_float(name, values.low, values.high, log=values.low > 0)
             elif name != "seed":
                 flags[name] = trial.suggest_categorical(name, values) if len(values) > 1 else values[0]
-        flags = of_method(flags, self.args.choices)
+        flags = of_method(flags, self.plan.args.choices)
         return [self.plan.point({**flags, "seed": seed}) for seed in self.plan.seeds]
 
-    def _run(self, point: Point, folder: Path, trial: Trial, first_step: int) -> Outcome:
-        """Run a point, or go on with it, until it ends, is stopped or is pruned."""
-        began = time.monotonic()
+    def _run(self, point: Point, folder: Path, trial: Trial, first_step: int) -> tuple[str, str]:
+        """Run a point, or go on with it, until it ends, is stopped or is pruned; returns its end and last words."""
         if not self._wait_for(folder, trial):
-            return Outcome(results.INTERRUPTED, "", 0)
+            return results.INTERRUPTED, ""
         if (folder / "all_results.json").exists():
-            return Outcome(results.FINISHED, "", 0)  # by a worker that died before it could say so, or for another plan
-        log = Path(self.args.log_dir) / f"{point.name}.log"
+            return results.FINISHED, ""  # by a worker that died before it could say so, or for another plan
+        log = Path(self.plan.args.log_dir) / f"{point.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            command = [sys.executable, stop_with_parent.__file__, str(os.getpid()), *self._command(point, folder)]
-            # In a session of its own, so that a Ctrl-C reaches it once: passed on by this process.
             child = subprocess.Popen(
-                command,
+                [sys.executable, stop_with_parent.__file__, str(os.getpid()), *self._command(point, folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=True,  # a Ctrl-C reaches it once: passed on by this process
                 env=self._environment(),
             )
-            pruned = self._watch(child, point, folder, trial, first_step)
-        seconds, status = time.monotonic() - began, child.returncode
-        if pruned:
-            return Outcome(results.PRUNED, "", seconds)
-        if status == 0:
-            return Outcome(results.FINISHED, "", seconds)
-        if self.signals.received or status in _STOPPED:
-            return Outcome(results.INTERRUPTED, "", seconds)
-        end = results.DIVERGED if status == _DIVERGED else results.FAILED
-        return Outcome(end, last_words(log, status), seconds)
+            is_pruned = self._watch(child, point, folder, trial, first_step)
+        end = _ENDS.get(child.returncode, results.FAILED)
+        if end == results.INTERRUPTED and is_pruned:
+            return results.PRUNED, ""
+        if end == results.FAILED and self.signals.received:
+            return results.INTERRUPTED, ""
+        return end, last_words(log, child.returncode) if end in (results.DIVERGED, results.FAILED) else ""
 
     def _watch(self, child: subprocess.Popen[bytes], point: Point, folder: Path, trial: Trial, first_step: int) -> bool:
-        """Wait for the end of a run; pass signals on to it, and stop it where pruning says so."""
-        passed_on = pruned = False
+        """Wait for the end of a run; pass signals on to it, and stop it where pruning says so, which is returned."""
+        asked_to_stop = is_pruned = False
         epochs = 0
-        while True:
+        while child.poll() is None:
             self._count(trial)
-            try:
-                child.wait(timeout=_POLL)
-                return pruned and child.returncode in _STOPPED
-            except subprocess.TimeoutExpired:
-                pass
-            if self.signals.received and not passed_on:
+            if self.signals.received and not asked_to_stop:
                 child.send_signal(self.signals.received)
-                passed_on = True
-            if self.args.prune and not pruned:
+                asked_to_stop = True
+            if self.plan.args.prune and not is_pruned:
                 scores = scores_so_far(folder, point.metric)
                 for epoch in range(epochs, len(scores)):
                     trial.report(scores[epoch], first_step + epoch + 1)
                 if len(scores) > epochs and trial.should_prune():
                     child.terminate()
-                    pruned = True
+                    is_pruned = True
                 epochs = len(scores)
+            time.sleep(_POLL)
+        return is_pruned
 
     def _wait_for(self, folder: Path, trial: Trial) -> bool:
         """Wait until nothing writes into a folder, such as a run whose worker died; False if asked to stop."""
         lock = FolderLock(folder)
         while not self.signals.received:
             self._count(trial)
-            try:
+            with contextlib.suppress(UsageError):
                 lock.acquire()
-            except UsageError:
-                time.sleep(_POLL)
-            else:
                 lock.release()
                 return True
+            time.sleep(_POLL)
         return False
 
     def _count(self, trial: Trial) -> None:
@@ -236,7 +198,7 @@ class Worker:
 
     def _command(self, point: Point, folder: Path) -> list[str]:
         words = [sys.executable, str(ROOT / "run_glue_no_trainer.py"), *point.words, "--output_dir", str(folder)]
-        words += ["--checkpointing_steps", self.args.checkpointing_steps, "--save_total_limit", "1"]
+        words += ["--checkpointing_steps", str(self.plan.args.checkpointing_steps), "--save_total_limit", "1"]
         if self.device == "cpu":
             words.append("--cpu")
         if any((folder / "checkpoints").glob("step_*")):
@@ -244,22 +206,18 @@ class Worker:
         return [*words, "--overwrite_output_dir"]  # nothing, or what a run left that came to nothing
 
     def _environment(self) -> dict[str, str]:
-        environment = dict(os.environ)
+        environment, workers = dict(os.environ), len(self.plan.args.device)
         if self.device.isdecimal():
             environment["CUDA_VISIBLE_DEVICES"] = self.device
-        if self.workers > 1:
-            environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.workers)))
+        if workers > 1:
+            environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         return environment
 
     def _clean(self, folder: Path) -> None:
         """Delete what a finished run needs no more, and its weights where they are not to be kept."""
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        if not self.args.keep_models:
+        if not self.plan.args.keep_models:
             (folder / "model.safetensors").unlink(missing_ok=True)
-
-    def _end(self, trial: Trial, end: str) -> None:
-        trial.set_user_attr("end", end)
-        raise Ending(end)
 
 
 def last_words(log: Path, status: int) -> str:
@@ -275,18 +233,3 @@ def last_words(log: Path, status: int) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "").rpartition("\r")[2]
     return last or f"ended with status {status}"
-
-
-def main(words: list[str]) -> int:
-    """Work on the sweep that the command line describes; returns the exit status."""
-    plan, device, workers = words
-
-    def work() -> int:
-        with StopSignals() as signals:
-            return Worker(Plan.from_json(plan), device, int(workers), signals).work()
-
-    return run_script(f"run_sweep.py: worker on {device}", work)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

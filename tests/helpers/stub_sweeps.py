@@ -5,6 +5,7 @@ import sys
 
 import run_sweep
 from reports import sweep_report
+from sweep import worker
 from sweep.results import RESULTS, read_results
 from sweep.worker import Worker
 
@@ -29,7 +30,7 @@ end = {f"eval_{name}": value for name, value in rows[-1].items()}
 
 
 class StubSweep:
-    """The command line of `run_sweep.py` in a folder, with one worker in this process.
+    """The command line of `run_sweep.py` in a folder, whose runs are stubs.
 
     Args:
         monkeypatch, capsys: pytest's.
@@ -45,12 +46,8 @@ class StubSweep:
             pairs = [word for name, value in point.flags for word in (f"--{name}", str(value))]
             return [sys.executable, "-IS", "-c", _STUB, *pairs, "--output_dir", str(run_folder)]
 
-        def work(plan, results, total, signals):
-            Worker(plan, "cpu", 1, signals).work()
-            return 0
-
         monkeypatch.setattr(Worker, "_command", command)
-        monkeypatch.setattr(run_sweep, "watch", work)
+        monkeypatch.setattr(worker, "_POLL", 0.02)
         monkeypatch.setattr(sweep_report, "draw_sweep", lambda *_: [])  # the report's tests look at figures
 
     def run(self, *words):

@@ -191,14 +191,14 @@ def test_settings_that_differ_between_tasks_alone_are_no_variants():
     for task, rate in (("cola", 1e-5), ("rte", 1e-4)):
         for scale in (0.0, 0.1):
             rows.append(row(task=task, scale=scale))
-            rows[-1]["flags"]["learning_rate"] = rate
+            rows[-1]["settings"]["learning_rate"] = rate
     assert [Scores(rows).label(variant) for variant in Scores(rows).variants] == ["plain", "ContraNorm scale 0.1"]
 
 
 def test_other_data_under_the_same_name_are_another_variant():
     rows = [row(scale=scale, seed=seed) for scale in (0.0, 0.1) for seed in (1, 2)]
     for entry, digest in zip(rows, "abab", strict=True):
-        entry["settings"] = {**entry["flags"], "data": digest * 64}
+        entry["settings"] = {**entry["settings"], "data": digest * 64}
     assert len(Scores(rows).variants) == 4 and "data aaaaaaaa..." in Scores(rows).label(Scores(rows).variants[0])
 
 
@@ -285,7 +285,7 @@ def test_other_settings_that_vary_have_plain_models_of_their_own():
     for rate, lift in ((1e-5, 0.0), (1e-4, 0.1)):
         for scale in (0.0, 0.1):
             entry = row(scale=scale, score=0.5 + lift + scale)
-            entry["flags"]["learning_rate"] = rate
+            entry["settings"]["learning_rate"] = rate
             rows.append(entry)
     scores = Scores(rows)
     assert [scores.label(variant) for variant in scores.variants] == [

@@ -9,16 +9,23 @@ from multiprocessing import get_context
 import optuna
 import pytest
 import runs
+import stub_sweeps
 import sweep_rows
 
 from glue.errors import UsageError
 from sweep import liveness
 from sweep import study as states
-from sweep.arguments import Range, parse_args
-from sweep.plan import Plan, make_plan
-from sweep.points import Point, grid
+from sweep.arguments import parse_args
+from sweep.plan import Plan
+from sweep.points import Point
+from sweep.points import grid as flags_of_grid
 from sweep.presets import PRESETS
-from sweep.results import append_results, newest, read_results
+from sweep.results import append_results, newest, read_results, result_row
+
+
+def grid(choices):
+    """The points of a grid, each once."""
+    return list(dict.fromkeys(map(Point.of, flags_of_grid(choices))))
 
 
 def parsed(*words, tmp_path):
@@ -50,6 +57,13 @@ def test_the_words_of_a_point_are_read_back_as_its_flags(tmp_path):
     args = parse_run(Point.of(flags).words)
     expected = {**flags, "use_v2": None, "method": "contranorm", "seed": 2021}
     assert {name: getattr(args, name) for name in expected} == expected
+
+
+def test_columns_of_own_files_are_one_value(tmp_path):
+    files = stub_sweeps.own_files(tmp_path)
+    (point,) = grid(parsed(*files, "--text_column_names", "sentence,label", tmp_path=tmp_path).choices)
+    assert point["text_column_names"] == "sentence,label" and "sentence,label" in point.words
+    assert point.settings["text_column_names"] == ("sentence", "label")
 
 
 @pytest.mark.parametrize(("name", "count", "models"), [("paper-bert", 63, "bert"), ("paper-albert", 215, "albert")])
@@ -88,15 +102,16 @@ def test_a_grid_from_a_file(tmp_path, kind):
         (["--scale", "0.2:0.1", "--sampler", "tpe", "--n_trials", 2], "argument --scale: invalid float value"),
         (["--seed", "1:3"], "argument --seed: invalid int value: '1:3'"),
         (["--sampler", "tpe"], "--sampler tpe needs --n_trials"),
-        (["--n_trials", 3], "--n_trials 3: expected 1 or more, with --sampler random or tpe"),
+        (["--n_trials", 3], "--n_trials 3: expected with --sampler random or tpe"),
+        (["--n_trials", 0, "--sampler", "tpe"], "--n_trials 0: expected 1 or more"),
         (["--sampler", "tpe", "--n_trials", 3, "--task_name", "rte", "cola"], "give it one task"),
         (["--prune", "--task_name", "rte", "cola"], "--prune compares the scores of runs: give it one task"),
         (["--scale", 0.1, 0.1], "--scale: a value is given twice"),
         (["--device", "gpu"], "--device gpu: expected the index of a GPU, cpu or auto"),
         (["--retries", -1], "--retries -1: expected 0 or more"),
-        (["--checkpointing_steps", 0], "--checkpointing_steps 0: expected 1 or more, or epoch"),
+        (["--checkpointing_steps", 0], "--checkpointing_steps 0: expected 1 or more"),
         (["--config_file", "nowhere.yaml"], "--config_file nowhere.yaml: No such file or directory"),
-        (["--use_v2", "maybe"], "invalid value 'maybe': expected true or false"),
+        (["--use_v2", "maybe"], "argument --use_v2: invalid choice: 'maybe'"),
         (["--cpu"], "unrecognized arguments: --cpu"),
         (["--preset", "paper"], "argument --preset: invalid choice: 'paper'"),
     ],
@@ -171,14 +186,6 @@ def test_a_point_that_cannot_be_run_is_an_error_before_anything_starts(tmp_path,
     assert not (tmp_path / "sweep").exists()
 
 
-def test_settings_reach_a_worker(tmp_path):
-    args = parsed("--sampler", "tpe", "--n_trials", 3, "--scale", "0.1:0.2", "--demo", tmp_path=tmp_path)
-    plan, _ = make_plan(args)
-    again = Plan.from_json(plan.to_json())
-    assert (again.args, again.study_name, again.datasets.known) == (args, plan.study_name, plan.datasets.known)
-    assert args.choices["scale"] == Range(0.1, 0.2)
-
-
 def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
     path = tmp_path / "results.jsonl"
     first, second = sweep_rows.row(seed=1), sweep_rows.row(seed=2)
@@ -191,6 +198,15 @@ def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
     newer = {**first, "id": "another attempt", "status": "failed"}
     append_results(path, [newer])
     assert newest(read_results(path)) == [newer, second]
+
+
+def test_a_loss_that_is_no_number_is_in_no_mean(tmp_path):
+    (tmp_path / "train_log.jsonl").write_text(
+        '{"step": 1, "loss": 0.5, "examples_per_second": 9}\n{"step": 2, "loss": null, "examples_per_second": 9}\n'
+    )
+    point = Point.of({"demo": True, "metric_for_best_model": "loss"})
+    row = result_row("id", point, tmp_path, "diverged", "the loss is nan", 1.0, 1)
+    assert row["losses"] == [[1, 0.5]] and row["method"] == "contranorm"
 
 
 def _append(path, seed):
@@ -209,26 +225,25 @@ def test_results_of_several_processes_at_once(tmp_path):
 
 @pytest.fixture
 def asked(tmp_path):
-    return make_plan(parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path))
+    return Plan(parsed("--demo", "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path))
 
 
 @pytest.fixture
 def study(asked):
-    plan, points = asked
-    study = states.open_study(plan)
-    states.enqueue(study, plan, points, [])
+    study = states.open_study(asked)
+    states.enqueue(study, asked, [])
     return study
 
 
 def test_points_wait_once(study, asked):
-    plan, points = asked
+    plan = asked
     assert len(study.trials) == 2 and states.has_work(study, plan)
-    assert states.enqueue(states.open_study(plan), plan, points, []) == 0
+    assert states.enqueue(states.open_study(plan), plan, []) == 0
 
 
 def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
     """Both looked at the same moment, and neither saw the other's."""
-    plan, _ = asked
+    plan = asked
     study.enqueue_trial({}, user_attrs=study.trials[0].user_attrs)
     first, _, third = study.ask(), study.ask(), study.ask()
     assert not states.is_surplus(study, plan, first)
@@ -238,27 +253,28 @@ def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
 
 def test_a_worker_that_died_gives_its_point_back(study, asked, tmp_path):
     """At once, where it worked in this folder; a living one keeps its own, whatever the clock says."""
-    plan, _ = asked
+    plan = asked
     dead, living = study.ask(), study.ask()
     code = (
-        f"from sweep.liveness import Sign; sign = Sign({plan.args.output_dir!r}); print(sign.name, flush=True); input()"
+        f"from sweep.liveness import sign_of_life\nwith sign_of_life({plan.args.output_dir!r}) as name:"
+        "\n print(name, flush=True)\n input()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": runs.ROOT}
     process = subprocess.Popen([sys.executable, "-c", code], **pipes)
     dead.set_user_attr("worker", process.stdout.readline().strip())
-    sign, watcher = liveness.Sign(plan.args.output_dir), liveness.Watcher(plan.args.output_dir)
-    living.set_user_attr("worker", sign.name)
-    states.bury_the_dead(study, watcher)
-    assert not states.has_work(study, plan)
-    process.kill()
-    process.communicate()
-    states.bury_the_dead(study, watcher)
-    states.bury_the_dead(study, watcher)
+    watcher = liveness.Watcher(plan.args.output_dir)
+    with liveness.sign_of_life(plan.args.output_dir) as name:
+        living.set_user_attr("worker", name)
+        states.bury_the_dead(study, watcher)
+        assert not states.has_work(study, plan)
+        process.kill()
+        process.communicate()
+        states.bury_the_dead(study, watcher)
+        states.bury_the_dead(study, watcher)
     waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
-    assert [trial.user_attrs["deaths"] for trial in waiting] == [1]
+    assert len(waiting) == 1
     again = study.ask()
     assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, plan, again)
-    sign.end()
 
 
 def test_a_worker_elsewhere_is_dead_once_it_counts_no_more(tmp_path, monkeypatch):
@@ -273,18 +289,6 @@ def test_a_worker_elsewhere_is_dead_once_it_counts_no_more(tmp_path, monkeypatch
     assert not watcher.is_dead("elsewhere", 0, 1)
     now += 2
     assert watcher.is_dead("elsewhere", 0, 1)
-
-
-def test_a_point_does_not_kill_workers_for_ever(study, asked, monkeypatch):
-    plan, _ = asked
-    watcher = liveness.Watcher(plan.args.output_dir)
-    monkeypatch.setattr(watcher, "is_dead", lambda *_: True)
-    deaths = 0
-    while states.has_work(study, plan):
-        study.ask()
-        states.bury_the_dead(study, watcher)
-        deaths += 1
-    assert deaths == 2 * 11  # both points
 
 
 def test_an_unreachable_database_is_one_line_without_the_password(tmp_path, capsys):

@@ -8,7 +8,7 @@ from stub_sweeps import StubSweep, own_files
 
 from sweep import worker
 from sweep.arguments import parse_args
-from sweep.plan import make_plan
+from sweep.plan import Plan
 from sweep.results import newest
 from sweep.study import open_study
 
@@ -65,7 +65,7 @@ def test_a_run_that_is_missing_is_missed_beside_others(sweep, monkeypatch):
     assert sweep.run(*DEMO, "--scale", 0, 0.1, "--seed", 1, 2)[0] == 0
     import run_sweep
 
-    monkeypatch.setattr(run_sweep, "watch", lambda *_: 0)  # nobody works
+    monkeypatch.setattr(run_sweep, "work", lambda *_: None)  # nobody works
     status, output = sweep.run(*DEMO, "--scale", 0, 0.2, "--seed", 1)
     assert status == 1 and "1 finished, 0 failed, 1 missing" in output
     assert "2 runs, 1 to do" in sweep.run(*DEMO, "--scale", 0, 0.2, "--seed", 1, "--dry_run")[1]
@@ -132,7 +132,7 @@ def test_the_lowest_loss_is_the_best(sweep):
     assert {row["main_metric"] for row in sweep.rows} == {"loss"}
     assert {round(row["best_score"], 6) for row in sweep.rows} == {0.1, 0.15, 0.2}
     assert "| plain | 0.1000 ± 0.0000 |" in sweep.report() and "| best for each task | 0.1500" in sweep.report()
-    plan, _ = make_plan(parse_args([*map(str, [*SEARCH, *words[3:]]), *sweep.words]))
+    plan = Plan(parse_args([*map(str, [*SEARCH, *words[3:]]), *sweep.words]))
     assert open_study(plan).direction == optuna.study.StudyDirection.MINIMIZE
 
 
@@ -145,7 +145,6 @@ def test_scores_of_several_kinds_are_not_compared(sweep):
 def test_pruning_looks_at_the_metric_of_own_files(sweep, tmp_path, monkeypatch, regression):
     seen = []
     monkeypatch.setattr(worker, "scores_so_far", lambda folder, metric: seen.append(metric) or [])
-    monkeypatch.setattr(worker, "_POLL", 0.001)
     labels = ["0.5", "1.5", "2.5", "3.5"] if regression else "abab"
     assert sweep.run(*own_files(tmp_path, labels=labels), "--prune", "--scale", 0)[0] == 0
     assert set(seen) == {"spearmanr" if regression else "accuracy"}
