@@ -46,6 +46,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -53,7 +54,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .contranorm import MethodSites
 from .modeling_outputs import BaseModelOutput
-from .padding import TokenLayout, layout_of_module
+from .padding import TokenLayout, call_part, layout_of_module
 
 if TYPE_CHECKING:
     from .configuration_utils import PretrainedConfig
@@ -103,7 +104,8 @@ class PostNormLayer(nn.Module):
         self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
     ) -> tuple[Tensor, Tensor | None]:
         """The first block, up to [attention_norm]: hidden states, and the attention probabilities or None."""
-        return self.attention(hidden_states, None, output_attentions, layout)
+        result = call_part(self.attention, hidden_states, layout=layout, output_attentions=output_attentions)
+        return result if isinstance(result, tuple) else (result, None)
 
     @abstractmethod
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
@@ -183,13 +185,11 @@ class LayerStack(nn.Module):
                 hidden_states = _collect(states, hidden_states, layout)
             if first_only and number == len(stack):
                 layout = layout.reading_first(self.last_sites)
-            arguments = (hidden_states, None, output_attentions, layout)
-            result = checkpoint(layer, *arguments, use_reentrant=False) if checkpointing else layer(*arguments)
+            call = partial(call_part, layer, layout=layout, output_attentions=output_attentions)
+            result = checkpoint(call, hidden_states, use_reentrant=False) if checkpointing else call(hidden_states)
+            hidden_states, *probabilities = result if isinstance(result, tuple) else (result,)
             if output_attentions:
-                hidden_states, probabilities = result
-                attentions.append(probabilities)
-            else:
-                hidden_states = result
+                attentions += probabilities
         if output_hidden_states:
             hidden_states = _collect(states, hidden_states, layout)
         output = BaseModelOutput(

@@ -7,12 +7,15 @@ its layout: packed on the CPU, padded elsewhere and for whoever looks inside, se
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
 
 from .configuration_utils import PROBLEM_TYPES, PretrainedConfig
+from .contranorm import MethodSites
 from .dropout import Dropout
 from .kernels.attention import runs_eagerly_on_cpu
 from .modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
@@ -292,7 +295,7 @@ def classifier_dropout(config: PretrainedConfig) -> float:
 
 
 def is_watched(model: nn.Module) -> bool:
-    """Whether somebody looks inside a model: a hook on one of its parts, or a `forward` put in the place of its own.
+    """Whether somebody looks inside a model: a hook on one of its parts, or a module or a `forward` of their own in it.
 
     What is put on the model itself (by accelerate, say) does not count: what goes in and comes out is the same.
     """
@@ -307,7 +310,15 @@ def is_watched(model: nn.Module) -> bool:
         or part._backward_pre_hooks
         or "forward" in part.__dict__
         for part in parts
-    )
+    ) or any(not type(part).__module__.startswith((__package__, "torch.")) for part in _parts(model))
+
+
+def _parts(module: nn.Module) -> Iterator[nn.Module]:
+    """All parts of a model but the methods in its slots, which know layouts whoever wrote them."""
+    for part in module.children():
+        yield part
+        if not isinstance(part, MethodSites):
+            yield from _parts(part)
 
 
 def classification_loss(logits: Tensor, labels: Tensor, config: PretrainedConfig) -> Tensor:

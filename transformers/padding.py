@@ -15,12 +15,14 @@ Shape letters: B batch, S padded length, T tokens kept, D width, b sequences of 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,32 @@ def padded_layout(
     )
 
 
+def call_part(part: nn.Module, *inputs: Any, layout: TokenLayout, **options: Any) -> Any:
+    """Call a part of a model, which may be somebody's own: a module, or a `forward`, put in the place of ours.
+
+    One that knows no layouts gets what the stock library would hand it: the tensors, and a mask if it has `options`, as
+    attention and layers have.
+
+    Args:
+        part: attention, the end of a block, or a layer.
+        *inputs: its tensors.
+        layout: of the hidden states.
+        **options: further arguments of ours.
+    """
+    is_ours = type(part).__module__.startswith(__package__) and "forward" not in part.__dict__
+    if is_ours or _takes_layout(part):
+        return part(*inputs, layout=layout, **options)
+    if not options:
+        return part(*inputs)
+    (group,) = layout.groups
+    return part(*inputs, None if group.mask is None else group.mask[:, None, None, :])
+
+
+def _takes_layout(part: nn.Module) -> bool:
+    parameters = inspect.signature(part.forward).parameters.values()
+    return any(parameter.name == "layout" or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
 def layout_of_module(hidden_states: Tensor, attention_mask: Tensor | None) -> TokenLayout:
     """Return the layout for a part of a model that somebody calls by itself.
 
@@ -239,8 +267,10 @@ def layout_of_module(hidden_states: Tensor, attention_mask: Tensor | None) -> To
             its layers, (B, 1, 1 or S, S): bool, True at real tokens, or what is added to attention's scores, 0 there.
 
     Raises:
-        ValueError: the mask has another shape, or not the same entries for all queries.
+        ValueError: the hidden states or the mask have another shape, or it has not the same entries for all queries.
     """
+    if hidden_states.dim() != 3:
+        raise ValueError(f"hidden states of shape {tuple(hidden_states.shape)} without a layout: expected (B, S, D)")
     batch_size, width = hidden_states.shape[:2]
     if attention_mask is None:
         return padded_layout(batch_size, width)

@@ -121,6 +121,52 @@ def test_what_a_hook_returns_counts(model_type, part):
     assert (model(**batch).logits - plain).abs().max() > 1e-9
 
 
+class _Adapter(nn.Module):
+    """A module as researchers put into the place of a part: it knows the stock library's signature and no layouts."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part, self.seen = part, []
+
+    def forward(self, hidden_states, second=None):
+        self.seen.append(hidden_states.shape)
+        return self.part(hidden_states) if second is None else self.part(hidden_states, second)
+
+
+@pytest.mark.parametrize("way", ["module", "forward"])
+@pytest.mark.parametrize(
+    ("model_type", "part"),
+    [
+        ("bert", "encoder.layer.1.intermediate"),
+        ("bert", "encoder.layer.1.output"),
+        ("bert", "encoder.layer.1.attention.output"),
+        ("bert", "encoder.layer.1.attention.self"),
+        ("bert", "encoder.layer.1.attention"),
+        ("bert", "encoder.layer.1"),
+        ("albert", "encoder.albert_layer_groups.1.albert_layers.0.attention"),
+        ("albert", "encoder.albert_layer_groups.1.albert_layers.0.ffn"),
+        ("distilbert", "transformer.layer.1.attention"),
+        ("distilbert", "transformer.layer.1.ffn"),
+    ],
+)
+def test_a_part_may_be_somebodys_own_with_the_stock_signature(model_type, part, way):
+    model, batch = tiny.model(model_type, pos="2", scale=0.3), tiny.ragged_batch(LENGTHS, WIDTH, model_type)
+    plain, parent, name = model(**batch).logits, *part.rpartition(".")[::2]
+    owner = model.base_model.get_submodule(parent)
+    if way == "module":
+        adapter = _Adapter(getattr(owner, name))
+        setattr(owner, name, adapter)
+    else:
+        module = getattr(owner, name)
+        adapter = _Adapter(nn.Identity())
+        original = module.forward
+        vars(adapter)["part"] = original
+        del adapter._modules["part"]
+        module.forward = lambda hidden_states, second=None: adapter(hidden_states, second)
+    torch.testing.assert_close(model(**batch).logits, plain, rtol=0, atol=1e-12)
+    assert adapter.seen and {shape[:2] for shape in adapter.seen} == {(B, S)}
+
+
 @pytest.mark.parametrize("model_type", PARTS)
 def test_backward_hooks_are_called(model_type):
     model, seen = tiny.model(model_type, **KNOBS), []

@@ -16,7 +16,7 @@ from ...dropout import Dropout
 from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
 from ...modeling_text import Pooler, TextClassifier, TextEmbeddings, TextModel, classifier_dropout
 from ...modeling_utils import PreTrainedModel
-from ...padding import TokenLayout, layout_of_module
+from ...padding import TokenLayout, call_part, layout_of_module
 from .configuration_bert import BertConfig
 
 
@@ -90,7 +90,7 @@ class BertLayer(PostNormLayer):
         self.output = BertOutput(config)
 
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
-        return self.output(self.intermediate(hidden_states), hidden_states, layout)
+        return call_part(self.output, self.intermediate(hidden_states), hidden_states, layout=layout)
 
 
 class BertAttention(nn.Module):
@@ -110,9 +110,10 @@ class BertAttention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Hidden states to hidden states and the attention probabilities or None; arguments as of `SelfAttention`."""
         layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
-        context, probabilities = self.self(hidden_states, None, output_attentions, layout)
+        result = call_part(self.self, hidden_states, layout=layout, output_attentions=output_attentions)
+        context, probabilities = result if isinstance(result, tuple) else (result, None)
         context, residual = (layout.narrow("context", tokens) for tokens in (context, hidden_states))
-        return self.output(context, residual, layout), probabilities
+        return call_part(self.output, context, residual, layout=layout), probabilities
 
 
 class BertIntermediate(nn.Module):

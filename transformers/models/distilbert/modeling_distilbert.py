@@ -102,7 +102,7 @@ class TransformerBlock(PostNormLayer):
     def attend(
         self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
     ) -> tuple[Tensor, Tensor | None]:
-        update, probabilities = self.attention(hidden_states, None, output_attentions, layout)
+        update, probabilities = super().attend(hidden_states, layout, output_attentions)
         residual = layout.narrow("context", hidden_states)
         return self.attention_end(update, residual, self.sa_layer_norm, layout), probabilities
 
