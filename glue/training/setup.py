@@ -114,6 +114,8 @@ def set_up(args: RunArguments) -> Setup:
         say("Warning: a negative scale pulls the tokens together, the opposite of what ContraNorm is for")
     if args.use_slow_tokenizer:
         say("Note: --use_slow_tokenizer changes nothing: there is one tokenizer, and it gives the slow one's ids")
+    if tokenizer.padding_side == "left":
+        say("Note: padding is on the left; the first real token is classified (the stock library takes place 0)")
     if mapping.note:
         say(f"Note: {mapping.note}")
     return Setup(
