@@ -4,7 +4,7 @@
 PYTHON ?= python3
 # What is measured, see benchmarks/__init__.py: make bench BENCH_ARGS="--data_dir glue_data --model DIR"
 BENCH_ARGS ?=
-# Processes that the tests run in, and further arguments: make test WORKERS=0 PYTEST_ARGS="-m 'not slow' -k tokenizer"
+# Processes that the tests run in, and further arguments: make test WORKERS=0 PYTEST_ARGS="-k tokenizer"
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
@@ -13,16 +13,19 @@ DEV := .venv-dev/bin/python
 SCRIPTS := $(wildcard *.sh) .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types clean
+.PHONY: help demo test test-all bench lint types clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed ## fine-tune a tiny BERT with ContraNorm on built-in data (about a minute, no network)
 	$(RUN) run_glue_no_trainer.py --pos 7 --scale 0.005
 
-test: .venv-dev/installed ## run all tests
-	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+test: .venv-dev/installed ## run the tests, but for the slow ones (a few minutes)
+	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
+
+test-all: test ## run the tests, and then the slow ones
+	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) -m slow $(PYTEST_ARGS)
 
 bench: .venv-dev/installed ## measure speed and memory beside the stock library (tables in output/bench; an hour or more)
 	$(DEV) -m benchmarks $(BENCH_ARGS)

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from glue.cli.command_line import OneLineParser
-from glue.cli.console import fail
-from transformers.utils.errors import UserError
+from glue.cli.console import run_script
+from glue.cli.paths import expand
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,14 +25,16 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="output folder of a run with --do_predict")
     parser.add_argument("--output", metavar="FILE", default="glue.zip", help="the zip file (default: %(default)s)")
-    args = parser.parse_args(argv)
-    from glue.output.submission import gather_submission
 
-    try:
-        gather_submission([Path(name).expanduser() for name in args.folders], Path(args.output).expanduser())
-    except UserError as error:
-        return fail(error, 2, program="run_submission.py")
-    return 0
+    def work() -> int:
+        args = parser.parse_args(argv)
+        from glue.output.submission import gather_submission
+
+        folders = [Path(expand("FOLDER", name)) for name in args.folders]
+        gather_submission(folders, Path(expand("--output", args.output)))
+        return 0
+
+    return run_script(parser.prog, work)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def main(argv: list[str] | None = None) -> int:
     from glue.cli.signals import StopSignals
 
     def work() -> int:
+        args = parse_args(argv)  # before anything heavy is imported, so that --help answers at once
         from sweep.plan import make_plan
 
-        args = parse_args(argv)
         plan, points = make_plan(args)
         if args.dry_run:
             return dry_run(plan, points)

@@ -1,7 +1,8 @@
 """Where ContraNorm can stand in a transformer layer, and how the released code numbers the places.
 
-Both models have the same eight sites. One layer, read from top to bottom (D is dropout, + the residual sum; ALBERT has
-no dropout after its feed-forward network):
+All models have the same eight sites; RoBERTa, ELECTRA and DistilBERT go by BERT's numbers. One layer, read from top to
+bottom (D is dropout, + the residual sum; ALBERT has no dropout after its feed-forward network, DistilBERT none after
+attention):
 
     hidden_states
          |

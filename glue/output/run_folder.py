@@ -315,8 +315,8 @@ def _finite(content: Any) -> Any:
 def recover_model(folder: Path) -> None:
     """Put the new model of a run in place that was killed while it did so; not while another run writes there."""
     lock = FolderLock(folder)
-    if (folder / _NEW_MODEL).is_dir():
-        with contextlib.suppress(UserError):
+    if os.path.isdir(folder / _NEW_MODEL):
+        with contextlib.suppress(UserError, OSError):  # loading a model that is not there says more
             lock.acquire()
             _put_in_place(folder)
         lock.release()

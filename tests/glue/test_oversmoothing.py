@@ -90,7 +90,7 @@ def test_a_model_is_measured_over_real_tokens_only(model_type):
     """Batches of any size and padding, rows of one token and none: the means over the rows, each computed alone."""
     model = tiny.model(model_type, pos="7", scale=0.3)
     lengths = [7, 3, 1, 12, 0, 5]
-    batch = tiny.ragged_batch(lengths, 15)
+    batch = tiny.ragged_batch(lengths, 15, model_type)
 
     def measured(*slices):
         batches = [{name: tensor[rows] for name, tensor in batch.items()} for rows in slices]

@@ -177,6 +177,7 @@ def test_without_a_whole_checkpoint_nothing_is_resumed(flags, uninterrupted, tmp
     assert runs.files_in(folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["torch", "python", "numpy"])
 def test_the_comparison_notices_a_generator_that_is_left_out(flags, uninterrupted, tmp_path, monkeypatch, lost):
     """Dropout draws from torch's; the other two are drawn from here in each update, as a user's own code might."""

@@ -28,7 +28,6 @@ def place(tmp_path_factory):
         "huge",
         "odd config",
         "strong",
-        "link",
         "shards",
     )
     for name in (*names, "no unknown", "odd tokenizer", "bomb"):
@@ -46,8 +45,6 @@ def place(tmp_path_factory):
     (folder / "huge" / "config.json").write_text(json.dumps(config | {"vocab_size": 10**12}))
     (folder / "odd config" / "config.json").write_text(json.dumps(config | {"hidden_act": {"a": "gelu"}}))
     (folder / "strong" / "config.json").write_text(json.dumps(config | {"scale": 1e308, "pos": "7"}))
-    (folder / "link" / "vocab.txt").unlink()
-    (folder / "link" / "vocab.txt").symlink_to("../good/vocab.txt")
     (folder / "shards" / "model.safetensors").unlink()
     index = {"weight_map": {"classifier.bias": "../good/model.safetensors"}}
     (folder / "shards" / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -133,7 +130,6 @@ CASES = [
     ([*TASK, "--model_name_or_path", "@code"], ["pytorch_model.bin"]),
     ([*TASK, "--model_name_or_path", "@huge"], ["vocab_size 1000000000000", "expected at most"]),
     ([*TASK, "--model_name_or_path", "@odd config"], ["hidden_act", "gelu"]),
-    ([*TASK, "--model_name_or_path", "@link"], ["vocab.txt", "leads out"]),
     ([*TASK, "--model_name_or_path", "@shards"], ["../good/model.safetensors", "leads out"]),
     ([*TASK, "--model_name_or_path", "@no unknown"], ["tokenizer", "no unknown"]),
     ([*TASK, "--model_name_or_path", "@odd tokenizer"], ["tokenizer", "odd tokenizer"]),

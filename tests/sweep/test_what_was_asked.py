@@ -73,6 +73,7 @@ def test_a_run_that_is_missing_is_missed_beside_others(sweep, monkeypatch):
     assert status == 1 and "0 finished, 0 failed, 3 missing" in output
 
 
+@pytest.mark.slow
 def test_a_further_seed_is_run_with_what_was_drawn(sweep):
     assert sweep.run(*SEARCH, "--seed", 1)[0] == 0
     status, output = sweep.run(*SEARCH, "--seed", 1, 2)
@@ -93,6 +94,7 @@ def test_a_point_that_is_drawn_twice_counts(sweep):
     assert len(newest(sweep.rows)) <= 2
 
 
+@pytest.mark.slow
 def test_new_data_are_not_done(sweep, tmp_path):
     """The same words and the same file name, with other labels in it."""
     words = [*own_files(tmp_path), "--scale", 0, 0.1]

@@ -81,6 +81,7 @@ def test_which_kernel_runs(dropout, short, grad, own, monkeypatch):
     assert len(calls) == (0 if own else len(layout.groups))
 
 
+@pytest.mark.slow
 def test_the_gradient_with_dropout_is_that_of_the_same_mask(monkeypatch):
     layout, tensors = make_batch("ragged", True)
 

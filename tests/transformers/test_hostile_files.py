@@ -273,6 +273,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.jsonl.gz", "bomb.parquet", "dictionary.parquet"])
 def test_a_bomb_is_not_unpacked(tmp_path, name):
     """Gigabytes in two megabytes; and in a few kilobytes, as one word of many rows or one long text of few."""
@@ -529,6 +530,7 @@ def test_printable():
 # --- secrets
 
 
+@pytest.mark.slow
 def test_no_token_reaches_a_file_or_the_terminal(tmp_path):
     secrets = {name: f"hf_secret{name.lower()}" for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")}
     endpoint = {"HF_ENDPOINT": "http://user:hf_secretpassword@127.0.0.1:9", "HF_HUB_OFFLINE": "0"}

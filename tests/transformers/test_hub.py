@@ -156,6 +156,7 @@ def test_a_server_that_stumbles_is_one_line(tmp_path, server):
     assert "\n" not in found
 
 
+@pytest.mark.slow
 def test_a_whole_model_and_its_shards(tmp_path, server):
     net = model().float()
     net.save_pretrained(tmp_path / "files")

@@ -166,3 +166,8 @@ def test_compiled_model_gives_the_same(model_type):
 def test_wrong_inputs_are_named(inputs, message):
     with pytest.raises(ValueError, match=message):
         tiny.model()(**inputs)
+
+
+def test_a_model_without_token_types_refuses_them():
+    with pytest.raises(ValueError, match="DistilBertModel has no token types"):
+        tiny.model("distilbert")(**tiny.ragged_batch(*BATCH))

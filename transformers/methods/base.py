@@ -26,7 +26,6 @@ from ..utils.errors import ConfigurationError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..configuration_utils import PretrainedConfig
     from ..padding import TokenLayout
 
 
@@ -98,7 +97,7 @@ class Method:
         dataclass(frozen=True, kw_only=True)(cls)
 
     @classmethod
-    def of_config(cls, config: PretrainedConfig) -> Method:
+    def of_config(cls, config: Any) -> Method:
         """Return the method with the knobs of a configuration."""
         return cls(**{item.name: getattr(config, item.name) for item in fields(cls)})
 
@@ -116,7 +115,7 @@ class Method:
         """Whether its knobs make it the plain layer."""
         return bool(self.neutral) and all(getattr(self, name) == value for name, value in self.neutral.items())
 
-    def build(self, config: PretrainedConfig) -> Callable[..., Tensor]:
+    def build(self, config: Any) -> Callable[..., Tensor]:
         """Return what is called in a layer: the method itself, or a module that holds its parameters.
 
         Args:

@@ -11,7 +11,6 @@ from .base import TokenMap, knob
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..configuration_utils import PretrainedConfig
 
 STRONGEST_SCALE = 10_000.0  # a number of half precision; what anybody uses is below 1
 
@@ -47,7 +46,7 @@ class ContraNorm(TokenMap):
         identity = backbone_of(model_type).contranorm_identity
         return {**super().defaults(model_type), "contranorm_identity": identity}
 
-    def build(self, config: PretrainedConfig) -> Callable[..., Tensor]:
+    def build(self, config: Any) -> Callable[..., Tensor]:
         from ..contranorm import OverSequences
 
         identity = self.contranorm_identity

@@ -64,7 +64,7 @@ class _AutoModel:
 
 
 class AutoModel(_AutoModel):
-    """Base models: `BertModel`, `AlbertModel`; use the class methods, not the constructor.
+    """Base models, such as `BertModel`; use the class methods, not the constructor.
 
     Example:
         >>> from transformers import BertConfig
@@ -78,7 +78,7 @@ class AutoModel(_AutoModel):
 
 
 class AutoModelForSequenceClassification(_AutoModel):
-    """Classifiers: `BertForSequenceClassification`, `AlbertForSequenceClassification`; use the class methods.
+    """Classifiers, such as `BertForSequenceClassification`; use the class methods, not the constructor.
 
     Example:
         >>> from transformers import BertConfig

@@ -26,6 +26,7 @@ class RobertaConfig(BertConfig):
     """
 
     model_type = "roberta"
+    pad_token_id: int
 
     def __init__(
         self,
@@ -38,14 +39,9 @@ class RobertaConfig(BertConfig):
     ) -> None:
         if pad_token_id is None:
             raise ConfigurationError("pad_token_id None: RoBERTa counts its positions from that id, give one")
-        special: dict[str, Any] = {
-            "pad_token_id": pad_token_id,
-            "bos_token_id": bos_token_id,
-            "eos_token_id": eos_token_id,
-        }
-        super().__init__(vocab_size=vocab_size, **special, **kwargs)
+        kwargs |= {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id}
+        super().__init__(vocab_size, pad_token_id=pad_token_id, **kwargs)
 
     @property
     def first_position(self) -> int:
-        assert self.pad_token_id is not None  # checked above
         return self.pad_token_id + 1

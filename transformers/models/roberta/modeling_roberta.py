@@ -79,7 +79,7 @@ class RobertaEmbeddings(TextEmbeddings):
     def positions(self, given: Tensor) -> Tensor:
         if given.dim() == 3:
             return super().positions(given)  # embeddings do not tell which tokens are padding
-        real: Tensor = given.ne(self.position_embeddings.padding_idx or 0)
+        real = given.ne(self.first_position - 1)
         return real.cumsum(dim=1) * real + (self.first_position - 1)
 
 
