@@ -99,13 +99,16 @@ def checkpoint_labels(config_dict: Mapping[str, Any]) -> list[str]:
     Empty where it has none but the placeholders LABEL_0 ...; in a model that was trained on own files these are names
     like any other.
     """
+    is_own = bool(config_dict.get("text_columns"))
     id2label = config_dict.get("id2label") or {}
+    if is_own and not id2label:  # a config leaves out what is the default: two classes of these very names
+        return placeholders(2)
     try:
         by_id = {int(index): str(name) for index, name in id2label.items()}
     except (AttributeError, ValueError):
         return []
     names = [by_id[index] for index in sorted(by_id)]
-    is_placeholder = names == placeholders(len(names)) and not config_dict.get("text_columns")
+    is_placeholder = names == placeholders(len(names)) and not is_own
     return [] if is_placeholder or sorted(by_id) != list(range(len(by_id))) else names
 
 

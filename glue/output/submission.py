@@ -31,6 +31,7 @@ SERVER_FILES = {
     ("mnli", "test_ax"): ("AX.tsv", 1104),
 }
 _HEADER = ("index", "prediction")
+_HEADER_LINE = "\t".join(_HEADER).encode()
 _TASKS_IN_WORDS = ("mnli", "qnli", "rte", OWN_FILES)
 _HIGHEST_SIMILARITY = 5.0  # of STS-B
 
@@ -59,9 +60,24 @@ def write_predictions(
     """
     texts = _as_text(task, predictions)
     numbers = range(len(texts)) if row_numbers is None else row_numbers
-    path = make_folder(folder) / SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))[0]
+    path = _prediction_file(make_folder(folder), task, split)
     write_whole(path, lambda temporary: _write_rows(temporary, [_HEADER, *zip(numbers, texts, strict=True)]))
     return path
+
+
+def check_replaceable(folder: Path, task: Task, split: str) -> None:
+    """Check that the file of a split's predictions is not there yet, or is one of predictions.
+
+    Raises:
+        UsageError: it is somebody's own, such as the test file itself.
+    """
+    path = _prediction_file(folder, task, split)
+    try:
+        is_own = path.exists() and path.read_bytes().splitlines()[:1] != [_HEADER_LINE]
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    if is_own:
+        raise UsageError(f"{path} is no file of predictions, and would be replaced: give another --pred_dir")
 
 
 def gather_submission(folders: Sequence[Path], output: Path) -> None:
@@ -87,7 +103,7 @@ def gather_submission(folders: Sequence[Path], output: Path) -> None:
             continue
         chosen[name] = found[0]
         lines = found[0].read_bytes().splitlines()
-        if lines[:1] != ["\t".join(_HEADER).encode()]:
+        if lines[:1] != [_HEADER_LINE]:
             raise UsageError(f"{found[0]} has no header 'index<TAB>prediction': expected what --do_predict writes")
         if len(lines) - 1 != rows:
             counts.append(f"{name} {len(lines) - 1} instead of {rows}")
@@ -98,6 +114,10 @@ def gather_submission(folders: Sequence[Path], output: Path) -> None:
     make_folder(output.parent)
     write_whole(output, lambda temporary: _write_zip(temporary, chosen))
     say(f"Written: {output}, {len(chosen)} files")
+
+
+def _prediction_file(folder: Path, task: Task, split: str) -> Path:
+    return folder / SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))[0]
 
 
 def _as_text(task: Task, predictions: np.ndarray) -> list[str]:

@@ -15,6 +15,7 @@ from ..cli.console import progress_bar
 from ..data.encoding import EncodedDataset
 from ..data.labels import LabelMapping
 from ..data.tasks import Task
+from ..errors import DivergedError
 from ..training.sampling import evaluation_batches
 from .metrics import ROUNDING
 
@@ -58,6 +59,9 @@ def predict(
 
     Returns:
         The same on every process, and to the last digit whatever their number.
+
+    Raises:
+        DivergedError: an output of the model is not finite.
     """
     model, device = accelerator.unwrap_model(model).eval(), accelerator.device
     batches = evaluation_batches(dataset.lengths, batch_size, accelerator.num_processes, accelerator.process_index)
@@ -74,6 +78,12 @@ def predict(
     mine += [torch.cat(parts).cpu().numpy() for parts in (logits, losses)]
     order, all_logits, all_losses = map(np.concatenate, zip(*gather_object([mine]), strict=True))
     order = np.argsort(order)
+    broken = np.flatnonzero(~np.isfinite(all_logits[order]).all(axis=1))
+    if len(broken):
+        raise DivergedError(
+            f"{title}: the model's output for {len(broken)} of {len(order)} rows is not finite, the first of them "
+            f"{broken[0]}, counted from 0: its weights have diverged or are damaged"
+        )
     if task.is_regression:
         values = all_logits[order, 0].astype(np.float64)
     else:

@@ -50,6 +50,7 @@ def open_checkpoint(args: RunArguments) -> Iterator[Checkpoint]:
 
     Raises:
         CheckpointError: there is none of that name, or its config.json cannot be read.
+        UsageError: it is a file.
     """
     options = {} if args.revision is None else {"revision": args.revision}
     with contextlib.ExitStack() as stack:
@@ -60,6 +61,8 @@ def open_checkpoint(args: RunArguments) -> Iterator[Checkpoint]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contranorm-demo-")))
             model_type = "albert" if name == "demo-albert" else "bert"
             path, options = str(build_demo_checkpoint(folder, model_type, args.num_hidden_layers)), {}
+        if Path(path).is_file():
+            raise UsageError(f"--model_name_or_path {name} is a file: give the folder that it is in")
         config_dict, _ = PretrainedConfig.get_config_dict(path, **options)
         yield Checkpoint(name, path, config_dict, options)
 

@@ -19,10 +19,11 @@ from ..data.labels import LabelMapping
 from ..data.loading import load_splits
 from ..data.tasks import Task
 from ..data.token_cache import TokenCache, cache_folder
+from ..errors import UsageError
 from ..output import tracking
 from ..output.model_card import model_card
 from ..output.run_folder import RunFolder
-from ..output.submission import write_predictions
+from ..output.submission import check_replaceable, write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .identity import run_identity
@@ -71,6 +72,8 @@ def set_up(args: RunArguments) -> Setup:
     on_main(accelerator, folder.recover_model)
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
+        for split in task.test_splits if args.do_predict else ():
+            check_replaceable(_prediction_folder(args), task, split)
         config, mapping, contranorm = build_config(args, checkpoint, task)
         tokenizer = checkpoint.tokenizer()
         kept = None if args.uses_demo_data else cache_folder(args.token_cache)
@@ -88,6 +91,7 @@ def set_up(args: RunArguments) -> Setup:
             )
             for split, table in tables.items()
         }
+        _check_vocabulary(datasets, tokenizer, config.vocab_size)
         packs = accelerator.device.type == "cpu" and config.contranorm_padding == "exclude" and not args.torch_compile
         folder.settings = run_identity(
             args,
@@ -165,8 +169,25 @@ def _write_predictions(args: RunArguments, setup: Setup) -> None:
             dataset = setup.datasets[split]
             predictions = predict(setup.model, dataset, setup.task, setup.mapping, batch_size, accelerator)
             if accelerator.is_main_process:
-                target = Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
-                path = write_predictions(target, setup.task, split, predictions.values, dataset.row_numbers)
+                path = write_predictions(
+                    _prediction_folder(args), setup.task, split, predictions.values, dataset.row_numbers
+                )
                 if not args.pred_dir:
                     setup.folder.manifest.claim(f"predictions/{path.name}")
                 say(f"Predictions: {path}")
+
+
+def _prediction_folder(args: RunArguments) -> Path:
+    return Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
+
+
+def _check_vocabulary(datasets: dict[str, EncodedDataset], tokenizer: Any, size: int) -> None:
+    """Check that the model has a word embedding for every token of the data."""
+    for split, dataset in datasets.items():
+        largest = int(dataset.features["input_ids"].max(initial=0))
+        if largest >= size:
+            token = tokenizer.convert_ids_to_tokens(largest)
+            raise UsageError(
+                f"token {token!r} of the {split} split has the id {largest}, but the model has {size} word embeddings: "
+                "its tokenizer is that of another model, or has tokens that were added later"
+            )

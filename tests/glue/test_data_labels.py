@@ -1,11 +1,14 @@
 """The task's label ids and the checkpoint's."""
 
+import json
+
 import numpy as np
 import pytest
 
 from glue.data.labels import checkpoint_labels, make_label_mapping
 from glue.data.tasks import GLUE_TASKS, OWN_FILES, Task
 from glue.errors import UsageError
+from transformers import BertConfig
 
 OWN = Task(OWN_FILES, ("text",), ("A", "a", "b"), ("accuracy",))
 TASKS = {**GLUE_TASKS, "own": OWN}
@@ -81,3 +84,11 @@ def test_label_names_of_a_config(id2label, names):
 
 def test_placeholders_are_names_in_a_model_of_own_files():
     assert checkpoint_labels({"id2label": {"0": "LABEL_0"}, "text_columns": ["text"]}) == ["LABEL_0"]
+    assert checkpoint_labels({"id2label": None, "text_columns": ["text"]}) == ["LABEL_0", "LABEL_1"]
+
+
+def test_placeholders_that_a_saved_config_leaves_out_are_names_too(tmp_path):
+    config = BertConfig(id2label={0: "LABEL_0", 1: "LABEL_1"}, text_columns=["text"])
+    config.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert checkpoint_labels(saved) == ["LABEL_0", "LABEL_1"]

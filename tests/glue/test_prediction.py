@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import runs
 import run_submission
 from glue.data.tasks import GLUE_TASKS, OWN_FILES, Task
 from glue.output.submission import SERVER_FILES, write_predictions
+from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils.errors import CheckpointError
 
 FILES = {
@@ -194,3 +196,47 @@ def test_every_task_of_the_demo_predicts_into_the_zip(tmp_path: Path) -> None:
             header, *lines = archive.read(name).decode().splitlines()
             assert header == "index\tprediction"
             assert [int(line.split("\t")[0]) for line in lines] == list(range(400))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> list[str | Path]:
+    """A checkpoint and a test file, as the words of a run that predicts only."""
+    (tmp_path / "test.csv").write_text("text,label\na red stone,x\nthe <new> river,y\n")
+    words = ["--model_name_or_path", runs.make_checkpoint(tmp_path / "model"), "--test_file", tmp_path / "test.csv"]
+    return [*words, "--no-do_train", "--no-do_eval", "--do_predict", "--max_length", "16", "--cpu"]
+
+
+def test_a_model_whose_outputs_are_not_finite_predicts_nothing(own, tmp_path: Path, capsys) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(str(own[1]))
+    model.classifier.bias.data[0] = float("nan")
+    model.save_pretrained(own[1])
+    assert runs.run_here(*own, "--pred_dir", tmp_path / "pred") == 3
+    assert "output for 2 of 2 rows is not finite, the first of them 0" in capsys.readouterr().err
+    assert not (tmp_path / "pred").exists()
+
+
+def test_a_token_that_the_model_has_no_embedding_for_is_named(own, tmp_path: Path, capsys) -> None:
+    size = AutoConfig.from_pretrained(str(own[1])).vocab_size
+    (Path(own[1]) / "added_tokens.json").write_text(json.dumps({"<new>": size}))
+    assert runs.run_here(*own, "--pred_dir", tmp_path / "pred") == 2
+    error = capsys.readouterr().err
+    assert f"token '<new>' of the test split has the id {size}, but the model has {size} word embeddings" in error
+
+
+def test_a_file_that_is_none_of_predictions_is_never_replaced(own, tmp_path: Path, capsys) -> None:
+    data = (tmp_path / "test.csv").rename(tmp_path / "test.tsv")
+    data.write_text(data.read_text().replace(",", "\t"))
+    own[3] = data
+    before = data.read_bytes()
+    assert runs.run_here(*own, "--pred_dir", tmp_path) == 2
+    assert "test.tsv is no file of predictions, and would be replaced" in capsys.readouterr().err
+    assert data.read_bytes() == before
+    assert runs.run_here(*own, "--pred_dir", tmp_path / "pred") == 0
+    assert runs.run_here(*own, "--pred_dir", tmp_path / "pred") == 0  # its own file may be
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_in_place_of_a_checkpoint_s_folder(own, name: str, tmp_path: Path, capsys) -> None:
+    own[1] = Path(own[1]) / name
+    assert runs.run_here(*own, "--pred_dir", tmp_path / "pred") == 2
+    assert f"{own[1]} is a file: give the folder that it is in" in capsys.readouterr().err
