@@ -117,7 +117,10 @@ def _complete(shards: list[Path]) -> list[Path]:
         raise UsageError(f"{shards[0].parent}: parts of two copies, such as {shards[0].name} and {shards[-1].name}")
     missing = sorted(set(range(max(totals, default=0))) - {number for number, _ in places})
     if missing:
-        raise UsageError(f"{shards[0]} is there, but shard {missing[0] + 1} of {max(totals)} is missing")
+        number, total = missing[0], max(totals)
+        raise UsageError(
+            f"{shards[0]} is there, but shard {number} of {total} is missing (-{number:05d}-of-{total:05d}, from 0 on)"
+        )
     return shards
 
 

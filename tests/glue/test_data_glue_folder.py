@@ -281,8 +281,8 @@ def test_the_diagnostics_are_a_test_split_of_mnli(name, content, tmp_path, capsy
 
 # names of the parts that are there, what the message says
 SHARDS = [
-    (["train-00000-of-00002"], "train-00000-of-00002.parquet is there, but shard 2 of 2 is missing"),
-    (["train-00001-of-00003", "train-00002-of-00003"], "but shard 1 of 3 is missing"),
+    (["train-00000-of-00002"], "train-00000-of-00002.parquet is there, but shard 1 of 2 is missing (-00001-of-00002"),
+    (["train-00001-of-00003", "train-00002-of-00003"], "but shard 0 of 3 is missing"),
     (["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"], "parts of two copies"),
 ]
 
