@@ -7,7 +7,8 @@ its layout: packed on the CPU, padded elsewhere and for whoever looks inside, se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -297,28 +298,35 @@ def classifier_dropout(config: PretrainedConfig) -> float:
 def is_watched(model: nn.Module) -> bool:
     """Whether somebody looks inside a model: a hook on one of its parts, or a module or a `forward` of their own in it.
 
-    What is put on the model itself (by accelerate, say) does not count: what goes in and comes out is the same.
+    What is put on the model itself (by accelerate, say) does not count: what goes in and comes out is the same. Nor do
+    the methods in its slots, which know layouts whoever wrote them.
     """
     if torch_module._has_any_global_hook():
         return True
-    parts = iter(model.modules())
-    next(parts)
-    return any(
-        part._forward_hooks
-        or part._forward_pre_hooks
-        or part._backward_hooks
-        or part._backward_pre_hooks
-        or "forward" in part.__dict__
-        for part in parts
-    ) or any(not type(part).__module__.startswith((__package__, "torch.")) for part in _parts(model))
+    parts = [part for part in model._modules.values() if part is not None]
+    while parts:  # this runs at every forward pass
+        part = parts.pop()
+        if _is_hooked(part):
+            return True
+        if type(part) is MethodSites:
+            if any(map(_is_hooked, part.modules())):
+                return True
+        elif _is_known(type(part)):  # type: ignore[arg-type]
+            parts += [child for child in part._modules.values() if child is not None]
+        else:
+            return True
+    return False
 
 
-def _parts(module: nn.Module) -> Iterator[nn.Module]:
-    """All parts of a model but the methods in its slots, which know layouts whoever wrote them."""
-    for part in module.children():
-        yield part
-        if not isinstance(part, MethodSites):
-            yield from _parts(part)
+def _is_hooked(part: nn.Module) -> bool:
+    own = part.__dict__
+    hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
+    return bool(hooks) or "forward" in own
+
+
+@cache
+def _is_known(kind: Any) -> bool:
+    return kind.__module__.startswith((__package__, "torch."))
 
 
 def classification_loss(logits: Tensor, labels: Tensor, config: PretrainedConfig) -> Tensor:

@@ -8,6 +8,7 @@ import tiny
 import torch
 from torch import nn
 
+from transformers.methods import TokenMap
 from transformers.modeling_text import is_watched
 
 LENGTHS, WIDTH = [7, 3, 12, 5], 14
@@ -304,3 +305,31 @@ def test_what_is_put_on_the_outermost_model_does_not_count():
     assert not is_watched(model)
     model.bert.encoder.layer[0].intermediate.register_forward_pre_hook(lambda *_: None)
     assert is_watched(model)
+
+
+def test_a_method_of_ones_own_is_no_look_inside(monkeypatch):
+    """A module with parameters, written elsewhere, in a slot: hidden states stay packed until somebody hooks it."""
+
+    class Scaled(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.weight = nn.Parameter(torch.full((width,), 1.1))
+
+        def forward(self, tokens, *, layout):
+            return tokens * self.weight + layout.mean(tokens)
+
+    class Scaling(TokenMap):
+        name = "scaling"
+
+        def build(self, config):
+            return Scaled(config.hidden_size)
+
+    model, batch = tiny.model(method=Scaling, pos="7"), tiny.ragged_batch(LENGTHS, WIDTH)
+    seen = tiny.watch_linears(monkeypatch)
+    packed = model(**batch).logits
+    assert seen[0][1] == (sum(LENGTHS), D)
+    module = next(part for part in model.modules() if isinstance(part, Scaled))
+    module.register_forward_hook(lambda *_: None)
+    seen.clear()
+    torch.testing.assert_close(model(**batch).logits, packed, rtol=0, atol=1e-12)
+    assert seen[0][1] == (B, S, D)
