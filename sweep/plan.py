@@ -35,6 +35,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         tried = _each_value(self.args.choices) if self.is_search else grid(self.args.choices)
+        for flags in tried:  # a wrong flag is said before any data are read
+            Point.of(flags)
         self.points = list(dict.fromkeys(map(self.point, tried)))
         metrics = sorted({point.metric for point in self.points})
         if (self.args.prune or self.is_search) and len(metrics) > 1:

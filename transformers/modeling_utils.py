@@ -307,7 +307,10 @@ class PreTrainedModel(nn.Module):
 
     @property
     def _encoder(self) -> Any:
-        return self.base_model.encoder
+        encoder = getattr(self.base_model, "encoder", None)
+        if encoder is None:
+            raise ValueError(f"{type(self).__name__} has no gradient checkpointing")
+        return encoder
 
     @classmethod
     def _read_config(
