@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from glue.errors import UsageError
@@ -35,9 +35,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         tried = _each_value(self.args.choices) if self.is_search else grid(self.args.choices)
-        for flags in tried:  # a wrong flag is said before any data are read
-            Point.of(flags)
-        self.points = list(dict.fromkeys(map(self.point, tried)))
+        bare = list(dict.fromkeys(map(Point.of, tried)))  # a wrong flag is said before any data are read
+        self.points = list(map(self._with_data, bare))
         metrics = sorted({point.metric for point in self.points})
         if (self.args.prune or self.is_search) and len(metrics) > 1:
             raise UsageError(f"scores are compared, and these are of several kinds: {', '.join(metrics)}; give it one")
@@ -78,11 +77,14 @@ class Plan:
         Raises:
             UsageError: it cannot be run, or its data are missing or broken.
         """
-        args = arguments_of({name: value for name, value in flags.items() if name not in ("do_predict", "test_file")})
+        return self._with_data(Point.of(flags))
+
+    def _with_data(self, point: Point) -> Point:
+        args = arguments_of({name: value for name, value in point.flags if name not in ("do_predict", "test_file")})
         key = identity(data_flags(args))
         if key not in self._data:
             self._data[key] = read_data(args)
-        return Point.of(flags, self._data[key])
+        return replace(point, data=self._data[key])
 
     def rows(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those rows of results.jsonl that are of this plan: each run of a search, each point of a grid once."""

@@ -58,7 +58,7 @@ class Point:
     data: Data | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, flags: Mapping[str, Any], data: Data | None = None) -> Point:
+    def of(cls, flags: Mapping[str, Any]) -> Point:
         """Return the point of these flags. With scale 0, at no position or with no method it is the plain model's.
 
         Raises:
@@ -77,7 +77,7 @@ class Point:
         said = {name: value for name, value in said.items() if value is not False or _FIELDS[name].default is None}
         of_run = {**fixed_flags(args), **{name: getattr(args, name) for name in _PLACES}, **method}
         settings = {name: value for name, value in of_run.items() if value is not None}
-        return cls(tuple(sorted(said.items())), settings, data)
+        return cls(tuple(sorted(said.items())), settings)
 
     def __getitem__(self, flag: str) -> Any:
         """The value of a flag, None where it is not given."""
