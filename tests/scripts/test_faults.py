@@ -335,7 +335,8 @@ def test_a_lock_file_that_its_owner_deletes_meanwhile_is_not_taken(tmp_path, mon
 @pytest.mark.slow
 def test_two_real_runs_at_once(flags, tmp_path):
     folder, log = tmp_path / "out", tmp_path / "out" / "train_log.jsonl"
-    words = [*flags, "--num_train_epochs", "5000", "--logging_steps", "1", "--output_dir", folder]
+    words = [*flags, "--num_train_epochs", "5000", "--early_stopping_patience", "5000", "--logging_steps", "1"]
+    words += ["--output_dir", folder]
     first = subprocess.Popen(
         runs.command(*words),
         cwd=runs.ROOT,
