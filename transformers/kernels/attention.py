@@ -73,15 +73,19 @@ def attend_visibly(
     Args:
         drop: the dropout, applied to the probabilities of one group after the other.
     """
-    parts = (_split_heads(layout, tensor, num_heads) for tensor in (query, key, value))
-    contexts, seen = [], []
-    for q, k, v, group in zip(*parts, layout.groups, strict=True):
+    seen = []
+    queries, keys = (_split_heads(layout, tensor, num_heads) for tensor in (query, key))
+    for q, k, group in zip(queries, keys, layout.groups, strict=True):
         scores = q @ k.mT * scale
         bias = mask_bias(group, scores.dtype)
-        probabilities = drop((scores if bias is None else scores + bias).softmax(dim=-1))
-        contexts.append((probabilities @ v).transpose(1, 2).flatten(2))
-        seen.append(probabilities)
-    return layout.join(contexts), seen
+        seen.append(drop((scores if bias is None else scores + bias).softmax(dim=-1)))
+    return weighted(value, seen, layout, num_heads), seen
+
+
+def weighted(value: Tensor, probabilities: list[Tensor], layout: TokenLayout, num_heads: int) -> Tensor:
+    """Return the means of values, weighted by the probabilities (b, H, s, s) of each group: heads merged."""
+    pairs = zip(probabilities, _split_heads(layout, value, num_heads), strict=True)
+    return layout.join([(weights @ v).transpose(1, 2).flatten(2) for weights, v in pairs])
 
 
 def mask_bias(group: SequenceGroup, dtype: torch.dtype) -> Tensor | None:
@@ -202,4 +206,4 @@ def _set_heads(block: Tensor, heads: Tensor) -> None:
     block.view(count, length, -1, head_width).copy_(heads.view(count, -1, length, head_width).transpose(1, 2))
 
 
-__all__ = ["SHORT", "attend", "attend_visibly", "gradients_of", "mask_bias", "runs_eagerly_on_cpu"]
+__all__ = ["SHORT", "attend", "attend_visibly", "gradients_of", "mask_bias", "runs_eagerly_on_cpu", "weighted"]
