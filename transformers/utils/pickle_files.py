@@ -26,12 +26,11 @@ _OLD_FORM = 5  # pickles in a file of before torch 1.6: magic number, version, s
 _ARCHIVE = b"PK\x03\x04"
 
 
-def load_pickle(path: str | os.PathLike[str], *, mapped: bool = False) -> Any:
-    """Read tensors and plain values from a file.
+def load_pickle(path: str | os.PathLike[str]) -> Any:
+    """Read tensors and plain values from a file; tensors stay on the disk until they are read, if its form allows it.
 
     Args:
         path: the file.
-        mapped: leave the tensors on the disk until they are read, where the form of the file allows it.
 
     Raises:
         CheckpointError: the file cannot be read, asks for anything else, or unpacks to more than it is.
@@ -42,7 +41,7 @@ def load_pickle(path: str | os.PathLike[str], *, mapped: bool = False) -> Any:
             file.seek(0)
             for pickled in [_content_of(path)] if is_archive else [file] * _OLD_FORM:
                 _check_pickle(pickled)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and is_archive)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
     except CheckpointError:
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The weight files of a checkpoint: finding them, and reading tensors from them one at a time.
+"""The weight files of a checkpoint: finding them, and opening them without reading what nobody asks for.
 
 Known are, in this order, `model.safetensors`, `model.safetensors.index.json` with its shards, `pytorch_model.bin` and
 `pytorch_model.bin.index.json` with its shards. A pickle is never executed: `torch.load(weights_only=True)`.
@@ -7,13 +7,10 @@ Known are, in this order, `model.safetensors`, `model.safetensors.index.json` wi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import safetensors
+from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import CheckpointError
@@ -25,20 +22,7 @@ SAFE_WEIGHTS_NAME, WEIGHTS_NAME = "model.safetensors", "pytorch_model.bin"
 WEIGHT_FILES = tuple(f"{name}{ending}" for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME) for ending in ("", ".index.json"))
 
 
-@dataclass(frozen=True)
-class StoredTensor:
-    """One tensor of a checkpoint.
-
-    Attributes:
-        shape: its sizes.
-        read: returns its values, on the CPU.
-    """
-
-    shape: tuple[int, ...]
-    read: Callable[[], Tensor]
-
-
-def open_weights(name_or_path: str, use_safetensors: bool | None = None, **where: Any) -> dict[str, StoredTensor]:
+def open_weights(name_or_path: str, use_safetensors: bool | None = None, **where: Any) -> dict[str, Tensor]:
     """Find the weights of a checkpoint and open them.
 
     Args:
@@ -47,7 +31,7 @@ def open_weights(name_or_path: str, use_safetensors: bool | None = None, **where
         **where: cache_dir, revision, ... as in `resolve_file`.
 
     Returns:
-        All tensors by their names.
+        All tensors by their names, on the CPU; on the disk until they are read, where the form of the file allows it.
 
     Raises:
         CheckpointError: there are none, or they cannot be read.
@@ -61,16 +45,21 @@ def open_weights(name_or_path: str, use_safetensors: bool | None = None, **where
     raise CheckpointError(f"no weights of {name_or_path} found: looked for {', '.join(wanted)} {place}")
 
 
-def open_file(path: str) -> dict[str, StoredTensor]:
+def open_file(path: str) -> dict[str, Tensor]:
     """Open one file of weights.
 
     Raises:
         CheckpointError: it cannot be read.
     """
-    return _open_safetensors(path) if path.endswith(".safetensors") else _open_pickle(path)
+    if not path.endswith(".safetensors"):
+        return _open_pickle(path)
+    try:
+        return load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is no readable safetensors file (cut short?): {error}") from error
 
 
-def _open_shards(name_or_path: str, index_path: str, where: dict[str, Any]) -> dict[str, StoredTensor]:
+def _open_shards(name_or_path: str, index_path: str, where: dict[str, Any]) -> dict[str, Tensor]:
     weight_map = read_json(index_path).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
         raise CheckpointError(f'{index_path} has no "weight_map" from tensor names to file names')
@@ -82,29 +71,9 @@ def _open_shards(name_or_path: str, index_path: str, where: dict[str, Any]) -> d
     return {tensor: shards[shard][tensor] for tensor, shard in weight_map.items()}
 
 
-def _open_safetensors(path: str) -> dict[str, StoredTensor]:
-    """Map a safetensors file into memory; only what is read is loaded."""
-
-    @contextmanager
-    def readable() -> Iterator[None]:
-        try:
-            yield
-        except (safetensors.SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path} is no readable safetensors file (cut short?): {error}") from error
-
-    @readable()
-    def read(name: str) -> Tensor:
-        return file.get_tensor(name)
-
-    with readable():
-        file = safetensors.safe_open(path, framework="pt")
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    return {name: StoredTensor(shape, partial(read, name)) for name, shape in shapes.items()}
-
-
-def _open_pickle(path: str) -> dict[str, StoredTensor]:
+def _open_pickle(path: str) -> dict[str, Tensor]:
     """Open a file that `torch.save` wrote, holding tensors by their names and nothing that runs."""
-    content = load_pickle(path, mapped=True)
+    content = load_pickle(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}: expected tensors by their names")
     for name, value in content.items():
@@ -114,4 +83,4 @@ def _open_pickle(path: str) -> dict[str, StoredTensor]:
     size, promised = os.path.getsize(path), sum(tensor.nbytes for tensor in content.values())
     if promised > 2 * size:
         raise CheckpointError(f"{path} has {size} bytes, but promises tensors of {promised}: it is not loaded")
-    return {str(name): StoredTensor(tuple(tensor.shape), tensor.detach) for name, tensor in content.items()}
+    return {str(name): tensor.detach() for name, tensor in content.items()}
