@@ -1,25 +1,39 @@
 """The weight files of a checkpoint: finding them, and opening them without reading what nobody asks for.
 
 Known are, in this order, `model.safetensors`, `model.safetensors.index.json` with its shards, `pytorch_model.bin` and
-`pytorch_model.bin.index.json` with its shards. A pickle is never executed: `torch.load(weights_only=True)`.
+`pytorch_model.bin.index.json` with its shards.
+
+A pickle is never executed: `torch.load(weights_only=True)`. That unpacks compressed archives of any size, and calls
+functions that take as much memory as their arguments say: so there is a look first at what a file will ask for.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from typing import Any
+import pickletools
+import re
+from typing import IO, Any
 
 import safetensors
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import CheckpointError
 from .files import read_json
 from .hub import resolve_file
-from .pickle_files import load_pickle
 
 SAFE_WEIGHTS_NAME, WEIGHTS_NAME = "model.safetensors", "pytorch_model.bin"
 WEIGHT_FILES = tuple(f"{name}{ending}" for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME) for ending in ("", ".index.json"))
+
+# All that tensors, and plain values beside them, are made of. The argument of the operation GLOBAL: module and name.
+_PLAIN = re.compile(
+    r"collections OrderedDict|torch (Size|device|\w+Storage|(u?int|b?float|bool|complex)\w*)"
+    r"|torch\.storage (Un)?[tT]ypedStorage|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter)"
+)
+_OLD_FORM = 5  # pickles in a file of before torch 1.6: magic number, version, system, content, names of the storages
+_ARCHIVE = b"PK\x03\x04"
 
 
 def open_weights(name_or_path: str, use_safetensors: bool | None = None, **where: Any) -> dict[str, Tensor]:
@@ -73,7 +87,7 @@ def _open_shards(name_or_path: str, index_path: str, where: dict[str, Any]) -> d
 
 def _open_pickle(path: str) -> dict[str, Tensor]:
     """Open a file that `torch.save` wrote, holding tensors by their names and nothing that runs."""
-    content = load_pickle(path)
+    content = _load_pickle(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}: expected tensors by their names")
     for name, value in content.items():
@@ -84,3 +98,47 @@ def _open_pickle(path: str) -> dict[str, Tensor]:
     if promised > 2 * size:
         raise CheckpointError(f"{path} has {size} bytes, but promises tensors of {promised}: it is not loaded")
     return {str(name): tensor.detach() for name, tensor in content.items()}
+
+
+def _load_pickle(path: str) -> Any:
+    """Read tensors and plain values from a file; tensors stay on the disk until they are read, if its form allows it.
+
+    Args:
+        path: the file.
+
+    Raises:
+        CheckpointError: the file cannot be read, asks for anything else, or unpacks to more than it is.
+    """
+    try:
+        with open(path, "rb") as file:
+            is_archive = file.read(len(_ARCHIVE)) == _ARCHIVE
+            file.seek(0)
+            for pickled in [_content_of(path)] if is_archive else [file] * _OLD_FORM:
+                _check_pickle(pickled)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        # Whatever bytes stand in the file decide what the unpickler stumbles over: any error means unreadable.
+        # torch explains at length how to load unsafely after the first full stop: no advice for this place.
+        reason = (" ".join(str(error).split()) or type(error).__name__).split(". ")[0][:200]
+        raise CheckpointError(f"{path} is no plain file of tensors (nothing in it was run): {reason}") from error
+
+
+def _content_of(path: str) -> IO[bytes]:
+    """Return the pickle in an archive that unpacks to no more than it is: `torch.save` compresses nothing, a trap does.
+
+    The archive is read as `torch.load` reads it: another reader may see other entries in the same bytes.
+    """
+    archive = torch._C.PyTorchFileReader(path)
+    size, unpacked = os.path.getsize(path), sum(map(archive.get_record_size, archive.get_all_records()))
+    if unpacked > size:
+        raise CheckpointError(f"{path} has {size} bytes, but promises to unpack to {unpacked}: it is not loaded")
+    return io.BytesIO(archive.get_record("data.pkl"))
+
+
+def _check_pickle(file: IO[bytes]) -> None:
+    """Read the operations of a pickle without doing any, and check what they call for."""
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name == "GLOBAL" and not _PLAIN.fullmatch(str(argument)):
+            raise ValueError(f"it asks for {argument}")
