@@ -40,8 +40,8 @@ def encode_truncated(
             backend.enable_truncation(**truncation)
             backend.post_processor = processor or _JOINING
             for row in texts:
-                shortened = _shortened([next(parts) for _ in row], truncation)
-                encodings.append(backend.post_process(*shortened, add_special_tokens=add_special_tokens))
+                first, *second = _shortened([next(parts) for _ in row], truncation)
+                encodings.append(backend.post_process(first, second[0] if second else None, add_special_tokens))
         finally:
             backend.post_processor = processor
     return encodings
