@@ -19,27 +19,31 @@ _JOINING = TemplateProcessing(single="$A:0", pair="$A:0 $B:1")
 
 
 def encode_truncated(
-    backend: Tokenizer, rows: list[Any], truncation: dict[str, Any], is_split_into_words: bool, add_special_tokens: bool
+    backend: Tokenizer,
+    rows: list[tuple[Any, ...]],
+    truncation: dict[str, Any],
+    is_split_into_words: bool,
+    add_special_tokens: bool,
 ) -> list[Encoding]:
     """Encode and truncate texts and pairs as `Tokenizer.encode_batch` does, without the pieces that are cut off.
 
     Args:
         backend: a tokenizer without padding; its truncation is set here, and is to be taken back by the caller.
-        rows: texts and pairs; a text is a string, or a list of words.
+        rows: the one text or the two of each row; a text is a string, or a list of words.
         truncation: arguments of `Tokenizer.enable_truncation`.
         is_split_into_words, add_special_tokens: as in `encode_batch`, the former named `is_pretokenized` there.
     """
     encodings: list[Encoding] = []
     processor = backend.post_processor
     for begin in range(0, len(rows), _AT_ONCE):
-        texts = [texts_of(row, is_split_into_words) for row in rows[begin : begin + _AT_ONCE]]
+        some = rows[begin : begin + _AT_ONCE]
         try:
             backend.no_truncation()
             backend.post_processor = None  # some move the offsets, which must not happen twice
-            parts = iter(backend.encode_batch([text for row in texts for text in row], is_split_into_words, False))
+            parts = iter(backend.encode_batch([text for row in some for text in row], is_split_into_words, False))
             backend.enable_truncation(**truncation)
             backend.post_processor = processor or _JOINING
-            for row in texts:
+            for row in some:
                 first, *second = _shortened([next(parts) for _ in row], truncation)
                 encodings.append(backend.post_process(first, second[0] if second else None, add_special_tokens))
         finally:
@@ -54,9 +58,3 @@ def _shortened(parts: list[Encoding], truncation: dict[str, Any]) -> list[Encodi
     for place, part in enumerate(parts):
         part.truncate(truncation["max_length"] + (first_is_longer and place == 0), direction=truncation["direction"])
     return parts
-
-
-def texts_of(item: Any, is_split_into_words: bool) -> tuple[Any, ...]:
-    """Return the one text or the two that an item of a batch holds; a text is a string, or a list of words."""
-    is_text = isinstance(item, str) or (is_split_into_words and (len(item) == 0 or isinstance(item[0], str)))
-    return tuple(item) if isinstance(item, (list, tuple)) and not is_text else (item,)

@@ -43,11 +43,12 @@ class _Call(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, saved = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        tensors = ctx.saved_tensors
+        inputs, saved = tensors[: ctx.count], tensors[ctx.count :]
         with torch.autocast("cpu", enabled=False):
             if not torch.is_grad_enabled():
                 return None, *ctx.kernel.differentiate(gradient, inputs, saved)
             wanted = [tensor for tensor in inputs if tensor.requires_grad]
-            found = torch.autograd.grad(ctx.kernel.define(inputs, saved), wanted, gradient, create_graph=True)
-        gradients = iter(found)
+            result = ctx.kernel.define(inputs, saved)
+            gradients = iter(torch.autograd.grad(result, wanted, gradient, create_graph=True))
         return None, *(next(gradients) if tensor.requires_grad else None for tensor in inputs)
