@@ -23,7 +23,7 @@ Shape letters: T tokens, D width, b sequences of a group, s their length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -80,19 +80,10 @@ class _KernelOfLayer(Kernel):
 
 
 class ContraNormKernel(_KernelOfLayer):
-    """`ContraNorm`: c x - scale P x.
+    """`ContraNorm` up to `SHORT` tokens: c x - scale P x.
 
     The tokens go into matrix products alone; what is done element by element is done to matrices (b, s, s).
     """
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        if self.layout.longest <= SHORT:
-            return super().__call__(*inputs)
-        with torch.autocast("cpu", enabled=False):
-            x = at_least_single(inputs[0])
-            n = directions(x)
-            mean = attend(n, n, x, self.layout, num_heads=1, scale=1 / self.tau)
-            return self.layer.push(x, mean).to(inputs[0].dtype)
 
     def compute(self, *inputs: Tensor) -> tuple[Tensor, list[Tensor | None]]:
         x = at_least_single(inputs[0])
@@ -120,6 +111,21 @@ class ContraNormKernel(_KernelOfLayer):
             torch.baddbmm(dx, probabilities.mT, g_group, beta=0, alpha=-self.scale, out=dx)
             dx.baddbmm_(e, x_group, alpha=-self.scale)
         return (result.add_(g, alpha=self.c).to(gradient.dtype),)
+
+
+class LongContraNormKernel(_KernelOfLayer):
+    """`ContraNorm` on longer sequences, as attention; it is computed again for the backward pass."""
+
+    def compute(self, *inputs: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+        x = at_least_single(inputs[0])
+        n = directions(x)
+        mean = attend(n, n, x, self.layout, num_heads=1, scale=1 / self.tau)
+        return self.layer.push(x, mean).to(inputs[0].dtype), []
+
+    def differentiate(self, gradient: Tensor, inputs: Sequence[Tensor], saved: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            x = inputs[0].detach().requires_grad_()
+            return torch.autograd.grad(self.compute(x)[0], x, gradient)
 
 
 class ContraNormV2Kernel(_KernelOfLayer):
@@ -154,7 +160,11 @@ class ContraNormV2Kernel(_KernelOfLayer):
         return torch.mm(n.T, n).div_(self.tau).softmax(-1)
 
 
-_KERNELS: dict[type, type[_KernelOfLayer]] = {ContraNorm: ContraNormKernel, ContraNormV2: ContraNormV2Kernel}
+def _for_tokens(layout: TokenLayout, layer: ContraNorm) -> Kernel:
+    return (ContraNormKernel if layout.longest <= SHORT else LongContraNormKernel)(layout, layer)
+
+
+_KERNELS: dict[type, Callable[[TokenLayout, Any], Kernel]] = {ContraNorm: _for_tokens, ContraNormV2: ContraNormV2Kernel}
 _DEFINITION = ("forward", "weighted_mean", "push")
 
 
