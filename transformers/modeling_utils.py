@@ -330,11 +330,10 @@ class PreTrainedModel(nn.Module):
     @torch.no_grad()
     def _fill(self, stored: dict[str, Tensor], report: LoadingReport, origin: str) -> None:
         """Draw anew what the checkpoint does not have, and copy the rest from it."""
-        drawn = {*report.missing, *(name for name, _, _ in report.mismatched)}
-        # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
-        for name in dict.fromkeys(key.rpartition(".")[0] for key in drawn):
-            self._init_weights(self.get_submodule(name))
         places = self.state_dict()
+        # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
+        for name in dict.fromkeys(place.rpartition(".")[0] for place in places if place not in report.sources):
+            self._init_weights(self.get_submodule(name))
         for place, name in report.sources.items():
             value, target = stored[name], places[place]
             if value.is_floating_point() != target.is_floating_point() or value.dtype.itemsize < 2:
