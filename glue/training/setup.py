@@ -92,7 +92,7 @@ def set_up(args: RunArguments) -> Setup:
             for split, table in tables.items()
         }
         _check_vocabulary(datasets, tokenizer, config.vocab_size)
-        packs = accelerator.device.type == "cpu" and config.contranorm_padding == "exclude" and not args.torch_compile
+        packs = config.packs(accelerator.device.type) and not args.torch_compile
         folder.settings = run_identity(
             args,
             contranorm.values,
