@@ -374,11 +374,11 @@ def test_reports_of_several_sweeps_are_one(tmp_path, capsys):
 
 def test_rows_of_something_else_are_one_line(tmp_path, capsys):
     good = row()
-    others = ['{"a": 1}', json.dumps({**good, "score": "high"}), json.dumps({**good, "flags": []}), "[1]", '{"id":']
+    others = ['{"a": 1}', "3", "[1]", '{"id":']
     (tmp_path / "results.jsonl").write_text("\n".join([*others, json.dumps(good), ""]))
     assert run_report.main([str(tmp_path)]) == 0
     output = capsys.readouterr().out
-    assert "no row of a sweep in line 1, 2, 3, 4, 5: left out" in output and output.count("\n") == 3
+    assert "no row of a sweep in line 1, 2, 3, 4: left out" in output and output.count("\n") == 3
 
 
 @pytest.mark.parametrize("content", [None, "", "not json\n", "[1]\n"])
