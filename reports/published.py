@@ -6,12 +6,13 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from glue.data.tasks import GLUE_TASKS, find_task
+from glue.data.tasks import find_task
 from glue.errors import UsageError
 from sweep.files import read_file
 
+from .scores import AVERAGE
+
 SHIPPED = Path(__file__).with_name("published.csv")
-AVERAGE = "average"
 
 
 class Published(NamedTuple):
@@ -49,9 +50,3 @@ def _row(row: object, place: str) -> Published:
         raise UsageError(f"{place}: score {cells['score']}: expected percent, such as 82.59")
     task = cells["task"] if cells["task"] == AVERAGE else find_task(cells["task"]).name
     return Published(cells["method"], cells["model"], task, score, cells["source"])
-
-
-def in_order(rows: list[Published]) -> list[Published]:
-    """Return the rows by task, in the order of GLUE's table, the average last; one given twice counts once."""
-    order = [*GLUE_TASKS, AVERAGE]
-    return sorted(dict.fromkeys(rows), key=lambda row: order.index(row.task))

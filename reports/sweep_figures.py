@@ -137,7 +137,7 @@ def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) ->
     sign, factor = scores.sign(task), scores.factor(task)
     means, marks = np.full((len(positions), len(values)), np.nan), {}
     for (pos, value), variant in cells.items():
-        paired = scores.paired(partial(scores.of, task), variant, sign)
+        paired = scores.paired(task, variant)
         if paired.n:
             place = positions.index(pos), values.index(value)
             means[place] = factor * paired.mean
