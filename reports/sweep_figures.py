@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import style
+from matplotlib.figure import Figure
 
 from sweep.points import METHOD
 
 from .scores import Row, Scores, Summary, Variant
-from .style import figure_style, line_style, save
+from .style import STYLE, line_style, save
 
 _COLUMNS = 3
 _ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
@@ -54,8 +56,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
 def knobs_with_several_values(scores: Scores) -> list[str]:
     """Return the knobs of any method that have several numbers; each makes figures of its own."""
     values = {name: {dict(variant).get(name) for variant in scores.variants} for name in METHOD[2:]}
-    numbers = {name: [value for value in found if type(value) in (int, float)] for name, found in values.items()}
-    return [name for name, found in numbers.items() if len(found) > 1]
+    return [name for name in values if sum(type(value) in (int, float) for value in values[name]) > 1]
 
 
 def _rest(variant: Variant, *without: str) -> Variant:
@@ -81,8 +82,9 @@ def _panels(scores: Scores, path: Path, draw: Callable[..., None]) -> Path | Non
     """Let `draw` fill a panel for each task; None where it had nothing to draw in any."""
     columns = 2 if len(scores.tasks) == 4 else min(_COLUMNS, len(scores.tasks))
     lines = -(-len(scores.tasks) // columns)
-    with figure_style() as pyplot:
-        figure, axes = pyplot.subplots(lines, columns, figsize=(3.2 * columns + 0.6, 2.7 * lines + 0.7), squeeze=False)
+    with style.context(STYLE):
+        figure = Figure(figsize=(3.2 * columns + 0.6, 2.7 * lines + 0.7))
+        axes = figure.subplots(lines, columns, squeeze=False)
         legend: dict[str, Any] = {}
         for axis, task in zip(axes.flat, scores.tasks, strict=False):
             draw(scores, task, axis)
@@ -93,7 +95,6 @@ def _panels(scores: Scores, path: Path, draw: Callable[..., None]) -> Path | Non
             if not axis.has_data():
                 axis.set_axis_off()
         if not any(axis.axison for axis in axes.flat):
-            pyplot.close(figure)
             return None
         if legend:
             figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(3, columns + 1))
@@ -104,7 +105,7 @@ def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> None:
     """A line for each position (and what else varies) over the values of a knob, which keep equal distances."""
     lines: dict[Variant, dict[float, Summary]] = {rest: {} for rest in _rests(scores, knob)}
     for variant in scores.variants:
-        summary = Summary.of(scores.of(task, variant).values())
+        summary = scores.summary(task, variant)
         if _rest(variant, knob) in lines and summary.n:
             lines[_rest(variant, knob)][dict(variant)[knob]] = summary
     values = sorted({value for line in lines.values() for value in line})
@@ -112,7 +113,7 @@ def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> None:
         return
     factor = scores.factor(task)
     for number, variant in enumerate(scores.plain_variants):
-        plain = Summary.of(scores.of(task, variant).values())
+        plain = scores.summary(task, variant)
         if plain.n:
             colour = line_style(0)["color"]
             axis.axhline(factor * plain.mean, color=colour, linestyle="dashed", label=scores.label(variant))
@@ -183,13 +184,13 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[A
         if not updates:
             continue
         values = np.array([[curve[update] for update in updates] for curve in curves])
-        style, middle = line_style(number), values.mean(axis=0)
+        line, middle = line_style(number), values.mean(axis=0)
         if len(updates) >= 20:
-            style["marker"] = ""
-        axis.plot(updates, middle, label=scores.label(variant), **style)
+            line["marker"] = ""
+        axis.plot(updates, middle, label=scores.label(variant), **line)
         if len(curves) > 1:
             spread = values.std(axis=0, ddof=1)
-            axis.fill_between(updates, middle - spread, middle + spread, color=style["color"], alpha=0.12, linewidth=0)
+            axis.fill_between(updates, middle - spread, middle + spread, color=line["color"], alpha=0.12, linewidth=0)
 
 
 def _shown(scores: Scores) -> list[Variant]:
