@@ -227,17 +227,15 @@ class Scores:
             without: a seed that has no say.
 
         Returns:
-            None where no candidate has a score. Only variants with as many seeds as the fullest one are candidates, for
+            None where no candidate has a score. One with as many seeds as the fullest goes before those with fewer, for
             a mean of fewer seeds is the best more easily.
         """
-        candidates = []
+        found: dict[Variant, tuple[int, float]] = {}
         for variant in self.variants:
-            if variant != plain and self.plain(variant) == plain:
-                summary = Summary.of(score for seed, score in self.of(task, variant).items() if seed != without)
-                candidates.append((summary.n, self.sign(task) * summary.mean, variant))
-        most = max((n for n, _, _ in candidates), default=0)
-        full = [(mean, variant) for n, mean, variant in candidates if n == most and n]
-        return max(full, key=lambda item: item[0])[1] if full else None
+            scores = [score for seed, score in self.of(task, variant).items() if seed != without]
+            if scores and variant != plain and self.plain(variant) == plain:
+                found[variant] = len(scores), self.sign(task) * Summary.of(scores).mean
+        return max(found, key=lambda variant: found[variant], default=None)
 
     def left_out(self, task: str, plain: Variant) -> dict[int, float]:
         """Return for each seed the score of the variant that is best on the other seeds: no seed chooses for itself."""

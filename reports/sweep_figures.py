@@ -143,7 +143,7 @@ def _heat_map(scores: Scores, task: str, axis: Any, knob: str, variants: list[Va
     axis.set_yticks(range(len(positions)), positions)
     for place, mark in marks.items():
         digits = 1 if factor == 100 else 3
-        weight, colour = ("bold" if mark else "normal"), ("white" if abs(means[place]) > 0.6 * largest else "black")
+        weight, colour = ("bold" if mark else "normal"), ("white" if abs(means[place]) > 0.7 * largest else "black")
         text = f"{means[place]:+.{digits}f}" + (f"\n{mark}" if mark else "")
         axis.text(*reversed(place), text, ha="center", va="center", fontsize=7, color=colour, weight=weight)
     axis.set(xlabel=knob, ylabel="position")
