@@ -13,6 +13,7 @@ from typing import Any
 
 from ..cli.arguments import RunArguments
 from ..cli.console import say
+from ..cli.paths import expand
 from ..errors import UsageError
 from .glue_folder import describe_places, find_splits, read_split
 from .labels import listed
@@ -62,7 +63,10 @@ def _description(task: Task, tables: Mapping[str, Table]) -> str:
     counts, where, classes = Counter(labels), "", list(task.label_names)
     if split not in task.test_splits:
         where, classes = f" in {split}", [f"{name} ({counts[index]})" for index, name in enumerate(classes)]
-    return f"Data: {text}; classification, {len(classes)} classes{where}: {listed(classes)}"
+    cases = Counter(name.casefold() for name in task.label_names)
+    alike = [name for name in task.label_names if cases[name.casefold()] > 1]
+    warning = f" (warning: some differ in case only: {listed(alike)})" if alike else ""
+    return f"Data: {text}; classification, {len(classes)} classes{where}: {listed(classes)}{warning}"
 
 
 def _needed_splits(args: RunArguments, task: Task) -> tuple[str, ...]:
@@ -80,7 +84,7 @@ def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
 
         made = demo_splits(task.name)
         return {split: made[split] for split in needed}
-    folder = args.data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    folder = args.data_dir or expand(DATA_DIR_VARIABLE, os.environ.get(DATA_DIR_VARIABLE, ""))
     tried = []
     if folder:
         found = find_splits(Path(folder), task, needed)
