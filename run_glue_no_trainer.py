@@ -136,9 +136,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
             number, f"{state.updates} of {total_updates} updates are saved; go on with --resume_from_checkpoint"
         )
 
-    hidden = not accelerator.is_main_process
-    bar = progress_bar(total=total_updates, initial=state.updates, desc="training", disable=hidden)
-    with bar:
+    with progress_bar(total=total_updates, initial=state.updates, desc="training") as bar:
         while state.epoch < num_epochs and state.epochs_without_improvement < patience:
             for update in order.epoch(state.epoch, start=state.updates_in_epoch):
                 if state.updates == total_updates:

@@ -6,7 +6,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, make_dataclass
 from itertools import product
 from pathlib import Path
@@ -263,11 +263,16 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         for one, other in _EXCLUDING:
             if all(getattr(self, name) != getattr(RunArguments, name) for name in (one, other)):
                 raise UsageError(f"--{one} and --{other} exclude each other: give one of them")
-        self._check_method()
-        self._resolve_data()
-        self._resolve_switches()
-        self._check_training()
-        self._check_output()
+        self._settle_method()
+        self._settle_rest()
+        for is_broken, message in self._rules():
+            if is_broken:
+                raise UsageError(message)
+        if self.task is not None:
+            self.check_task(self.task)
+        for name in ("output_dir", "pred_dir"):
+            if (folder := getattr(self, name)) is not None:
+                check_writable(f"--{name}", Path(folder))
 
     @property
     def uses_own_files(self) -> bool:
@@ -303,7 +308,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             named |= {"method": None, "pos": "none"}
         return {name: value for name, value in named.items() if value is not None}
 
-    def _check_method(self) -> None:
+    def _settle_method(self) -> None:
         if self.pos is not None:
             # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check
             # is exact; the name merely picks the table that the message shows.
@@ -321,70 +326,76 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
                 own = knobs_of(method).get(name, item) if method else item
                 setattr(self, name, _checked("--", check_knob, own, given[name]))
 
-    def _resolve_data(self) -> None:
-        """Decide between task, own files and demo, and fill in the demo's names."""
-        files = {name: getattr(self, name) for name in _FILES}
-        given = any(files.values())
-        for name in ("text_column_names", "label_column_name", "problem_type"):
-            if getattr(self, name) is not None and not given:
-                raise UsageError(f"--{name} is for own files: give --train_file, or leave it out")
+    def _settle_rest(self) -> None:
+        """Fill in what follows from other flags: the demo's names, and what is to be done."""
         if self.text_column_names is not None:
             self.text_column_names = tuple(name for name in ",".join(self.text_column_names).split(",") if name)
         if self.task_name is not None:
             self.task_name = find_task(self.task_name).name
-        for name, path in files.items():
-            if path is not None:
-                check_data_path(path, f"--{name}")
-        if self.data_dir is not None and not Path(self.data_dir).is_dir():
-            raise UsageError(f"--data_dir {self.data_dir}: no such folder")
         if self.uses_demo_data:
-            self.task_name = self.task_name or DEMO_TASK
-            self.demo = True
-        elif self.task_name is None and not given:
-            raise UsageError("no data: give --task_name, own files with --train_file and --validation_file, or --demo")
-        if self.model_name_or_path is None:
-            if not self.demo:
-                raise UsageError(
-                    "no model: give --model_name_or_path (a folder, a Hub id such as bert-base-uncased, or demo)"
-                )
-            self.model_name_or_path = DEMO_MODELS[0]
-
-    def _resolve_switches(self) -> None:
-        """Turn the three-way switches into booleans and check that what is asked for has its data."""
-        eval_was_asked_for = bool(self.do_eval)
+            self.task_name, self.demo = self.task_name or DEMO_TASK, True
+            self.model_name_or_path = self.model_name_or_path or DEMO_MODELS[0]
         anything_given = bool(self.do_train or self.do_eval)
-        self.do_train = not anything_given if self.do_train is None else self.do_train
-        self.do_eval = not anything_given if self.do_eval is None else self.do_eval
-        if self.uses_own_files:
-            if self.do_train and self.train_file is None:
-                raise UsageError(
-                    "training needs --train_file: add it, or evaluate and predict with a trained model by --no-do_train"
-                )
-            if self.do_eval and self.validation_file is None:
-                if eval_was_asked_for:
-                    raise UsageError("--do_eval needs --validation_file")
-                self.do_eval = False
-            if self.do_predict and self.test_file is None:
-                raise UsageError("--do_predict needs --test_file")
-        if not (self.do_train or self.do_eval or self.do_predict):
-            raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
-
-    def _check_training(self) -> None:
-        if self.resume_from_checkpoint is not None:
-            if not self.do_train:
-                raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
-            if self.resume_from_checkpoint in ("latest", "auto"):
-                if self.output_dir is None:
-                    raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
-            elif not Path(self.resume_from_checkpoint).is_dir():
-                raise UsageError(f"--resume_from_checkpoint {self.resume_from_checkpoint}: no such folder")
-        for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
-            if getattr(self, name) and not (self.do_train and self.do_eval):
-                raise UsageError(f"--{name} needs training and evaluation on validation data")
+        if self.do_train is None:
+            self.do_train = not anything_given
+        if self.do_eval is None:
+            self.do_eval = not anything_given and (self.validation_file is not None or not self.uses_own_files)
         if self.metric_for_best_model is not None:
             self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
-        if self.task is not None:
-            self.check_task(self.task)
+        if self.report_to is not None:
+            self.with_tracking = True
+        elif self.with_tracking:
+            self.report_to = "all"
+
+    def _rules(self) -> Iterator[tuple[object, str]]:
+        """Yield for each rule that several flags take part in whether it is broken, and what to say then."""
+        own, resumed = self.uses_own_files, self.resume_from_checkpoint
+        for name in ("text_column_names", "label_column_name", "problem_type"):
+            is_given = getattr(self, name) is not None
+            yield is_given and not own, f"--{name} is for own files: give --train_file, or leave it out"
+        for name in _FILES:
+            if getattr(self, name) is not None:
+                check_data_path(getattr(self, name), f"--{name}")
+        yield self.data_dir and not Path(self.data_dir).is_dir(), f"--data_dir {self.data_dir}: no such folder"
+        yield (
+            not self.task_name and not own,
+            "no data: give --task_name, own files with --train_file and --validation_file, or --demo",
+        )
+        yield (
+            not self.model_name_or_path,
+            "no model: give --model_name_or_path (a folder, a Hub id such as bert-base-uncased, or demo)",
+        )
+        yield (
+            own and self.do_train and not self.train_file,
+            "training needs --train_file: add it, or evaluate and predict with a trained model by --no-do_train",
+        )
+        yield own and self.do_eval and not self.validation_file, "--do_eval needs --validation_file"
+        yield own and self.do_predict and not self.test_file, "--do_predict needs --test_file"
+        yield (
+            not (self.do_train or self.do_eval or self.do_predict),
+            "nothing to do: training, evaluation and prediction are all switched off, or have no data",
+        )
+        yield (
+            resumed and not self.do_train,
+            "--resume_from_checkpoint continues a training, but training is switched off",
+        )
+        if resumed in ("latest", "auto"):
+            yield not self.output_dir, "--resume_from_checkpoint without a folder needs --output_dir to look into"
+        elif resumed:
+            yield not Path(resumed).is_dir(), f"--resume_from_checkpoint {resumed}: no such folder"
+        for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
+            lacks = not (self.do_train and self.do_eval)
+            yield getattr(self, name) and lacks, f"--{name} needs training and evaluation on validation data"
+        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
+            yield getattr(self, name) and not self.output_dir, f"--{name} needs --output_dir to write into"
+        yield (
+            self.do_predict and not (self.output_dir or self.pred_dir),
+            "--do_predict needs --pred_dir or --output_dir to write into",
+        )
+        yield (
+            self.pred_dir and not self.do_predict,
+            "--pred_dir is where predictions go: add --do_predict, or leave it out",
+        )
 
     def check_task(self, task: Task) -> None:
         """Check the settings that depend on the kind of task; for own files it is known only after reading them.
@@ -398,22 +409,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         if self.metric_for_best_model not in (None, *choices):
             expected = ", ".join(choices)
             raise UsageError(f"--metric_for_best_model {self.metric_for_best_model}: expected one of {expected}")
-
-    def _check_output(self) -> None:
-        if self.report_to is not None:
-            self.with_tracking = True
-        elif self.with_tracking:
-            self.report_to = "all"
-        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
-            if getattr(self, name) and self.output_dir is None:
-                raise UsageError(f"--{name} needs --output_dir to write into")
-        if self.do_predict and self.output_dir is None and self.pred_dir is None:
-            raise UsageError("--do_predict needs --pred_dir or --output_dir to write into")
-        if self.pred_dir is not None and not self.do_predict:
-            raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
-        for name in ("output_dir", "pred_dir"):
-            if (folder := getattr(self, name)) is not None:
-                check_writable(f"--{name}", Path(folder))
 
 
 def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:

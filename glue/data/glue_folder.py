@@ -68,9 +68,7 @@ def read_split(paths: list[Path], task: Task, split: str) -> Table:
     return to_table(parts, task, split, source, _OFFICIAL_NAMES.get(task.name, {}) if is_official else {})
 
 
-def to_table(
-    parts: list[Table], task: Task, split: str, source: str, names: Mapping[str, str] | None = None
-) -> Table:
+def to_table(parts: list[Table], task: Task, split: str, source: str, names: Mapping[str, str] | None = None) -> Table:
     """Check the parts of a GLUE split and join them.
 
     Args:

@@ -262,4 +262,4 @@ def _size(value: Any) -> int:
 
 
 def _bar(rows: Any, path: Path) -> Any:
-    return progress_bar(rows, desc=f"reading {path.name}", leave=False, delay=2, disable=not say.on)
+    return progress_bar(rows, desc=f"reading {path.name}", leave=False, delay=2)

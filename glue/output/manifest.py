@@ -7,20 +7,16 @@ the run has ended: one that was killed leaves it so, and the file is the run's o
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, read_json, write_whole
 
-from ..training.checksums import CHECKSUM_FILE, fingerprint, is_whole
+from ..training.checksums import fingerprint
 
 MANIFEST = ".run_files.json"
-
-
-def checkpoint_entry(checkpoint: Path) -> str:
-    """Return the name under which a checkpoint is listed: that of its checksums, which answer for its other files."""
-    return f"checkpoints/{checkpoint.name}/{CHECKSUM_FILE}"
 
 
 class Manifest:
@@ -61,20 +57,16 @@ class Manifest:
         except OSError:
             return False
 
-    def owns_checkpoint(self, checkpoint: Path) -> bool:
-        """Whether a checkpoint may be deleted: a run has written it, it is whole, and nothing else is in it."""
-        entry = checkpoint_entry(checkpoint)
-        return entry in self._read() and self.owns(entry) and is_whole(checkpoint)
-
-    def claim(self, *names: str) -> None:
-        """List files that are about to be written.
+    def claim(self, *names: str, whole: Mapping[str, Any] | None = None) -> None:
+        """List files that are about to be written, and those in `whole` with what `fingerprint` says of them.
 
         Raises:
             CheckpointError: the list cannot be written.
         """
-        listed = self._read()
-        if any(listed.get(name, "") is not None for name in names):
-            self._write({**listed, **dict.fromkeys(names)})
+        before = self._read()
+        listed = {**before, **dict.fromkeys(names), **(whole or {})}
+        if listed != before:
+            self._write(listed)
 
     def close(self) -> None:
         """Note size and checksum of what was written since the last time.
@@ -82,13 +74,8 @@ class Manifest:
         Raises:
             OSError: a file cannot be read, or the list not be written.
         """
-        listed = self._read()
-        for name, noted in list(listed.items()):
-            if not (self.folder / name).is_file():
-                del listed[name]
-            elif noted is None:
-                listed[name] = fingerprint(self.folder / name)
-        self._write(listed)
+        there = {name: noted for name, noted in self._read().items() if (self.folder / name).is_file()}
+        self._write({name: noted or fingerprint(self.folder / name) for name, noted in there.items()})
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -8,12 +8,12 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import read_json, write_synced
 
 CHECKSUM_FILE = "checksums.json"
-_AT_ONCE = 2**20  # bytes
 _NAME = re.compile(r"step_(\d{6,})")
 
 
@@ -41,10 +41,12 @@ def remove(checkpoint: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
-def record(folder: Path) -> None:
-    """Write down size and SHA-256 of every file in a folder, as its last file."""
-    text = json.dumps({"files": {path.name: fingerprint(path) for path in sorted(folder.iterdir())}}, indent=2) + "\n"
+def record(folder: Path) -> dict[str, Any]:
+    """Write down size and SHA-256 of every file in a folder, as its last file; returns those of all of them."""
+    files = {path.name: fingerprint(path) for path in sorted(folder.iterdir())}
+    text = json.dumps({"files": files}, indent=2) + "\n"
     write_synced(folder / CHECKSUM_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    return {**files, CHECKSUM_FILE: fingerprint(folder / CHECKSUM_FILE)}
 
 
 def damage(folder: Path) -> str | None:
@@ -70,14 +72,6 @@ def damage(folder: Path) -> str | None:
     return None
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a folder holds what was recorded, unchanged, and nothing else."""
-    if damage(folder) is not None:
-        return False
-    recorded = read_json(folder / CHECKSUM_FILE)["files"]
-    return {path.name for path in folder.iterdir()} == {CHECKSUM_FILE, *recorded}
-
-
 def fingerprint(path: Path) -> dict[str, int | str]:
     """Return size and SHA-256 of a file.
 
@@ -86,6 +80,6 @@ def fingerprint(path: Path) -> dict[str, int | str]:
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_AT_ONCE):
+        while block := file.read(2**20):
             digest.update(block)
     return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}

@@ -82,7 +82,11 @@ BROKEN = [
         'sentence,label\nGood.,1\n"Bad.,0\nUgly.,0\n',
         ", row 2 (line 3): broken row, a double quote is opened and never closed",
     ),
-    ("open last.csv", 'label,sentence\n1,Good.\n1,"Bad.\n0,Ugly.\n', ", row 2 (line 3): broken row, a double quote is opened"),
+    (
+        "open last.csv",
+        'label,sentence\n1,Good.\n1,"Bad.\n0,Ugly.\n',
+        ", row 2 (line 3): broken row, a double quote is opened",
+    ),
     ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2 (line 3): broken row, a double quote is opened"),
     ("open header.csv", '"sentence\nGood.\n', ", header: broken row, a double quote is opened"),
     ("many short.csv", "a,b\n1\n2\n", ", row 1 (line 2): broken row with 1 fields"),
