@@ -83,8 +83,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
-    from glue.output.log import TrainingLog
-    from glue.output.tracking import start_tracking, track
+    from glue.output.log import TrainingLog, start_tracking, track
     from glue.scoring.validation import evaluate_all, watch_tokens, with_warnings
     from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.training.optimizer import build_optimizer, build_schedule

@@ -69,12 +69,9 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         default = "the model's own" if item.default is None else item.default
         help = f"{item.metadata['help']} ({', '.join(methods)}; default {default})"
         choices = item.metadata["choices"]
-        if choices is not None:
-            found.append((name, str | None, flag("method", help, choices=choices)))
-        elif item.default is None or isinstance(item.default, bool):
-            found.append((name, bool | None, flag("method", help)))
-        else:
-            found.append((name, float | None, flag("method", help)))
+        is_switch = item.default is None or isinstance(item.default, bool)
+        kind: Any = str if choices else bool if is_switch else float
+        found.append((name, kind | None, flag("method", help, **({"choices": choices} if choices else {}))))
     return found
 
 
@@ -108,12 +105,9 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "data",
         "own training data: csv, tsv, json, jsonl (each also .gz) or parquet, with a column 'label'",
         is_path=True,
-        metavar="FILE",
     )
-    validation_file: str | None = flag("data", "own validation data", is_path=True, metavar="FILE")
-    test_file: str | None = flag(
-        "data", "own data to predict with --do_predict; needs no labels", is_path=True, metavar="FILE"
-    )
+    validation_file: str | None = flag("data", "own validation data", is_path=True)
+    test_file: str | None = flag("data", "own data to predict with --do_predict; needs no labels", is_path=True)
     text_column_names: tuple[str, ...] | None = flag(
         "data",
         "the text column of own files, or two for pairs (A B or A,B); left out: the model's, else those of known names "
@@ -122,9 +116,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         nargs="+",
         metavar="NAME",
     )
-    label_column_name: str | None = flag(
-        "data", "the label column of own files; left out: label, else labels", metavar="NAME"
-    )
+    label_column_name: str | None = flag("data", "the label column of own files; left out: label, else labels")
     problem_type: str | None = flag(
         "data",
         "what own labels are; left out: numbers with a decimal point are scores, all else classes",
@@ -154,17 +146,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "model", "keep only the first N layers of the checkpoint; the demo's models get as many as you say", least=1
     )
     ignore_mismatched_sizes: bool = flag("model", "load although a weight (the classifier) has another shape", False)
-    use_slow_tokenizer: bool = flag(
-        "model", "accepted for old command lines; there is one tokenizer, and it gives the slow one's ids", False
-    )
+    use_slow_tokenizer: bool = flag("model", "for old command lines; there is one, with the slow one's ids", False)
 
-    method: str | None = flag(
-        "method", "what acts against oversmoothing; none is the plain model", choices=(*METHODS, "none")
-    )
+    method: str | None = flag("method", "what acts against oversmoothing; none: nothing", choices=(*METHODS, "none"))
     pos: str | None = flag(
-        "method",
-        "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere",
-        metavar="POS",
+        "method", "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere"
     )
     use_v2: bool | None = flag("method", "the same as --method contranorm_v2; its --no- twin as contranorm")
 
@@ -176,9 +162,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     do_predict: bool = flag("what to do", "also predict the test split, as GLUE submission files", False)
 
     per_device_train_batch_size: int = flag("training", "training batch of one process", 32, least=1)
-    per_device_eval_batch_size: int = flag(
-        "training", "evaluation batch of one process; changes no score", 128, least=1
-    )
+    per_device_eval_batch_size: int = flag("training", "the same of an evaluation; changes no score", 128, least=1)
     optim: str = flag(
         "training",
         "AdamW as in the stock library's old class, which the paper used (epsilon before bias correction, decay after "
@@ -194,19 +178,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     num_train_epochs: int = flag("training", "passes over the training data", 3, least=1)
     max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", least=1)
     gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, least=1)
-    lr_scheduler_type: str = flag(
-        "training", f"one of {', '.join(SCHEDULES)}", "linear", choices=SCHEDULES, metavar="NAME"
-    )
+    lr_scheduler_type: str = flag("training", "how the learning rate goes on", "linear", choices=SCHEDULES)
     num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, least=0)
     warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, least=0, most=1)
     max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", least=0)
-    label_smoothing: float = flag(
-        "training", "label smoothing of the cross-entropy (0 to below 1)", 0.0, least=0, below=1
-    )
+    label_smoothing: float = flag("training", "of the cross-entropy (0 to below 1)", 0.0, least=0, below=1)
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
-    torch_compile: bool = flag(
-        "training", "compile the model, padding included: minutes to start, slower on CPUs", False
-    )
+    torch_compile: bool = flag("training", "compile the model: minutes to start, slower on CPUs", False)
     mixed_precision: str | None = flag(
         "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
     )
@@ -232,21 +210,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     )
     load_best_model_at_end: bool = flag("checkpoints", "keep the best epoch's weights, not the last one's", False)
     metric_for_best_model: str | None = flag(
-        "checkpoints",
-        "what 'best' means: a metric of the task, or loss; default: the task's main one",
-        metavar="NAME",
+        "checkpoints", "what 'best' means: a metric of the task, or loss; left out: the task's main one"
     )
-    early_stopping_patience: int | None = flag(
-        "checkpoints", "stop after N epochs in a row without a better score", least=1
-    )
+    early_stopping_patience: int | None = flag("checkpoints", "stop after N epochs without a better score", least=1)
 
-    output_dir: str | None = flag(
-        "output", "folder for the model, results and logs; left out: scores are only printed", is_path=True
-    )
+    output_dir: str | None = flag("output", "folder for all that is kept; left out: scores are printed", is_path=True)
     overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
-    pred_dir: str | None = flag(
-        "output", "folder of the predictions; left out: predictions/ in --output_dir", is_path=True
-    )
+    pred_dir: str | None = flag("output", "folder of predictions; left out: that in --output_dir", is_path=True)
     logging_steps: int = flag("output", "print the training loss every N updates", 50, least=1)
     log_oversmoothing: bool = flag(
         "output", "after every epoch measure on validation rows how alike their tokens become, layer by layer", False

@@ -42,7 +42,6 @@ def load_splits(args: RunArguments, config_dict: Mapping[str, Any] | None = None
     if args.uses_own_files:
         task, tables = read_own_files(args, config_dict or {})
         args.check_task(task)
-        tables = {split: table for split, table in tables.items() if split in _needed_splits(args, task)}
     else:
         task = find_task(str(args.task_name))
         tables = _load_glue(args, task)
@@ -69,16 +68,10 @@ def _description(task: Task, tables: Mapping[str, Table]) -> str:
     return f"Data: {text}; classification, {len(classes)} classes{where}: {listed(classes)}{warning}"
 
 
-def _needed_splits(args: RunArguments, task: Task) -> tuple[str, ...]:
-    return (
-        *(("train",) if args.do_train else ()),
-        *(task.validation_splits if args.do_eval else ()),
-        *(task.test_splits if args.do_predict else ()),
-    )
-
-
 def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
-    needed = _needed_splits(args, task)
+    needed = [*(task.validation_splits if args.do_eval else ()), *(task.test_splits if args.do_predict else ())]
+    if args.do_train:
+        needed.insert(0, "train")
     if args.uses_demo_data:
         from ..demo.checkpoint import demo_splits
 
@@ -90,7 +83,7 @@ def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
         found = find_splits(Path(folder), task, needed)
         # A folder named in this very command has to have the data; one that is set for all commands may lack some.
         if found or args.data_dir:
-            _check_complete(found, args, task, lambda split: describe_places(Path(folder), task, split))
+            _check_complete(found, needed, task, lambda split: describe_places(Path(folder), task, split))
             return {split: read_split(paths, task, split) for split, paths in found.items()}
         tried.append(f"{DATA_DIR_VARIABLE}={folder} has no {task.name}")
     from .hub import REPOSITORY, load_from_hub
@@ -100,13 +93,13 @@ def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
     except UsageError as error:
         advice = "give --data_dir (a folder with GLUE on disk), or --demo for the built-in data"
         raise UsageError(f"no data for {task.name}: {'; '.join([*tried, str(error)])}; {advice}") from None
-    _check_complete(tables, args, task, lambda split: f"{split} of {REPOSITORY}")
+    _check_complete(tables, needed, task, lambda split: f"{split} of {REPOSITORY}")
     return tables
 
 
-def _check_complete(found: Mapping[str, Any], args: RunArguments, task: Task, place: Callable[[str], str]) -> None:
+def _check_complete(found: Mapping[str, Any], needed: list[str], task: Task, place: Callable[[str], str]) -> None:
     """Check that every split is there; of the test splits, which many copies of GLUE lack, one will do."""
-    for split in _needed_splits(args, task):
+    for split in needed:
         if split not in found and split in task.test_splits and found.keys() & set(task.test_splits):
             say(f"Note: no predictions of {split}, which is not there: looked for {place(split)}")
         elif split not in found:

@@ -60,11 +60,6 @@ class Task:
         """Width of the classifier: the number of classes, 1 for regression."""
         return len(self.label_names) or 1
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """Names of all splits, training first."""
-        return ("train", *self.validation_splits, *self.test_splits)
-
     def prediction_file(self, split: str) -> str:
         """Name of the file with the predictions of a test split; for GLUE's tasks the server's name of it."""
         name = "AX" if split == "test_ax" else self.official + _SERVER_SUFFIXES.get(split, "")

@@ -71,6 +71,8 @@ def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[
     )
     tables = {}
     for split, raw in raws.items():
+        if split == "train" and not args.do_train:
+            continue
         columns: dict[str, list[Any]] = {name: raw.text(name) for name in text_columns}
         if split == "test":
             columns["label"] = [math.nan if task.is_regression else -1] * len(raw)

@@ -13,7 +13,7 @@ from transformers.methods import knobs_of
 
 from ..cli.arguments import RunArguments
 from ..data.tasks import OWN_FILES, Task
-from ..training.method_settings import MethodSettings
+from ..training.model import MethodSettings
 
 
 def model_card(

@@ -39,7 +39,7 @@ from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
 from ..training.identity import what_changed
-from ..training.method_settings import MethodSettings
+from ..training.model import MethodSettings
 from .lock import LOCK_FILE, FolderLock
 from .manifest import MANIFEST, Manifest
 
@@ -107,41 +107,39 @@ class RunFolder:
                 written += () if self._is_input(args) else _MODEL_FILES
             elif not args.do_train:
                 written.append("eval_results.json")
-            for name in written:
-                if not self.manifest.owns(name):
-                    raise UsageError(
-                        f"--output_dir {self.path}: {name} is not on the list of what runs have written there, or was "
-                        "changed since: move it away, or give another folder"
-                    )
+            if foreign := self.manifest.foreign(written):
+                raise UsageError(
+                    f"--output_dir {self.path}: {foreign[0]} is not on the list of what runs have written there, or "
+                    "was changed since: move it away, or give another folder"
+                )
         except BaseException:
             self.lock.release()
             raise
 
-    def clear(self, args: RunArguments) -> None:
-        """Delete what an earlier run wrote and nobody has changed since; other files in the folder are somebody's own.
+    def begin(self, args: RunArguments, resumed: Path | None) -> None:
+        """Make room for a training.
 
-        A model that is there to start from stays until the new one takes its place.
+        A new one deletes what an earlier run wrote and nobody has changed since; other files in the folder are
+        somebody's own, and a model that is there to start from stays until the new one takes its place. Half-written
+        files of a run that was killed, and diverged.json, go in any case.
+
+        Raises:
+            CheckpointError: a file cannot be deleted.
         """
         if not self.writes:
             return
         kept = _MODEL_FILES if self._is_input(args) else ()
+        old = self.manifest.names() if resumed is None else ["diverged.json"]
         try:
-            for name in self.manifest.names():
-                if name not in kept and self.manifest.owns(name):
-                    (self.path / name).unlink(missing_ok=True)
-            for name in ("checkpoints", "predictions", "tracking"):
-                _prune(self.path / name)
-        except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
-
-    def delete_leftovers(self) -> None:
-        """Delete what a resumed run has no use for: half-written files of one that was killed, and diverged.json."""
-        if self.writes:
+            for name in set(old) - {*kept, *self.manifest.foreign(old)}:
+                (self.path / name).unlink(missing_ok=True)
+            for folder in ("checkpoints", "predictions", "tracking") if resumed is None else ():
+                _prune(self.path / folder)
             for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
                 if _LEFTOVER.fullmatch(path.name):
                     _delete(path)
-            if self.manifest.owns("diverged.json"):
-                _delete(self.path / "diverged.json")
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
 
     def close(self) -> None:
         """Note what the run has written, so that nobody's change to it is ever deleted."""

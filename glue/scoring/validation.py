@@ -10,7 +10,7 @@ import numpy as np
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import DivergedError
-from ..output.tracking import track
+from ..output.log import track
 from ..training.setup import Setup
 from .inference import predict
 from .metrics import MISMATCHED_SUFFIX, ROUNDING, are_equal, compute_metrics, majority_baseline

@@ -19,6 +19,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -38,14 +39,14 @@ from transformers.utils.files import make_folder, read_json, sync, write_synced
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
-from ..output.manifest import Manifest
-from .checksums import damage, list_checkpoints, record, remove, updates_of
+from ..output.manifest import Manifest, damage, record
 from .identity import what_changed
 from .optimizer import check_moments
 from .processes import on_main
 from .state import TrainingState
 
 _STATE_FILE = "training_state.json"
+_NAME = re.compile(r"step_(\d{6,})")
 
 
 @dataclass
@@ -64,6 +65,7 @@ class TrainingParts:
     best_weights: dict[str, Tensor] | None = None
 
 
+@dataclass(frozen=True)
 class Checkpointer:
     """Writes, finds and reads the checkpoints of one run.
 
@@ -74,13 +76,10 @@ class Checkpointer:
         limit: checkpoints to keep, the newest ones; None keeps all. That of the best epoch is kept whatever the limit.
     """
 
-    def __init__(
-        self, folder: Path, identity: Mapping[str, Any], accelerator: Accelerator, limit: int | None = None
-    ) -> None:
-        self.folder = folder
-        self.identity = identity
-        self.accelerator = accelerator
-        self.limit = limit
+    folder: Path
+    identity: Mapping[str, Any]
+    accelerator: Accelerator
+    limit: int | None = None
 
     def save(self, state: TrainingState, parts: TrainingParts) -> Path:
         """Write a checkpoint; all processes have to call this, and the main one writes.
@@ -207,6 +206,30 @@ class Checkpointer:
             for old in done[: -self.limit]:
                 if updates_of(old) != state.best_updates:
                     remove(old)
+
+
+def updates_of(checkpoint: Path) -> int:
+    """Return after how many updates a checkpoint was written, by its name; -1 for what is named otherwise."""
+    found = _NAME.fullmatch(checkpoint.name)
+    return int(found[1]) if found else -1
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, oldest first, damaged ones among them."""
+    return sorted((path for path in folder.glob("step_*") if updates_of(path) >= 0), key=updates_of)
+
+
+def remove(checkpoint: Path) -> None:
+    """Delete a checkpoint, if there is one, so that at no moment a part of it has its name.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if checkpoint.exists():
+        os.replace(checkpoint, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def check_finite(model: torch.nn.Module, state: TrainingState) -> None:

@@ -20,7 +20,7 @@ from ..data.loading import load_splits
 from ..data.tasks import Task
 from ..data.token_cache import TokenCache, cache_folder
 from ..errors import UsageError
-from ..output import tracking
+from ..output.log import TRACKING, check_trackers
 from ..output.model_card import model_card
 from ..output.run_folder import RunFolder, recover_model
 from ..output.submission import check_replaceable, write_predictions
@@ -28,8 +28,7 @@ from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .identity import run_identity
 from .memory import keep_freed_memory
-from .method_settings import MethodSettings
-from .model import build_config, load_model, open_checkpoint, padding_multiple
+from .model import MethodSettings, build_config, load_model, open_checkpoint, padding_multiple
 from .processes import join, on_main
 
 
@@ -59,8 +58,8 @@ def set_up(args: RunArguments) -> Setup:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
-    tracking.check_trackers(args.report_to)
-    project = None if output_dir is None else str(output_dir / tracking.FOLDER)
+    check_trackers(args.report_to)
+    project = None if output_dir is None else str(output_dir / TRACKING)
     accelerator = join(mixed_precision=args.mixed_precision, cpu=args.cpu, log_with=args.report_to, project_dir=project)
     keep_freed_memory()
     say.on = accelerator.is_main_process
@@ -123,9 +122,7 @@ def start(args: RunArguments, setup: Setup) -> None:
     Raises:
         CheckpointError: a file cannot be written.
     """
-    if setup.checkpoint is None:
-        setup.folder.clear(args)
-    setup.folder.delete_leftovers()
+    setup.folder.begin(args, setup.checkpoint)
     data = {"text_columns": setup.task.text_columns, "classes": setup.task.label_names}
     setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path, **data)
 

@@ -288,9 +288,9 @@ def test_words_are_no_scores_whatever_is_asked_for(tmp_path):
 def test_what_there_is_stands_in_the_task(tmp_path):
     path = write_rows(tmp_path / "rte.csv", labelled(["a", "b"]))
     task = read_own_files({"train": path}, {})[0]
-    assert (task.name, task.splits) == ("files", ("train",))
+    assert (task.name, task.validation_splits, task.test_splits) == ("files", (), ())
     task = read_own_files({"train": path, "validation": path, "test": path}, {})[0]
-    assert task.splits == ("train", "validation", "test")
+    assert (task.validation_splits, task.test_splits) == (("validation",), ("test",))
 
 
 def test_a_great_many_odd_classes_are_seen(tmp_path, capsys):

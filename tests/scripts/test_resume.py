@@ -18,7 +18,8 @@ from resuming import essence
 from safetensors.torch import load_file
 
 import run_glue_no_trainer
-from glue.training import checkpointing, checksums, setup
+from glue.output import manifest as checksums
+from glue.training import checkpointing, setup
 
 restore_all = checkpointing.restore_random_states
 
