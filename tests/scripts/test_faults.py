@@ -113,7 +113,7 @@ def test_an_evaluation_whose_loss_is_not_finite(flags, tmp_path, monkeypatch, ca
 
     def spoiled(*arguments):
         found = predict(*arguments)
-        found.losses[0] = float("nan")
+        found[1][0] = float("nan")
         return found
 
     monkeypatch.setattr(validation, "predict", spoiled)
@@ -127,8 +127,8 @@ def test_predictions_all_in_one_class_are_pointed_out(flags, tmp_path, monkeypat
 
     def chosen(*arguments):
         found = predict(*arguments)
-        found.values[:] = 1
-        found.values[0] = 1 if constant else 0
+        found[0][:] = 1
+        found[0][0] = 1 if constant else 0
         return found
 
     monkeypatch.setattr(validation, "predict", chosen)
@@ -185,7 +185,6 @@ def test_a_disk_that_fills_up_or_turns_read_only(flags, uninterrupted, tmp_path,
 def test_a_log_that_cannot_grow(tmp_path):
     (tmp_path / "train_log.jsonl").symlink_to("/dev/full")
     folder = run_folder.RunFolder(tmp_path, writes=True)
-    folder.loss_file = "loss.txt"
     with pytest.raises(CheckpointError, match=r"train_log.jsonl cannot be written: No space left on device"):
         folder.append_logs([{"loss": 1.0}])
 

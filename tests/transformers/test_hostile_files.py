@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 
 from glue.data import readers
 from glue.errors import UsageError
+from glue.output import manifest as checksums
 from glue.output.model_card import _plain
-from glue.training import checksums
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
