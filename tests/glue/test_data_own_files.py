@@ -335,6 +335,42 @@ def test_validation_labels_are_those_of_training(train, validation, expected, tm
         assert read_own_files(paths, {})[1]["validation"].columns["label"] == expected
 
 
+# validation file, what the message says behind its name
+NO_VALIDATION = [
+    ("", ": the file is empty"),
+    ("sentence,label\n", ": no rows, only a header"),
+    ("sentence,label\nx,1\ny,NaN\n", ", row 2 (line 3): the label is missing (NaN)"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), NO_VALIDATION, ids=["empty", "header", "nan"])
+def test_a_validation_file_that_scores_nothing_is_named(content, message, tmp_path):
+    path = tmp_path / "validation.csv"
+    path.write_text(content)
+    train = write_rows(tmp_path / "train.csv", labelled([1, 0]))
+    with pytest.raises(UsageError) as error:
+        read_own_files({"train": train, "validation": path}, {})
+    assert str(error.value) == f"{path}{message}"
+
+
+def test_one_file_may_be_all_splits(tmp_path):
+    path = write_rows(tmp_path / "all.csv", labelled(["b", "a"]))
+    tables = read_own_files({"train": path, "validation": path, "test": path}, {})[1]
+    assert [tables[split].columns["label"] for split in ("train", "validation", "test")] == [[1, 0], [1, 0], [-1, -1]]
+
+
+@pytest.mark.parametrize("orient", ["columns", "split"])
+def test_json_of_columns_is_one_line(orient, tmp_path):
+    """As pandas writes it where nobody asks for rows."""
+    columns = {"sentence": {"0": "a b", "1": "c d"}, "label": {"0": 0, "1": 1}}
+    split = {"columns": ["sentence", "label"], "index": [0, 1], "data": [["a b", 0], ["c d", 1]]}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(columns if orient == "columns" else split))
+    with pytest.raises(UsageError, match=r"train\.json, row 1: ") as error:
+        read_own_files({"train": path}, {})
+    assert "\n" not in str(error.value)
+
+
 def test_formats_may_differ_between_splits(tmp_path):
     paths = {
         "train": write_rows(tmp_path / "train.csv", labelled([1, 0])),

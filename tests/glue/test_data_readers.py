@@ -26,6 +26,9 @@ READABLE = [
     ("bom.csv", b"\xef\xbb\xbfsentence,label\nGood.,1\n", {"sentence": ["Good."], "label": ["1"]}),
     ("crlf.csv", "sentence,label\r\nGood.,1\r\n", {"sentence": ["Good."], "label": ["1"]}),
     ("cr.csv", "sentence,label\rGood.,1\r", {"sentence": ["Good."], "label": ["1"]}),
+    ("cr.tsv", "sentence\tlabel\rGood.\t1\r", {"sentence": ["Good."], "label": ["1"]}),
+    ("comma.csv", "sentence,label,\nGood.,1,\n", {"sentence": ["Good."], "label": ["1"], "": [""]}),
+    ("zero.csv", "sentence,label\nGo\0od.,1\n", {"sentence": ["Go\0od."], "label": ["1"]}),
     ("quoted.csv", 'sentence,label\n"a, ""b""\nc",1\n', {"sentence": ['a, "b"\nc'], "label": ["1"]}),
     (
         "words.csv",
@@ -93,6 +96,7 @@ BROKEN = [
     ("short.tsv", "sentence\tlabel\nGood.\n", ", row 1 (line 2): broken row with 1 fields"),
     ("latin.csv", b"sentence,label\nGood.,1\nna\xefve,0\n", ", line 3: not valid UTF-8 (byte 0xef at offset 25)"),
     ("latin.jsonl", b'{"sentence": "na\xefve"}\n', ", line 1: not valid UTF-8"),
+    ("twice.csv.gz", gzip.compress(b"sentence\nGood.\n"), ", line 1: not valid UTF-8"),
     ("utf16.csv", "sentence,label\nGood.,1\n".encode("utf-16"), ", line 1: not valid UTF-8"),
     ("cut.jsonl", '{"sentence": "Good."}\n{"sentence": "Ba', ", row 2 (line 2): broken row, not valid JSON"),
     ("comma.json", '[{"sentence": "Good."} {"sentence": "Bad."}]', ", line 1: not valid JSON"),
@@ -151,6 +155,32 @@ def test_all_formats_give_the_same_text(tmp_path):
         raw = read_table(tmp_path / f"a.{suffix}")
         assert raw.columns["sentence"] == [TRICKY, ""]
         assert raw.columns["label"] == ([1, 0] if raw.is_typed else ["1", "0"])
+
+
+# type of the label column of a parquet file, its values
+LABEL_TYPES = [
+    ("dictionary<values=string, indices=int32>", ["b", "a", "b"]),
+    ("large_string", ["b", "a", "b"]),
+    ("string_view", ["b", "a", "b"]),
+    ("uint8", [1, 0, 1]),
+    ("float16", [0.5, 1.5, 0.5]),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), LABEL_TYPES, ids=[row[0] for row in LABEL_TYPES])
+def test_labels_of_every_type_that_parquet_has_for_them(kind, values, tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    labels = pyarrow.array(values)
+    labels = (
+        labels.dictionary_encode()
+        if kind.startswith("dictionary")
+        else labels.cast(kind.replace("float16", "halffloat"))
+    )
+    times = pyarrow.array([0, 1, 2], pyarrow.timestamp("ns"))
+    pyarrow.parquet.write_table(pyarrow.table({"label": labels, "at": times}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").columns["label"] == values
 
 
 def test_a_field_may_be_as_long_as_it_likes(tmp_path):

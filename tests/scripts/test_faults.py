@@ -181,6 +181,20 @@ def test_a_disk_that_fills_up_or_turns_read_only(flags, uninterrupted, tmp_path,
         assert essence(folder) == essence(uninterrupted)
 
 
+def test_an_output_folder_that_somebody_deletes_meanwhile(flags, tmp_path, monkeypatch, capsys):
+    """It is not made anew with the end of a run alone in it."""
+    score = validation.evaluate_all
+
+    def delete_and_score(*arguments):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        return score(*arguments)
+
+    monkeypatch.setattr(validation, "evaluate_all", delete_and_score)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 1
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_log_that_cannot_grow(tmp_path):
     (tmp_path / "train_log.jsonl").symlink_to("/dev/full")
