@@ -5,7 +5,6 @@ Asked to stop, it lets its run save a checkpoint and gives the point back.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -26,7 +25,6 @@ from glue.cli.signals import SIGNALS, StopSignals
 from glue.errors import UsageError
 from glue.output.lock import FolderLock
 from glue.output.manifest import Manifest
-from glue.training.checksums import list_checkpoints, remove
 from transformers.utils.files import make_folder
 
 from . import results, stop_with_parent
@@ -217,12 +215,8 @@ def clean(folder: Path, keep_model: bool) -> None:
         keep_model: whether the weights stay.
     """
     manifest = Manifest(folder)
-    for checkpoint in filter(manifest.owns_checkpoint, list_checkpoints(folder / "checkpoints")):
-        remove(checkpoint)
-    with contextlib.suppress(OSError):  # not there, or somebody else's files are
-        (folder / "checkpoints").rmdir()
-    if not keep_model and manifest.owns(_WEIGHTS):
-        (folder / _WEIGHTS).unlink(missing_ok=True)
+    checkpoints = [name for name in manifest.names() if name.startswith("checkpoints/")]
+    manifest.discard([*checkpoints, *(() if keep_model else (_WEIGHTS,))])
 
 
 def last_words(log: Path, status: int) -> str:

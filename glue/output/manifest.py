@@ -7,6 +7,7 @@ own however far it came. `checksums.json` in a checkpoint tells a whole one from
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -75,6 +76,20 @@ class Manifest:
         listed = {**before, **dict.fromkeys(names), **(whole or {})}
         if listed != before:
             self._write(listed)
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Delete those of `names` that are as a run has left them, and folders in which nothing is left.
+
+        Raises:
+            OSError: a file cannot be deleted.
+        """
+        names = set(names)
+        for name in names.difference(self.foreign(names)):
+            (self.folder / name).unlink(missing_ok=True)
+        parents = {parent for name in names for parent in Path(name).parents if parent.name}
+        for folder in sorted(parents, reverse=True):
+            with contextlib.suppress(OSError):  # not there, or not empty
+                (self.folder / folder).rmdir()
 
     def close(self) -> None:
         """Note size and checksum of what was written since the last time.

@@ -131,10 +131,7 @@ class RunFolder:
         kept = _MODEL_FILES if self._is_input(args) else ()
         old = self.manifest.names() if resumed is None else ["diverged.json"]
         try:
-            for name in set(old) - {*kept, *self.manifest.foreign(old)}:
-                (self.path / name).unlink(missing_ok=True)
-            for folder in ("checkpoints", "predictions", "tracking") if resumed is None else ():
-                _prune(self.path / folder)
+            self.manifest.discard(set(old).difference(kept))
             for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
                 if _LEFTOVER.fullmatch(path.name):
                     _delete(path)
@@ -328,13 +325,6 @@ def _put_in_place(folder: Path) -> None:
         os.replace(path, folder / path.name)
     new.rmdir()
     sync(folder)
-
-
-def _prune(folder: Path) -> None:
-    """Delete folders below `folder`, and itself, that nothing is left in."""
-    for path in sorted([*folder.glob("**"), folder], reverse=True):
-        with contextlib.suppress(OSError):
-            path.rmdir()
 
 
 def _delete(path: Path) -> None:

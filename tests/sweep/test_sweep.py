@@ -13,8 +13,7 @@ import stub_sweeps
 import sweep_rows
 
 from glue.errors import UsageError
-from glue.output.manifest import Manifest, checkpoint_entry
-from glue.training import checksums
+from glue.output.manifest import Manifest, record
 from sweep import study as states
 from sweep import worker
 from sweep.arguments import parse_args
@@ -281,15 +280,15 @@ def test_what_a_run_did_not_list_is_not_cleaned_up(tmp_path):
         checkpoint = tmp_path / "checkpoints" / name
         checkpoint.mkdir(parents=True)
         (checkpoint / "weights").write_text(name)
-        checksums.record(checkpoint)
-        manifest.claim(checkpoint_entry(checkpoint))
+        manifest.claim(whole={f"checkpoints/{name}/{file}": noted for file, noted in record(checkpoint).items()})
     weights = tmp_path / "model.safetensors"
     manifest.claim(weights.name)
     weights.write_text("weights")
     manifest.close()
     (tmp_path / "checkpoints" / "step_000002" / "notes").write_text("mine")
     worker.clean(tmp_path, keep_model=True)
-    assert weights.exists() and [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_000002"]
+    left = [path.relative_to(tmp_path).as_posix() for path in (tmp_path / "checkpoints").glob("*/*")]
+    assert weights.exists() and left == ["checkpoints/step_000002/notes"]
     weights.write_text("mine")
     worker.clean(tmp_path, keep_model=False)
     assert weights.exists()
