@@ -23,10 +23,11 @@ def read_file(flag: str, path: str) -> Any:
     import yaml
 
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
         if path.endswith(".csv"):
             return list(csv.DictReader(text.splitlines(), skipinitialspace=True))
         if not path.endswith(".toml"):
+            _check_keys(yaml.compose(text, Loader=yaml.BaseLoader))
             return yaml.load(text, Loader=yaml.BaseLoader)
         import tomllib
 
@@ -37,3 +38,11 @@ def read_file(flag: str, path: str) -> Any:
         raise UsageError(f"{flag} {path}: {error.strerror}") from None
     except (ValueError, csv.Error, yaml.YAMLError) as error:
         raise UsageError(f"{flag} {path}: {error}") from None
+
+
+def _check_keys(node: Any) -> None:
+    """Check that no key of a YAML file stands there twice: the last one would count, without a word."""
+    keys = [key.value for key, _ in node.value] if getattr(node, "id", "") == "mapping" else []
+    twice = next((key for key in keys if isinstance(key, str) and keys.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is given twice: give all its values in one list")

@@ -73,7 +73,10 @@ class Plan:
 
     def _with_data(self, point: Point) -> Point:
         args = arguments_of({name: value for name, value in point.flags if name not in ("do_predict", "test_file")})
-        key = repr([getattr(args, item.name) for item in fields(args) if item.metadata["group"] == "data"])
+        key = repr(
+            [getattr(args, item.name) for item in fields(args) if item.metadata["group"] == "data"]
+            + [args.model_name_or_path]
+        )
         if key not in self._data:
             self._data[key] = read_data(args)
         return point.with_data(*self._data[key])

@@ -161,15 +161,21 @@ def of_method(flags: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str,
 
 
 def read_data(args: RunArguments) -> tuple[str, str]:
-    """Return the digest of the data that a run reads, and the main metric of their task.
+    """Return the digest of the data and the local checkpoint that a run reads, and the main metric of the task.
 
-    The digest is of the texts: what a run's own identity has, that of their tokens, takes a tokenizer and some time.
+    Of data the digest is of the texts: what a run's own identity has, that of their tokens, takes a tokenizer and some
+    time.
 
     Raises:
         UsageError: they are missing or broken.
     """
     from glue.data.loading import load_splits
+    from glue.output.manifest import fingerprint
 
     task, tables = load_splits(args)
-    content = [task.label_names, [(split, table.columns) for split, table in sorted(tables.items())]]
+    content: list[Any] = [task.label_names, [(split, table.columns) for split, table in sorted(tables.items())]]
+    folder = Path(args.model_name_or_path or "")
+    if args.model_name_or_path and folder.is_dir():
+        files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin", ".json", ".txt"))
+        content.append([(path.name, fingerprint(path)) for path in files if path.is_file()])
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), task.main_metric

@@ -116,7 +116,7 @@ class PreTrainedModel(nn.Module):
         if report.mismatched and not ignore_mismatched_sizes:
             raise CheckpointError(
                 f"{name} does not fit: {'; '.join(describe(report.mismatched))}. Give other sizes, or "
-                "ignore_mismatched_sizes=True to draw these anew"
+                "ignore_mismatched_sizes=True (--ignore_mismatched_sizes of a run) to draw these anew"
             )
         model._fill(stored, report, name)
         model.to(device).eval()

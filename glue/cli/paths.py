@@ -40,6 +40,8 @@ def check_writable(name: str, folder: Path) -> None:
         UsageError: it is not.
     """
     try:
+        if folder.is_symlink() and not folder.exists():
+            raise UsageError(f"{name} {folder}: a link that leads nowhere; remove it, or make its target")
         existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
         if not existing.is_dir():
             raise UsageError(f"{name} {folder}: {existing} is a file; give a folder")

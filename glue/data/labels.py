@@ -170,6 +170,9 @@ def read_labels(raw: Table, column: str) -> list[Any]:
     return scores(raw, values, "a finite number") if float in kinds else values
 
 
+LARGEST_SCORE = 1e18  # its square, a loss, is still a number of single precision
+
+
 def scores(raw: Table, values: Sequence[LabelValue], expected: str) -> list[float]:
     """Return labels as the numbers of a regression.
 
@@ -179,7 +182,8 @@ def scores(raw: Table, values: Sequence[LabelValue], expected: str) -> list[floa
     numbers = []
     for index, value in enumerate(values):
         try:
-            numbers.append(math.nan if isinstance(value, bool) else float(value))
+            number = math.nan if isinstance(value, bool) else float(value)
+            numbers.append(number if abs(number) < LARGEST_SCORE else math.nan)
         except (ValueError, OverflowError):
             numbers.append(math.nan)
         if not math.isfinite(numbers[-1]):

@@ -228,7 +228,8 @@ def _read_parquet(path: Path) -> Table:
         texts = [item.name for item in schema if types.is_string(item.type) or types.is_large_string(item.type)]
         plain = [item.name for item in schema if not types.is_nested(item.type) and "binary" not in str(item.type)]
         unmarked = [] if texts else [item.name for item in schema if types.is_binary(item.type)]
-        columns: dict[str, list[Any]] = {name: [] for name in schema.names if name in {*plain, *unmarked}}
+        read = {*plain, *unmarked}
+        columns: dict[str, list[Any]] = {name: [] for name in schema.names if name in read}
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             for batch in _bar(file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)), path):
                 for name, column in zip(columns, batch.columns, strict=True):

@@ -28,7 +28,8 @@ _KNOWN = (
     *(("text", "text_pair"), ("text_a", "text_b"), ("text1", "text2"), ("text",), ("sentence",)),
 )
 _NO_TEXT_NAME = re.compile(r"label.*|.*(id|idx|index|uid|guid|key)|unnamed: \d+|__index_level_\d+__|", re.IGNORECASE)
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
+# 2024-03-01, 3/1/2024 or 1.3.24, with or without a time.
+_DATE = re.compile(r"(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](\d\d){1,2})(,?[T ]\d\d?:\d\d.{0,20})?")
 _MANY_ROWS, _FEW_VALUES = 100, 20
 
 
@@ -134,7 +135,7 @@ def _may_be_text(values: list[Any]) -> bool:
         return False
     are_words = len(different) == len(given) and not any(re.search(r"\s", value.strip()) for value in given)
     is_few = len(values) >= _MANY_ROWS and len(different) <= _FEW_VALUES
-    return not (are_words or is_few or all(map(_is_numeral, given)) or all(map(_ISO_DATE.fullmatch, given)))
+    return not (are_words or is_few or all(map(_is_numeral, given)) or all(map(_DATE.fullmatch, given)))
 
 
 def _is_numeral(text: str) -> bool:

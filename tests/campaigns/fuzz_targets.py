@@ -116,7 +116,7 @@ def _safetensors(folder: Path):
     def call(content: bytes) -> None:
         (folder / "x.safetensors").write_bytes(content)
         for tensor in open_file(str(folder / "x.safetensors")).values():
-            tensor.read()
+            tensor.clone()
 
     head = weights[: 8 + length + 64]
     return mutated_bytes(weights, head, head) | mutated_json(first).map(with_header), call
@@ -144,7 +144,7 @@ def _pickles(folder: Path):
     def call(content: bytes) -> None:
         (folder / "x.bin").write_bytes(content)
         for tensor in open_file(str(folder / "x.bin")).values():
-            tensor.read()
+            tensor.clone()
 
     return mutated_bytes(*bases, *plain) | written, call
 
@@ -163,7 +163,7 @@ def _indices(folder: Path):
     def call(content: bytes) -> None:
         (checkpoint / "model.safetensors.index.json").write_bytes(content)
         for tensor in open_weights(str(checkpoint)).values():
-            tensor.read()
+            tensor.clone()
 
     return mutated_json(base) | maps.map(lambda shards: json.dumps({"weight_map": shards}).encode()), call
 

@@ -7,6 +7,7 @@ import optuna
 import pytest
 from stub_sweeps import StubSweep, own_files
 
+from glue.errors import UsageError
 from sweep import worker
 from sweep.arguments import parse_args
 from sweep.plan import Plan
@@ -215,3 +216,31 @@ def test_rows_tell_the_data_and_all_settings(sweep):
     (row,) = sweep.rows
     assert row["tau"] == 2 and row["settings"]["learning_rate"] == 1e-3 and len(row["settings"]["data"]) == 64
     assert json.loads(json.dumps(row)) == row
+
+
+def test_a_key_that_stands_twice_in_yaml_is_refused(tmp_path):
+    from sweep.files import read_file
+
+    (tmp_path / "sweep.yaml").write_text("task_name: rte\ntask_name: cola\n")
+    with pytest.raises(UsageError, match="task_name is given twice"):
+        read_file("--config", str(tmp_path / "sweep.yaml"))
+
+
+def test_a_file_of_excel_has_its_first_column(tmp_path):
+    from sweep.files import read_file
+
+    (tmp_path / "published.csv").write_text("method,score\na,1\n", encoding="utf-8-sig")
+    assert read_file("--published", str(tmp_path / "published.csv")) == [{"method": "a", "score": "1"}]
+
+
+def test_other_weights_under_the_same_name_are_not_done(tmp_path):
+    import runs
+
+    from sweep.points import arguments_of, read_data
+
+    words = {"demo": True, "task_name": "rte", "model_name_or_path": str(runs.make_checkpoint(tmp_path / "model"))}
+    before = read_data(arguments_of(words))
+    assert before == read_data(arguments_of(words))
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert before != read_data(arguments_of(words))
