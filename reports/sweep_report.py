@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from glue.data.tasks import GLUE_TASKS
+from glue.errors import UsageError
 from transformers.utils.files import make_folder, write_whole
 
 from .document import render
@@ -22,6 +23,9 @@ from .sweep_figures import draw_sweep
 _MOST_OPEN = 12  # rows of a table; a longer one is folded
 
 Table = tuple[list[str], list[list[str]]]  # header and rows
+
+
+_TITLE = "ContraNorm on GLUE"
 
 
 def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[Published] = ()) -> list[Path]:
@@ -35,11 +39,17 @@ def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[
 
     Returns:
         The two files.
+
+    Raises:
+        UsageError: there is a report.md that is somebody's own.
     """
+    present = folder / "report.md"
+    if present.exists() and not present.read_text(encoding="utf-8", errors="replace").startswith(f"# {_TITLE}"):
+        raise UsageError(f"{present} is not a report of this program: move it away, then run_report.py writes one")
     scores = Scores(rows)
     differences = _differences(scores)
     values = {
-        "title": f"ContraNorm on GLUE: {title}",
+        "title": f"{_TITLE}: {title}",
         "scores": scores,
         "models": ", ".join(sorted({str(row["model"]) for row in rows})),
         "counts": Counter(row["status"] for row in rows),

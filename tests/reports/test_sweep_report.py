@@ -14,6 +14,7 @@ from sweep_rows import row
 
 import run_report
 from glue.data.tasks import GLUE_TASKS
+from glue.errors import UsageError
 from reports import sweep_figures, sweep_report
 from reports.scores import AVERAGE, Paired, Scores, Summary
 from reports.sweep_report import write_report
@@ -388,3 +389,13 @@ def test_without_results_there_is_one_line_of_error(tmp_path, capsys, content):
     assert run_report.main([str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("run_report.py: error: ") and error.count("\n") == 1
+
+
+def test_a_report_of_somebodys_own_is_not_overwritten(tmp_path):
+    (tmp_path / "report.md").write_text("my notes")
+    with pytest.raises(UsageError, match="is not a report of this program"):
+        write_report([row()], tmp_path, "one")
+    assert (tmp_path / "report.md").read_text() == "my notes"
+    (tmp_path / "report.md").unlink()
+    write_report([row()], tmp_path, "one")
+    write_report([row()], tmp_path, "one")
