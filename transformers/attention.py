@@ -6,18 +6,16 @@ Mirrors `BertSelfAttention` of Hugging Face (parameters query, key, value). The 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
+from .configuration_utils import PretrainedConfig
 from .contranorm import MethodSites
 from .dropout import Dropout
 from .kernels.attention import attend, attend_visibly, weighted
 from .methods import ContextMap, ScoreChange
 from .padding import TokenLayout, layout_of_module
-
-if TYPE_CHECKING:
-    from .configuration_utils import PretrainedConfig
 
 
 class SelfAttention(nn.Module):
@@ -85,6 +83,3 @@ class SelfAttention(nn.Module):
     def finish(self, context: Tensor, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
         """What follows the context in this module: nothing, where checkpoints have the output projection elsewhere."""
         return context
-
-
-__all__ = ["SelfAttention"]

@@ -269,13 +269,11 @@ class PretrainedConfig:
         if unused and not return_unused_kwargs:
             raise ConfigurationError(_unknown_setting(next(iter(unused)), known))
 
-        labels = values.get("id2label")
-        if isinstance(labels, dict) and values.get("num_labels", len(labels)) != len(labels):
-            logger.warning("num_labels is %s but id2label has %d: going by id2label", values["num_labels"], len(labels))
-            del values["num_labels"]
-        if "id2label" in kwargs or kwargs.get("num_labels") is not None:
-            names_stay = "id2label" not in kwargs and isinstance(labels, dict) and kwargs["num_labels"] == len(labels)
-            for key in ("num_labels",) if names_stay else ("num_labels", "id2label", "label2id"):
+        named = len(values["id2label"]) if isinstance(values.get("id2label"), dict) else None
+        if named is not None and values.pop("num_labels", named) != named:
+            logger.warning("num_labels is %s but id2label has %d: going by id2label", config_dict["num_labels"], named)
+        if "id2label" in kwargs or kwargs.get("num_labels") not in (None, named):
+            for key in ("num_labels", "id2label", "label2id"):
                 values.pop(key, None)
         for newer, older in _TWO_NAMES:
             if newer in kwargs:

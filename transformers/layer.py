@@ -48,17 +48,15 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .configuration_utils import PretrainedConfig
 from .contranorm import MethodSites
 from .modeling_outputs import BaseModelOutput
 from .padding import TokenLayout, call_part, layout_of_module
-
-if TYPE_CHECKING:
-    from .configuration_utils import PretrainedConfig
 
 ATTENTION_END = ("attention_output", "attention_residual", "attention_norm")
 FEED_FORWARD_END = ("ffn_output", "ffn_residual", "layer_output")
@@ -179,7 +177,7 @@ class LayerStack(nn.Module):
         layout = layout or layout_of_module(hidden_states, attention_mask)
         checkpointing = self.gradient_checkpointing and self.training
         states: list[Tensor] = []
-        attentions: list[Tensor | None] = []
+        attentions: list[Any] = []
         stack = list(self.layers())
         for number, layer in enumerate(stack, start=1):
             if output_hidden_states:

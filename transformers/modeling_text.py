@@ -192,12 +192,13 @@ class TextModel(PreTrainedModel):
 
     def _layout(self, given: Tensor, attention_mask: Tensor | None, packs: bool) -> TokenLayout:
         """Choose the layout of a batch: packed where that is possible, for it is the same function and cheaper."""
+        batch_size, width = given.shape[:2]
         packs = packs and self.config.packs(given.device.type) and runs_eagerly_on_cpu(given)
         if packs and not is_watched(self):
-            return packed_layout(*given.shape[:2], attention_mask)
+            return packed_layout(batch_size, width, attention_mask)
         if attention_mask is not None:
             attention_mask = attention_mask.to(given.device, non_blocking=True)
-        return padded_layout(*given.shape[:2], attention_mask, self.config.contranorm_padding == "include")
+        return padded_layout(batch_size, width, attention_mask, self.config.contranorm_padding == "include")
 
 
 class TextEmbeddings(nn.Module):
