@@ -1,5 +1,5 @@
-"""Methods beside ContraNorm against a few lines each, written on the stock library's models with forward hooks: the same
-logits and gradients, padded, unpadded and alone; and what they learn changes nothing at its start.
+"""Methods beside ContraNorm against a few lines each, written on the stock library's models with forward hooks: the
+same logits and gradients, padded, unpadded and alone; and what they learn changes nothing at its start.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ LEARNED = [name for name in METHODS if find_method(name).start]
 RAGGED = ([7, 3, 12], 14)
 ONE = ([6], 6)
 
-# `parts` of an eager layer: x its input, v its values and a its attention (b, H, s, s), split into heads; `real` (b, s).
+# `parts` of an eager layer: x its input, v its values and a its attention (b, H, s, s), by heads; `real` is (b, s).
 FORMULAS = """
 import math
 import torch
@@ -252,7 +252,7 @@ def test_declaration(name):
     assert method.name == name
     knobs = {item.name: item.default for item in dataclasses.fields(method)}
     assert set(method.neutral) <= set(knobs)
-    assert not method(**{key: value for key, value in knobs.items()}).is_neutral or name in LEARNED
+    assert not method(**knobs).is_neutral or name in LEARNED
     if method.neutral:
         assert not tiny.model(method=name, pos=method.pos, **method.neutral).config.contranorm_sites
     wrong = next((site for site in "12345678" if issubclass(method, ContextMap) and site != "2"), None)

@@ -38,5 +38,5 @@ class AttnScale(ContextMap):
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
         return {"w": (config.num_attention_heads, 1)}
 
-    def __call__(self, context: Tensor, *, value: Tensor, layout: TokenLayout, w: Tensor, **_: Any) -> Tensor:
+    def __call__(self, context: Tensor, *, value: Tensor, layout: TokenLayout, w: Tensor, **_: Any) -> Tensor:  # type: ignore[override]
         return context + by_head(context - layout.mean(value), w)

@@ -32,7 +32,7 @@ class Exclusive(ContextMap):
     def build(self, config: Any) -> Callable[..., Tensor]:
         return partial(self, num_heads=config.num_attention_heads)
 
-    def __call__(self, context: Tensor, *, value: Tensor, num_heads: int, **_: Any) -> Tensor:
+    def __call__(self, context: Tensor, *, value: Tensor, num_heads: int, **_: Any) -> Tensor:  # type: ignore[override]
         return context - along_value(context, value, num_heads)
 
 
@@ -55,7 +55,7 @@ class GatedExclusive(ContextMap):
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
         return {"g": (config.num_attention_heads, 1)}
 
-    def __call__(self, context: Tensor, *, value: Tensor, g: Tensor, **_: Any) -> Tensor:
+    def __call__(self, context: Tensor, *, value: Tensor, g: Tensor, **_: Any) -> Tensor:  # type: ignore[override]
         return context - by_head(along_value(context, value, len(g)), g)
 
 

@@ -38,6 +38,6 @@ class FeatScale(TokenMap):
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
         return {"s": (config.hidden_size,), "t": (config.hidden_size,)}
 
-    def __call__(self, tokens: Tensor, *, layout: TokenLayout, s: Tensor, t: Tensor) -> Tensor:
+    def __call__(self, tokens: Tensor, *, layout: TokenLayout, s: Tensor, t: Tensor) -> Tensor:  # type: ignore[override]
         mean = layout.mean(tokens)
         return tokens + s * mean + t * (tokens - mean)

@@ -38,6 +38,6 @@ class GatedAttention(ContextMap):
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
         return {"w": (config.hidden_size, config.hidden_size)}
 
-    def __call__(self, context: Tensor, *, hidden_states: Tensor, w: Tensor, **_: Any) -> Tensor:
+    def __call__(self, context: Tensor, *, hidden_states: Tensor, w: Tensor, **_: Any) -> Tensor:  # type: ignore[override]
         gate = (hidden_states @ w).sigmoid()
         return context * (2 * gate if self.gate == "doubled" else gate)

@@ -38,7 +38,7 @@ class GFSA(ContextMap):
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
         return {"w": (config.num_attention_heads, 1)}
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self, context: Tensor, *, value: Tensor, attend: Callable[[Tensor], Tensor], w: Tensor, **_: Any
     ) -> Tensor:
         power = context + (self.gfsa_order - 1) * (attend(context) - context)

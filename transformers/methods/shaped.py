@@ -38,7 +38,7 @@ class ShapedAttention(ContextMap):
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
         return dict.fromkeys(self.start, (config.num_attention_heads, 1))
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self, context: Tensor, *, value: Tensor, layout: TokenLayout, b: Tensor, a: Tensor, g: Tensor, **_: Any
     ) -> Tensor:
         return by_head(context, b) + by_head(value, a) - by_head(layout.mean(value), g)
