@@ -17,31 +17,6 @@ if [ -z "${PYTHON:-}" ]; then
     if [ -x "$ROOT/.venv/bin/python" ]; then PYTHON=$ROOT/.venv/bin/python; fi
 fi
 
-# Print a problem and the usage line, which the calling script keeps in USAGE; exit with status 2.
-fail_usage() {
-    printf '%s: error: %s\nusage: %s\n' "$(basename "$0")" "$1" "$USAGE" >&2
-    exit 2
-}
-
-# check_run TASK SCALE POS: catch a typing error before anything starts.
-check_run() {
-    case $1 in
-        cola | sst2 | mrpc | stsb | qqp | mnli | qnli | rte | wnli) ;;
-        *) fail_usage "task '$1': expected one of cola sst2 mrpc stsb qqp mnli qnli rte wnli" ;;
-    esac
-    [[ $2 =~ ^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$ ]] ||
-        fail_usage "scale '$2': expected a number such as 0.005 (0 is the plain model)"
-    [[ $3 =~ ^([1-8]+|0|none)$ ]] ||
-        fail_usage "position '$3': expected digits 1 to 8, combined as in 17, or 0 for the plain model"
-}
-
-check_device() {
-    case $1 in
-        cpu) ;;
-        *[!0-9]*) fail_usage "device '$1': expected the index of a GPU, cpu, or nothing to choose by itself" ;;
-    esac
-}
-
 # is_demo: the demo brings its own recipe, as a small random model learns nothing at a fine-tuning learning rate.
 is_demo() {
     case $MODEL${DATA_DIR:-} in
@@ -96,21 +71,29 @@ fine_tune() {
         "$@" ${extra[@]+"${extra[@]}"}
 }
 
-# run_one [TASK SCALE POS [DEVICE]]: the command line of the single-run scripts.
+# run_one [TASK SCALE POS [DEVICE]]: the command line of the single-run scripts. The run itself checks task, scale and
+# position before anything starts.
 run_one() {
     if [ $# -lt 3 ] || [ $# -gt 4 ]; then fail_usage "3 or 4 arguments expected, $# given"; fi
-    check_run "$1" "$2" "$3"
-    check_device "${4:-}"
+    case ${4:-} in
+        cpu) ;;
+        *[!0-9]*) fail_usage "device '$4': expected the index of a GPU, cpu, or nothing to choose by itself" ;;
+    esac
     fine_tune "$1" "$2" "$3" "${4:-}"
+}
+
+# Print a problem and the usage line, which the calling script keeps in USAGE; exit with status 2.
+fail_usage() {
+    printf '%s: error: %s\nusage: %s\n' "$(basename "$0")" "$1" "$USAGE" >&2
+    exit 2
 }
 
 # run_grid PRESET [DEVICE...]: every combination of TASKS, POSITIONS, SCALES and SEEDS as a sweep, with a worker for each
 # device, in place of this shell. PRESET names the recipe.
 run_grid() {
-    local preset=$1 device flags extra label
+    local preset=$1 flags extra label
     local -a task_words scale_words position_words seed_words
     shift
-    for device in "$@"; do check_device "$device"; done
     split_words task_words "$TASKS"
     split_words scale_words "$SCALES"
     split_words position_words "$POSITIONS"

@@ -6,13 +6,12 @@
 # Logs go to outlog/<model>/, runs and report to output/<model>/. Start it again after a stop to go on (run_sweep.py).
 set -euo pipefail
 
-# The grid: edit it here, or name another one in the environment. Scale 0 is the plain model.
-TASKS=${TASKS:-cola sst2 mrpc stsb qqp mnli qnli rte wnli}
+# The grid: edit it here, or name another one in the environment, where MODEL, DATA_DIR, SEEDS and EPOCHS may stand too.
+# Scale 0 is the plain model.
+TASKS=${TASKS:-all}
 SCALES=${SCALES:-0.0001 0.005 0.01 0.05 0.1 0.2}
 POSITIONS=${POSITIONS:-7}
 
-USAGE="[TASKS=... SCALES=... POSITIONS=... SEEDS=... MODEL=... DATA_DIR=... EPOCHS=...]
-       bash run_different_baselines.sh [DEVICE...]"
 MODEL=${MODEL:-bert-base-uncased}
 . "$(dirname "${BASH_SOURCE[0]}")/run_common.sh"
 

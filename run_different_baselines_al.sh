@@ -6,13 +6,12 @@
 # Logs go to outlog/<model>/, runs and report to output/<model>/. Start it again after a stop to go on (run_sweep.py).
 set -euo pipefail
 
-# The grid: edit it here, or name another one in the environment. Scale 0 is the plain model.
+# The grid: edit it here, or name another one in the environment, where MODEL, DATA_DIR, SEEDS and EPOCHS may stand too.
+# Scale 0 is the plain model.
 TASKS=${TASKS:-rte cola mrpc stsb sst2}
 SCALES=${SCALES:-0.0001 0.005 0.01 0.05 0.1 0.2}
 POSITIONS=${POSITIONS:-1 2 3 4 5 6 7}
 
-USAGE="[TASKS=... SCALES=... POSITIONS=... SEEDS=... MODEL=... DATA_DIR=... EPOCHS=...]
-       bash run_different_baselines_al.sh [DEVICE...]"
 MODEL=${MODEL:-albert-base-v2}
 if [ "$MODEL" = demo ]; then MODEL=demo-albert; fi
 . "$(dirname "${BASH_SOURCE[0]}")/run_common.sh"

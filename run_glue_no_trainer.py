@@ -83,8 +83,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, Any]:
     """Train, with an evaluation after every epoch; returns the results."""
-    from glue.output.log import TrainingLog
-    from glue.output.tracking import start_tracking, track
+    from glue.output.log import TrainingLog, start_tracking, track
     from glue.scoring.validation import evaluate_all, watch_tokens, with_warnings
     from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.training.optimizer import build_optimizer, build_schedule
@@ -136,9 +135,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
             number, f"{state.updates} of {total_updates} updates are saved; go on with --resume_from_checkpoint"
         )
 
-    hidden = not accelerator.is_main_process
-    bar = progress_bar(total=total_updates, initial=state.updates, desc="training", disable=hidden)
-    with bar:
+    with progress_bar(total=total_updates, initial=state.updates, desc="training") as bar:
         while state.epoch < num_epochs and state.epochs_without_improvement < patience:
             for update in order.epoch(state.epoch, start=state.updates_in_epoch):
                 if state.updates == total_updates:

@@ -10,8 +10,8 @@ Writes oversmoothing.json, .png and .svg. The measures, over real tokens only, a
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import Any, get_type_hints
 
 from glue.cli.arguments import RunArguments
 from glue.cli.command_line import build_parser, check_values, flag
@@ -21,20 +21,28 @@ from glue.errors import UsageError
 
 _GROUPS = {
     "models": "each is measured as it is, with the ContraNorm of its config",
-    "data": "as for run_glue_no_trainer.py; without any, the built-in demo's",
+    "data": "as for run_glue_no_trainer.py, whose validation split is read; without any, the built-in demo's",
     "output": "what is written",
 }
+# Flags of a run about other splits than that of validation; its number of rows has a name of its own here.
+_OTHER_SPLITS = ("train_file", "test_file", "max_train_samples", "max_eval_samples")
+_DATA = {
+    item.name: (get_type_hints(RunArguments)[item.name], field(default=item.default, metadata=item.metadata))
+    for item in fields(RunArguments)
+    if item.metadata["group"] == "data" and item.name not in _OTHER_SPLITS
+}
+_DataArguments = make_dataclass("_DataArguments", [(name, *declared) for name, declared in _DATA.items()])
 
 
 @dataclass
-class OversmoothingArguments:
+class OversmoothingArguments(_DataArguments):  # type: ignore[misc, valid-type]
     """The settings of the command, checked.
 
     Raises:
         UsageError: names and models are not as many, or a number is out of range.
 
     Example:
-        >>> OversmoothingArguments(["out/plain", "out/contranorm"]).names
+        >>> OversmoothingArguments(model_name_or_path=["out/plain", "out/contranorm"]).names
         ['out/plain', 'out/contranorm']
     """
 
@@ -45,16 +53,10 @@ class OversmoothingArguments:
         "models", "their names in figure and file; left out: as above", nargs="+", type=str, metavar="NAME"
     )
     cpu: bool = flag("models", "run on the CPU although there is a GPU", False)
-
-    task_name: str | None = flag("data", "GLUE task whose validation split is read", metavar="TASK")
-    data_dir: str | None = flag("data", "folder with GLUE on disk", is_path=True)
-    demo: bool = flag("data", "use the built-in miniature GLUE, as without any data", False)
-    max_length: int = flag("data", "longest input in tokens", 128, least=1)
     max_samples: int | None = flag("data", "use only the first N rows", least=1)
     batch_size: int = flag("data", "rows at a time; the result does not depend on it", 32, least=1)
-
     output_dir: str = flag("output", "folder of the files", "output/oversmoothing", is_path=True)
-    attentions: bool | None = flag("output", "measure attention maps too (the default)")
+    attentions: bool | None = flag("output", "measure attention maps too", True)
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -65,16 +67,13 @@ class OversmoothingArguments:
             raise UsageError(f"{len(self.names)} --names for {len(self.model_name_or_path)} models: give one each")
         if len(set(self.names)) < len(self.names):
             raise UsageError("two models have the same name: tell them apart with --names")
-        self.attentions = self.attentions is not False
 
     def of_run(self, model: str) -> RunArguments:
         """Return the settings with which `run_glue_no_trainer.py` would evaluate a model."""
+        given = {name: getattr(self, name) for name in _DATA}
         return RunArguments(
+            **{**given, "demo": self.demo or not (self.task_name or self.data_dir or self.validation_file)},
             model_name_or_path=model,
-            task_name=self.task_name,
-            data_dir=self.data_dir,
-            demo=self.demo or (self.task_name is None and self.data_dir is None),
-            max_length=self.max_length,
             max_eval_samples=self.max_samples,
             per_device_eval_batch_size=self.batch_size,
             do_eval=True,
@@ -92,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     )
 
     def work() -> int:
-        args = OversmoothingArguments(**{"model_name_or_path": [], "names": [], **vars(parser.parse_args(argv))})
+        args = OversmoothingArguments(**vars(parser.parse_args(argv)))
         provide_caches()
         runs = [args.of_run(model) for model in args.model_name_or_path]
         measured = {name: measure(run, bool(args.attentions)) for name, run in zip(args.names, runs, strict=True)}
@@ -104,29 +103,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
     """Measure one model on the validation split."""
-    from accelerate import Accelerator
-
-    from glue.data.encoding import encode
-    from glue.data.loading import load_splits
     from glue.scoring.oversmoothing import measure_oversmoothing
-    from glue.training.model import build_config, load_model, open_checkpoint
     from glue.training.sampling import evaluation_batches
+    from glue.training.setup import set_up
 
-    device = Accelerator(cpu=args.cpu).device
-    with open_checkpoint(args) as checkpoint:
-        task, tables = load_splits(args, config_dict=checkpoint.config_dict)
-        config, mapping, contranorm = build_config(args, checkpoint, task)
-        table = tables[task.validation_splits[0]]
-        dataset = encode(table, task, checkpoint.tokenizer(), args.max_length, mapping=mapping)
-        model = load_model(args, checkpoint, config).to(device)
-    say(f"{checkpoint.name} on {len(table)} rows from {table.source}; {contranorm.summary()}")
+    setup = set_up(args)
+    device, dataset = setup.accelerator.device, setup.datasets[setup.task.validation_splits[0]]
     batches = evaluation_batches(dataset.lengths, args.per_device_eval_batch_size)
-    bar = progress_bar(batches, desc=checkpoint.name, leave=False, delay=1)
-    return measure_oversmoothing(
-        model,
-        (dataset.collate(rows, device=device) for rows in bar),
-        attentions=attentions,
-    )
+    bar = progress_bar(batches, desc=str(args.model_name_or_path), leave=False, delay=1)
+    inputs = (dataset.collate(rows, device=device) for rows in bar)
+    return measure_oversmoothing(setup.model.to(device), inputs, attentions=attentions)
 
 
 def write(args: OversmoothingArguments, measured: dict[str, dict[str, Any]], run: RunArguments) -> None:
@@ -137,13 +123,13 @@ def write(args: OversmoothingArguments, measured: dict[str, dict[str, Any]], run
     from reports.oversmoothing_figure import draw_oversmoothing
     from transformers.utils.files import make_folder, write_whole
 
-    folder = make_folder(args.output_dir)
+    folder, task = make_folder(args.output_dir), run.task_name or run.validation_file
     for name, values in measured.items():
         last = ", ".join(f"{key} {values[key][-1]:.4f}" for key in (*MEASURES, ATTENTION) if key in values)
         say(f"{name}, last layer: {last}; {values['sequences']} sequences")
-    text = json.dumps({"task": run.task_name, "models": measured}, indent=1) + "\n"
+    text = json.dumps({"task": task, "models": measured}, indent=1) + "\n"
     write_whole(folder / "oversmoothing.json", lambda path: path.write_text(text, encoding="utf-8"))
-    files = draw_oversmoothing(measured, f"Tokens of one sequence, {run.task_name}", folder / "oversmoothing")
+    files = draw_oversmoothing(measured, f"Tokens of one sequence, {task}", folder / "oversmoothing")
     say(f"Written: {folder}/oversmoothing.json, {', '.join(file.name for file in files)}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from glue.cli.command_line import OneLineParser
 from glue.cli.console import run_script, say
@@ -33,29 +34,30 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> int:
         args = parser.parse_args(argv)
-        folder = args.output_dir and expand("--output_dir", args.output_dir)
-        published = args.published and expand("--published", args.published)
-        report([Path(expand("sweep", name)) for name in args.sweep], folder, args.title, published)
+        from reports.published import read_published
+        from reports.sweep_report import write_report
+        from sweep.results import RESULTS
+
+        published = read_published(Path(expand("--published", args.published))) if args.published else []
+        paths = [Path(expand("sweep", name)) for name in args.sweep]
+        files = [path if path.is_file() else path / RESULTS for path in paths]
+        folder = Path(expand("--output_dir", args.output_dir)) if args.output_dir else files[0].parent
+        title = args.title or files[0].parent.resolve().name
+        for path in write_report(rows_of(files), folder, title, published):
+            say(f"Written: {path}")
         return 0
 
     return run_script(parser.prog, work)
 
 
-def report(
-    sweeps: list[Path], output_dir: str | None = None, title: str | None = None, published: str | None = None
-) -> None:
-    """Write the report of one sweep or several; a run that is in several counts once.
+def rows_of(files: list[Path]) -> list[dict[str, Any]]:
+    """Return the rows of one sweep or several; a run that is in several counts once, with its newest result.
 
     Raises:
-        UsageError: there are no results, or a published score is not complete.
-        CheckpointError: a file cannot be read or written.
+        UsageError: a file is missing, or there is no result.
     """
-    from reports.published import read_published
-    from reports.sweep_report import write_report
-    from sweep.results import RESULTS, newest, read_results
+    from sweep.results import newest, read_results
 
-    others = [] if published is None else read_published(Path(published))
-    files = [path if path.is_file() else path / RESULTS for path in sweeps]
     rows = []
     for file in files:
         if not file.is_file():
@@ -67,10 +69,7 @@ def report(
             say(f"Note: {file}: no row of a sweep in line {lines}: left out")
     if not rows:
         raise UsageError(f"{files[0]} holds no finished run")
-    folder = Path(output_dir) if output_dir is not None else files[0].parent
-    rows = newest(sorted(rows, key=lambda row: str(row.get("finished", ""))))
-    for path in write_report(rows, folder, title or files[0].parent.resolve().name, others):
-        say(f"Written: {path}")
+    return newest(sorted(rows, key=lambda row: str(row.get("finished", ""))))
 
 
 if __name__ == "__main__":

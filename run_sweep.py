@@ -10,6 +10,7 @@ parts are in `sweep/`.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,44 +30,41 @@ _TICK = 1.0  # seconds, of the clock in the progress bar
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    from glue.cli.signals import StopSignals
 
     def work() -> int:
         args = parse_args(argv)  # before anything heavy is imported, so that --help answers at once
         from sweep.plan import Plan
 
-        plan = Plan(args)
-        if args.dry_run:
-            return dry_run(plan)
-        with StopSignals() as signals:
-            return sweep(plan, signals)
+        return dry_run(Plan(args)) if args.dry_run else sweep(Plan(args))
 
     return run_script("run_sweep.py", work)
 
 
-def sweep(plan: Plan, signals: StopSignals) -> int:
+def sweep(plan: Plan) -> int:
     """Let the workers run the points, and say what came of them."""
+    from glue.cli.signals import StopSignals
     from reports.sweep_report import write_report
     from sweep.results import RESULTS, append_results, newest, read_results
     from sweep.study import enqueue, missing_runs, open_study, rows_of
 
-    study, results = open_study(plan), Path(plan.args.output_dir) / RESULTS
-    append_results(results, rows_of(study))  # of workers elsewhere, or that died before they wrote them down
-    rows = read_results(results)
-    new = enqueue(study, plan, newest(rows))
-    done = sum(map(plan.is_done, plan.rows(rows)))
-    say(f"{plan.total} runs, {done} of them done before, {new} new; results in {results}, logs in {plan.args.log_dir}/")
-    work(plan, study, max(0, plan.total - done), signals)
-    append_results(results, rows_of(study))
-    everything = read_results(results)
-    rows = plan.rows(everything)
-    status = summarize(plan, rows, missing_runs(study, plan, rows))
-    if rows:
-        for path in write_report(rows, results.parent, results.parent.resolve().name):
-            say(f"Written: {path}")
-    others = len(newest(everything)) - len(newest(rows))
-    if others:
-        say(f"Runs of other sweeps in this folder, not counted here: {others}; run_report.py reports on all")
+    with StopSignals() as signals:
+        study, results, logs = open_study(plan), Path(plan.args.output_dir) / RESULTS, plan.args.log_dir
+        append_results(results, rows_of(study))  # of workers elsewhere, or that died before they wrote them down
+        rows = plan.rows(read_results(results))
+        done = sum(row["status"] in plan.lasting for row in rows)
+        new = enqueue(study, plan, newest(read_results(results)))
+        say(f"{plan.total} runs, {done} of them done before, {new} new; results in {results}, logs in {logs}/")
+        work(plan, study, max(0, plan.total - done), signals)
+        append_results(results, rows_of(study))
+        everything = read_results(results)
+        rows = plan.rows(everything)
+        status = summarize(plan, rows, missing_runs(study, plan, rows))
+        if rows:
+            for path in write_report(rows, results.parent, results.parent.resolve().name):
+                say(f"Written: {path}")
+        others = len(newest(everything)) - len(newest(rows))
+        if others:
+            say(f"Runs of other sweeps in this folder, not counted here: {others}; run_report.py reports on all")
     if signals.received:
         status = 128 + signals.received
         return fail("interrupted: start the same command again to go on", status, "", program="run_sweep.py")
@@ -107,42 +105,36 @@ def describe(row: Row) -> str:
 
 def summarize(plan: Plan, rows: list[Row], missing: int) -> int:
     """Say how many runs ended how; returns the exit status."""
-    counts = {status: sum(row["status"] == status for row in rows) for status in ("finished", "pruned", "diverged")}
-    failed = [row for row in rows if row["status"] == "failed"]
-    say(
-        ", ".join(f"{count} {status}" for status, count in counts.items() if count or status == "finished")
-        + f", {len(failed)} failed, {missing} missing"
-    )
-    for row in failed:
+    counts = Counter(row["status"] for row in rows)
+    shown = ("finished", *(status for status in ("pruned", "diverged") if counts[status]), "failed")
+    say(", ".join(f"{counts[status]} {status}" for status in shown) + f", {missing} missing")
+    for row in (row for row in rows if row["status"] == "failed"):
         say(f"failed: {row['title']}: {row['problem']}; see {plan.args.log_dir}/{row['folder']}.log")
-    return 1 if failed or missing else 0
+    return 1 if counts["failed"] or missing else 0
 
 
 def dry_run(plan: Plan) -> int:
     """List the points, and estimate the time that is left from the runs that are done."""
     from statistics import median
 
-    from sweep.results import RESULTS, newest, read_results
+    from sweep.results import FINISHED, RESULTS, read_results
 
     everything = read_results(Path(plan.args.output_dir) / RESULTS)
-    rows = plan.rows(everything)
+    rows = {row["id" if plan.is_search else "point"]: row for row in plan.rows(everything)}
     if plan.is_search:
         left = [plan.points[0].task] * max(0, plan.total - len(rows))
     else:
-        found = {row["point"]: row for row in newest(rows)}
         for point in plan.points:
-            say(describe(found[point.key]) if point.key in found else f"{point.title}: to do")
-        left = [point.task for point in plan.points if point.key not in found or not plan.is_done(found[point.key])]
-    seconds: dict[str, list[float]] = {}
+            say(describe(rows[point.key]) if point.key in rows else f"{point.title}: to do")
+        left = [point.task for point in plan.points if rows.get(point.key, {}).get("status") not in plan.lasting]
+    seconds: dict[str, list[float]] = {task: [] for task in left}
     for row in everything:
-        if row["status"] == "finished":
-            seconds.setdefault(row["task"], []).append(max(row["seconds"], row["train_seconds"] or 0.0))
+        if row["status"] == FINISHED and row["task"] in seconds:
+            seconds[row["task"]].append(max(row["seconds"], row["train_seconds"] or 0.0))
     text, workers = f"{plan.total} runs, {len(left)} to do", len(plan.args.device)
-    known = [median(seconds[task]) for task in left if task in seconds]
-    if known:
+    if known := [median(seconds[task]) for task in left if seconds[task]]:
         text += f": about {sum(known) / workers / 60:.0f} minutes on {workers} worker(s)"
-    unknown = sorted(set(left) - seconds.keys())
-    if unknown:
+    if unknown := sorted(task for task, times in seconds.items() if not times):
         text += f"; no run of {', '.join(unknown)} is done to estimate from"
     say(text)
     return 0

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .style import figure_style, line_style, save
+from matplotlib import style
+from matplotlib.figure import Figure
+
+from .style import STYLE, line_style, save
 
 # Measure, title with unit, whether the axis is logarithmic.
 _PANELS = (
@@ -28,8 +31,9 @@ def draw_oversmoothing(measured: dict[str, dict[str, Any]], title: str, path: Pa
     Returns:
         The two files, PNG and SVG.
     """
-    with figure_style() as pyplot:
-        figure, axes = pyplot.subplots(2, 3, figsize=(9.5, 5.6))
+    with style.context(STYLE):
+        figure = Figure(figsize=(9.5, 5.6))
+        axes = figure.subplots(2, 3)
         for axis, (name, label, logarithmic) in zip(axes.flat, _PANELS, strict=False):
             for number, values in enumerate(measured.values()):
                 if name not in values:
@@ -43,8 +47,7 @@ def draw_oversmoothing(measured: dict[str, dict[str, Any]], title: str, path: Pa
         spectra = axes.flat[-1]
         for number, (name, values) in enumerate(measured.items()):
             last = [share for share in values["spectrum"][-1] if share > 1e-7]
-            style = line_style(number) | {"marker": ""}
-            spectra.plot(range(1, len(last) + 1), last, **style)
+            spectra.plot(range(1, len(last) + 1), last, **line_style(number) | {"marker": ""})
             axes.flat[0].plot([], [], label=name, **line_style(number))
         spectra.set(title="Spectrum of the last layer (share of sum)", xlabel="singular value", yscale="log")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from glue.data.tasks import GLUE_TASKS, find_task
+from glue.data.tasks import find_task
 from glue.errors import UsageError
 from sweep.files import read_file
 
+from .scores import AVERAGE
+
 SHIPPED = Path(__file__).with_name("published.csv")
-AVERAGE = "average"
 
 
 class Published(NamedTuple):
@@ -31,27 +32,16 @@ def read_published(path: Path) -> list[Published]:
         UsageError: the file cannot be read, or a row is not complete; none counts that has no source.
     """
     rows = read_file("--published", str(path))
-    if not isinstance(rows, list) or not rows:
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise UsageError(f"--published {path}: expected rows of {', '.join(Published._fields)}")
     return [_row(row, f"--published {path}: row {number}") for number, row in enumerate(rows, start=1)]
 
 
-def _row(row: object, place: str) -> Published:
-    cells = {name: str(row.get(name) or "").strip() for name in Published._fields} if isinstance(row, dict) else {}
-    empty = [name for name in Published._fields if not cells.get(name)]
-    if empty:
-        raise UsageError(f"{place} has no {', '.join(empty)}: every score needs all of {', '.join(Published._fields)}")
-    try:
-        score = float(cells["score"])
-    except ValueError:
-        score = math.nan
-    if not (1 < abs(score) <= 100):
-        raise UsageError(f"{place}: score {cells['score']}: expected percent, such as 82.59")
-    task = cells["task"] if cells["task"] == AVERAGE else find_task(cells["task"]).name
-    return Published(cells["method"], cells["model"], task, score, cells["source"])
-
-
-def in_order(rows: list[Published]) -> list[Published]:
-    """Return the rows by task, in the order of GLUE's table, the average last; one given twice counts once."""
-    order = [*GLUE_TASKS, AVERAGE]
-    return sorted(dict.fromkeys(rows), key=lambda row: order.index(row.task))
+def _row(row: dict[str, Any], place: str) -> Published:
+    method, model, task, score, source = cells = [str(row.get(name) or "").strip() for name in Published._fields]
+    if not all(cells):
+        empty = ", ".join(name for name, cell in zip(Published._fields, cells, strict=True) if not cell)
+        raise UsageError(f"{place} has no {empty}: every score needs all of {', '.join(Published._fields)}")
+    if not re.fullmatch(r"-?\d+(\.\d+)?", score) or not 1 < abs(float(score)) <= 100:
+        raise UsageError(f"{place}: score {score}: expected percent, such as 82.59")
+    return Published(method, model, task if task == AVERAGE else find_task(task).name, float(score), source)

@@ -8,10 +8,11 @@ and whatever else the sweep varied. All runs of a variant on a task are the same
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from transformers.methods import METHODS
 Row = dict[str, Any]
 Variant = tuple[tuple[str, Any], ...]
 
+AVERAGE = "average"  # stands in the place of a task for the average over all
 _NO_PART = ("task_name", "seed", *METHOD)
 _WEIGHTS = {"mnli": 2, "wnli": 0}  # in GLUE's average: matched and mismatched count each, WNLI does not
 
@@ -139,7 +141,7 @@ class Scores:
         return {task: ", ".join(sorted(names)) for task, names in found.items()}
 
     def sign(self, task: str) -> int:
-        """Return 1 where a higher score is better, else -1; an average is one of shares of 1."""
+        """Return 1 where a higher score is better, as of the average, else -1."""
         return 1 if higher_is_better(self.metrics.get(task, "")) else -1
 
     def factor(self, task: str) -> int:
@@ -147,60 +149,74 @@ class Scores:
         return 100 if self.sign(task) > 0 else 1
 
     @cached_property
-    def by_run(self) -> dict[tuple[str, Variant, int], float]:
-        """The score of each finished run that did not collapse, by task, variant and seed."""
-        return {
-            (row["task"], self.variant(row), row["seed"]): row["score"]
-            for row in self.rows
-            if row["status"] == "finished" and row["score"] is not None and not row["degenerate"]
-        }
-
-    @cached_property
     def collapsed(self) -> Counter[tuple[str, Variant]]:
         """How many runs of a task and variant collapsed."""
         return Counter((row["task"], self.variant(row)) for row in self.rows if row["degenerate"])
 
     def of(self, task: str, variant: Variant | None) -> dict[int, float]:
-        """Return the scores of a variant on a task, by seed; none of no variant."""
-        found = ((seed, (task, variant, seed)) for seed in self.seeds)
-        return {seed: self.by_run[key] for seed, key in found if key in self.by_run}
+        """Return the scores of a variant's finished runs that did not collapse, by seed; none of no variant.
 
-    def average(self, by_task: Mapping[str, Any]) -> float | None:
-        """Return the average over the tasks as GLUE takes it; None where a task lacks a value, or is no share of 1."""
+        Args:
+            task: where; `AVERAGE` for the average over the tasks, of those seeds that have every task.
+            variant: whose.
+        """
+        return self._by_variant.get((task, variant), {})
+
+    @cached_property
+    def _by_variant(self) -> dict[tuple[str, Variant | None], dict[int, float]]:
+        found: dict[tuple[str, Variant | None], dict[int, float]] = defaultdict(dict)
+        for row in sorted(self.rows, key=lambda row: row["seed"]):
+            if row["status"] == "finished" and row["score"] is not None and not row["degenerate"]:
+                found[row["task"], self.variant(row)][row["seed"]] = row["score"]
+        for variant, seed in product(self.variants, self.seeds):
+            average = self.average({task: found[task, variant].get(seed, math.nan) for task in self.tasks})
+            if not math.isnan(average):
+                found[AVERAGE, variant][seed] = average
+        return found
+
+    def summary(self, task: str, variant: Variant | None) -> Summary:
+        """Return mean and deviation of a variant's scores on a task."""
+        return Summary.of(self.of(task, variant).values())
+
+    def cells(self, of_task: Callable[[str], Mapping[int, float]]) -> dict[str, Summary]:
+        """Return summaries on the tasks, and under `AVERAGE` the average of their means.
+
+        Args:
+            of_task: from a task to scores by seed.
+        """
+        found = {task: Summary.of(of_task(task).values()) for task in self.tasks}
+        average = self.average({task: cell.mean for task, cell in found.items()})
+        return {**found, AVERAGE: Summary(average, math.nan, 0)}
+
+    def average(self, by_task: Mapping[str, float]) -> float:
+        """Return the average over the tasks as GLUE takes it; NaN where a task's value is, or is no share of 1."""
         weights = {task: _WEIGHTS.get(task, 1) for task in self.tasks if _WEIGHTS.get(task, 1)}
-        if not weights or any(by_task.get(task) is None or self.sign(task) < 0 for task in weights):
-            return None
-        return float(sum(weight * by_task[task] for task, weight in weights.items()) / sum(weights.values()))
-
-    def averages(self, variant: Variant) -> dict[int, float]:
-        """Return the averages of a variant over the tasks, by seed, of those seeds that have every task."""
-        by_task = {task: self.of(task, variant) for task in self.tasks}
-        found = {seed: self.average({task: by_task[task].get(seed) for task in by_task}) for seed in self.seeds}
-        return {seed: score for seed, score in found.items() if score is not None}
+        if not weights or any(self.sign(task) < 0 for task in weights):
+            return math.nan
+        return sum(weight * by_task[task] for task, weight in weights.items()) / sum(weights.values())
 
     @cached_property
     def ranked(self) -> list[Variant]:
         """All variants but the plain ones, the best first: by average where there is one, else by the mean of all."""
 
         def rank(variant: Variant) -> tuple[float, float]:
-            found = {task: Summary.of(self.of(task, variant).values()) for task in self.tasks}
-            there = [self.sign(task) * summary.mean for task, summary in found.items() if summary.n]
-            average = self.average({task: summary.mean if summary.n else None for task, summary in found.items()})
-            return (-math.inf if average is None else average, sum(there) / len(there) if there else -math.inf)
+            means = {task: self.summary(task, variant).mean for task in self.tasks}
+            there = [self.sign(task) * mean for task, mean in means.items() if not math.isnan(mean)]
+            average = self.average(means)
+            return (-math.inf if math.isnan(average) else average, sum(there) / len(there) if there else -math.inf)
 
-        others = (variant for variant in self.variants if self.plain(variant) != variant)
-        return sorted(others, key=rank, reverse=True)
+        return sorted((each for each in self.variants if self.plain(each) != each), key=rank, reverse=True)
 
-    def paired(self, scores: Callable[[Variant], dict[int, float]], variant: Variant, sign: int = 1) -> Paired:
-        """Return how a variant does beside its plain one, seed by seed.
+    def paired(self, task: str, variant: Variant, scores: Mapping[int, float] | None = None) -> Paired:
+        """Return how a variant does on a task beside its plain one, seed by seed.
 
         Args:
-            scores: from a variant to its scores by seed.
+            task: where, or `AVERAGE`.
             variant: what is compared.
-            sign: 1 where a higher score is better, else -1.
+            scores: by seed; left out: those of the variant.
         """
-        mine, plain = scores(variant), scores(self.plain(variant))
-        return Paired.of((mine[seed] - plain[seed] for seed in mine if seed in plain), sign)
+        mine, plain = self.of(task, variant) if scores is None else scores, self.of(task, self.plain(variant))
+        return Paired.of((mine[seed] - plain[seed] for seed in mine if seed in plain), self.sign(task))
 
     def best(self, task: str, plain: Variant, without: int | None = None) -> Variant | None:
         """Return the variant with the best mean on a task, out of those that are compared with `plain`.
@@ -211,17 +227,15 @@ class Scores:
             without: a seed that has no say.
 
         Returns:
-            None where no candidate has a score. Only variants with as many seeds as the fullest one are candidates, for
+            None where no candidate has a score. One with as many seeds as the fullest goes before those with fewer, for
             a mean of fewer seeds is the best more easily.
         """
-        candidates = []
+        found: dict[Variant, tuple[int, float]] = {}
         for variant in self.variants:
-            if variant != plain and self.plain(variant) == plain:
-                summary = Summary.of(score for seed, score in self.of(task, variant).items() if seed != without)
-                candidates.append((summary.n, self.sign(task) * summary.mean, variant))
-        most = max((n for n, _, _ in candidates), default=0)
-        full = [(mean, variant) for n, mean, variant in candidates if n == most and n]
-        return max(full, key=lambda item: item[0])[1] if full else None
+            scores = [score for seed, score in self.of(task, variant).items() if seed != without]
+            if scores and variant != plain and self.plain(variant) == plain:
+                found[variant] = len(scores), self.sign(task) * Summary.of(scores).mean
+        return max(found, key=lambda variant: found[variant], default=None)
 
     def left_out(self, task: str, plain: Variant) -> dict[int, float]:
         """Return for each seed the score of the variant that is best on the other seeds: no seed chooses for itself."""
@@ -232,8 +246,7 @@ class Scores:
     def missing(self) -> list[tuple[str, Variant, int]]:
         """What a full grid of the tasks, variants and seeds seen would hold besides."""
         seen = {(row["task"], self.variant(row), row["seed"]) for row in self.rows}
-        keys = ((task, variant, seed) for task in self.tasks for variant in self.variants for seed in self.seeds)
-        return [key for key in keys if key not in seen]
+        return [key for key in product(self.tasks, self.variants, self.seeds) if key not in seen]
 
     def label(self, variant: Variant) -> str:
         """Return what a variant is called: only what differs between variants is said, and always a scale."""

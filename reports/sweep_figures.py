@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import style
+from matplotlib.figure import Figure
 
 from sweep.points import METHOD
 
-from .scores import Row, Scores, Summary, Variant
-from .style import figure_style, line_style, save
+from .scores import Row, Scores, Variant
+from .style import STYLE, line_style, save
+
+_Caption = tuple[str, str, str]
 
 _COLUMNS = 3
 _ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
@@ -20,7 +24,7 @@ _MOST_LINES = 5  # in a panel; of curves the plain model, and the best others
 _MOST_MAPS = 6
 
 
-def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
+def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
     """Draw what a sweep has to show.
 
     Args:
@@ -28,61 +32,52 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, str]]:
         folder: where the files go; existing ones are replaced.
 
     Returns:
-        Path of each PNG (an SVG lies beside it) and its caption.
+        Of each figure the path of the PNG (an SVG lies beside it), and what `report.j2` makes its caption of: its kind,
+        the knob, and the settings that it is about.
     """
-    figures: list[tuple[str, Callable[..., None], str]] = []
+    figures: list[tuple[str, Callable[..., None], _Caption]] = []
     for knob in knobs_with_several_values(scores):
-        for number, rest in enumerate(_rests(scores, knob, "pos")[:_MOST_MAPS], start=1):
-            caption = (
-                f"Mean difference to the plain model by {knob} and position, in points (of a loss, the number itself)"
-                f"{_named(rest)}. ▲ marks a gain and ▼ a loss that Student's t shows at 95 percent; the others are no "
-                "more than chance may do. Orange is worse, violet better, each panel by its own largest difference."
-            )
-            figures.append((f"heat_map_{knob}_{number}", partial(_heat_map, knob=knob, rest=rest), caption))
-        caption = (
-            f"Score against {knob}: means over seeds, bars of one standard deviation; the dashed line is the plain "
-            "model, its band one standard deviation."
-        )
-        if len(_rests(scores, knob)) <= _MOST_LINES:
-            figures.append((f"score_by_{knob}", partial(_by_knob, knob=knob), caption))
-    curves = "over updates: means over seeds, bands of one standard deviation; the plain model and the best settings."
-    figures += [("losses", _losses, f"Training loss {curves}"), ("scores", _scores, f"Validation score {curves}")]
-    paths = [(_panels(scores, folder / name, draw), caption) for name, draw, caption in figures]
-    return [(path, caption) for path, caption in paths if path is not None]
+        maps = list(_groups(scores, knob, "pos").items())[:_MOST_MAPS]
+        for number, (rest, variants) in enumerate(maps, start=1):
+            draw = partial(_heat_map, knob=knob, variants=variants)
+            figures.append((f"heat_map_{knob}_{number}", draw, ("heat_map", knob, _named(rest))))
+        if len(groups := _groups(scores, knob)) <= _MOST_LINES:
+            figures.append((f"score_by_{knob}", partial(_by_knob, knob=knob, groups=groups), ("by_knob", knob, "")))
+    figures += [("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
+    drawn = [(_panels(scores, folder / name, draw), caption) for name, draw, caption in figures]
+    return [(path, caption) for path, caption in drawn if path is not None]
 
 
 def knobs_with_several_values(scores: Scores) -> list[str]:
     """Return the knobs of any method that have several numbers; each makes figures of its own."""
     values = {name: {dict(variant).get(name) for variant in scores.variants} for name in METHOD[2:]}
-    numbers = {name: [value for value in found if type(value) in (int, float)] for name, found in values.items()}
-    return [name for name, found in numbers.items() if len(found) > 1]
+    return [name for name in values if sum(type(value) in (int, float) for value in values[name]) > 1]
 
 
-def _rest(variant: Variant, *without: str) -> Variant:
-    return tuple((name, value) for name, value in variant if name not in without)
-
-
-def _rests(scores: Scores, *axes: str) -> list[Variant]:
-    """What variants are besides some of their settings, as far as each of these has several values there."""
-    found: dict[Variant, list[dict[str, Any]]] = {}
+def _groups(scores: Scores, *axes: str) -> dict[Variant, list[Variant]]:
+    """Variants that are alike but for some of their settings, by what they share, where each of these differs."""
+    found: dict[Variant, list[Variant]] = {}
     for variant in scores.variants:
         if scores.plain(variant) != variant:
-            found.setdefault(_rest(variant, *axes), []).append(dict(variant))
-    several = {rest: [{of[axis] for of in members} for axis in axes] for rest, members in found.items()}
-    return [rest for rest, values in several.items() if all(len(of_axis) > 1 for of_axis in values)]
+            found.setdefault(tuple(item for item in variant if item[0] not in axes), []).append(variant)
+    return {
+        rest: variants
+        for rest, variants in found.items()
+        if all(len({dict(variant)[axis] for variant in variants}) > 1 for axis in axes)
+    }
 
 
 def _named(rest: Variant) -> str:
-    words = [f"{name} {value}" for name, value in rest if value is not None and name != "contranorm_padding"]
-    return f" ({', '.join(words)})"
+    return ", ".join(f"{name} {value}" for name, value in rest if value is not None and name != "contranorm_padding")
 
 
 def _panels(scores: Scores, path: Path, draw: Callable[..., None]) -> Path | None:
     """Let `draw` fill a panel for each task; None where it had nothing to draw in any."""
     columns = 2 if len(scores.tasks) == 4 else min(_COLUMNS, len(scores.tasks))
     lines = -(-len(scores.tasks) // columns)
-    with figure_style() as pyplot:
-        figure, axes = pyplot.subplots(lines, columns, figsize=(3.2 * columns + 0.6, 2.7 * lines + 0.7), squeeze=False)
+    with style.context(STYLE):
+        figure = Figure(figsize=(3.2 * columns + 0.6, 2.7 * lines + 0.7))
+        axes = figure.subplots(lines, columns, squeeze=False)
         legend: dict[str, Any] = {}
         for axis, task in zip(axes.flat, scores.tasks, strict=False):
             draw(scores, task, axis)
@@ -93,26 +88,24 @@ def _panels(scores: Scores, path: Path, draw: Callable[..., None]) -> Path | Non
             if not axis.has_data():
                 axis.set_axis_off()
         if not any(axis.axison for axis in axes.flat):
-            pyplot.close(figure)
             return None
         if legend:
             figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(3, columns + 1))
         return save(figure, path)[0]
 
 
-def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> None:
+def _by_knob(scores: Scores, task: str, axis: Any, knob: str, groups: dict[Variant, list[Variant]]) -> None:
     """A line for each position (and what else varies) over the values of a knob, which keep equal distances."""
-    lines: dict[Variant, dict[float, Summary]] = {rest: {} for rest in _rests(scores, knob)}
-    for variant in scores.variants:
-        summary = Summary.of(scores.of(task, variant).values())
-        if _rest(variant, knob) in lines and summary.n:
-            lines[_rest(variant, knob)][dict(variant)[knob]] = summary
+    lines = {
+        rest: {dict(each)[knob]: scores.summary(task, each) for each in variants if scores.of(task, each)}
+        for rest, variants in groups.items()
+    }
     values = sorted({value for line in lines.values() for value in line})
     if not values:
         return
     factor = scores.factor(task)
     for number, variant in enumerate(scores.plain_variants):
-        plain = Summary.of(scores.of(task, variant).values())
+        plain = scores.summary(task, variant)
         if plain.n:
             colour = line_style(0)["color"]
             axis.axhline(factor * plain.mean, color=colour, linestyle="dashed", label=scores.label(variant))
@@ -124,20 +117,19 @@ def _by_knob(scores: Scores, task: str, axis: Any, knob: str) -> None:
         places = [values.index(value) + _ASIDE * (number - (len(lines) + 1) / 2) for value in there]
         means = [factor * line[value].mean for value in there]
         bars = [factor * np.nan_to_num(line[value].deviation) for value in there]
-        axis.errorbar(places, means, yerr=bars, label=_named(rest)[2:-1], capsize=2, **line_style(number))
+        axis.errorbar(places, means, yerr=bars, label=_named(rest), capsize=2, **line_style(number))
     axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
     axis.set(xlabel=knob, ylabel=_metric(scores, task), xlim=(-0.5, len(values) - 0.5))
 
 
-def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) -> None:
+def _heat_map(scores: Scores, task: str, axis: Any, knob: str, variants: list[Variant]) -> None:
     """A knob by position: the difference to the plain model, and where its interval excludes 0, the sign."""
-    variants = [variant for variant in scores.variants if _rest(variant, knob, "pos") == rest]
     cells = {(str(dict(variant)["pos"]), dict(variant)[knob]): variant for variant in variants}
     positions, values = sorted({pos for pos, _ in cells}), sorted({value for _, value in cells})
     sign, factor = scores.sign(task), scores.factor(task)
     means, marks = np.full((len(positions), len(values)), np.nan), {}
     for (pos, value), variant in cells.items():
-        paired = scores.paired(partial(scores.of, task), variant, sign)
+        paired = scores.paired(task, variant)
         if paired.n:
             place = positions.index(pos), values.index(value)
             means[place] = factor * paired.mean
@@ -151,7 +143,7 @@ def _heat_map(scores: Scores, task: str, axis: Any, knob: str, rest: Variant) ->
     axis.set_yticks(range(len(positions)), positions)
     for place, mark in marks.items():
         digits = 1 if factor == 100 else 3
-        weight, colour = ("bold" if mark else "normal"), ("white" if abs(means[place]) > 0.6 * largest else "black")
+        weight, colour = ("bold" if mark else "normal"), ("white" if abs(means[place]) > 0.7 * largest else "black")
         text = f"{means[place]:+.{digits}f}" + (f"\n{mark}" if mark else "")
         axis.text(*reversed(place), text, ha="center", va="center", fontsize=7, color=colour, weight=weight)
     axis.set(xlabel=knob, ylabel="position")
@@ -177,24 +169,21 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[A
     for row in scores.rows:
         if row["task"] == task and row["status"] == "finished" and not row["degenerate"]:
             by_variant.setdefault(scores.variant(row), []).append(dict(points(row)))
-    for number, variant in enumerate(_shown(scores)):
+    # The variants worth showing, the same in all panels.
+    shown = [*scores.plain_variants, *scores.ranked][: max(_MOST_LINES, len(scores.plain_variants) + 1)]
+    for number, variant in enumerate(shown):
         curves = by_variant.get(variant, [{}])
         updates = sorted(set.intersection(*map(set, curves)))
         if not updates:
             continue
         values = np.array([[curve[update] for update in updates] for curve in curves])
-        style, middle = line_style(number), values.mean(axis=0)
+        line, middle = line_style(number), values.mean(axis=0)
         if len(updates) >= 20:
-            style["marker"] = ""
-        axis.plot(updates, middle, label=scores.label(variant), **style)
+            line["marker"] = ""
+        axis.plot(updates, middle, label=scores.label(variant), **line)
         if len(curves) > 1:
             spread = values.std(axis=0, ddof=1)
-            axis.fill_between(updates, middle - spread, middle + spread, color=style["color"], alpha=0.12, linewidth=0)
-
-
-def _shown(scores: Scores) -> list[Variant]:
-    """The variants that curves are drawn of, the same in all panels."""
-    return [*scores.plain_variants, *scores.ranked][: max(_MOST_LINES, len(scores.plain_variants) + 1)]
+            axis.fill_between(updates, middle - spread, middle + spread, color=line["color"], alpha=0.12, linewidth=0)
 
 
 def _metric(scores: Scores, task: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -11,12 +12,13 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 from glue.cli.arguments import RunArguments
 from glue.cli.command_line import OneLineParser, build_parser, check_values, flag
 from glue.cli.paths import check_writable, expand
+from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 
 from .files import read_file
-from .presets import PRESETS
 
 SAMPLERS = ("grid", "random", "tpe")
+_PRESETS = Path(__file__).with_name("presets")  # files like those of --config_file
 
 _GROUPS = {
     "the grid": "the flags of run_glue_no_trainer.py, at the end of this list, with one value or several each",
@@ -51,7 +53,9 @@ class SweepArguments:
     """
 
     preset: str | None = flag(
-        "the grid", f"the paper's: {' or '.join(PRESETS)}; flags given besides replace its own", choices=tuple(PRESETS)
+        "the grid",
+        "the paper's, see sweep/presets/; flags given besides replace its own",
+        choices=("paper-bert", "paper-albert"),
     )
     config_file: str | None = flag(
         "the grid",
@@ -91,7 +95,7 @@ class SweepArguments:
 
     output_dir: str = flag("output", "folder of the runs, results.jsonl and the report", "output/sweep", is_path=True)
     log_dir: str = flag("output", "folder of what the runs print", "outlog", is_path=True)
-    keep_models: bool | None = flag("output", "keep the weights of finished runs (the default)")
+    keep_models: bool | None = flag("output", "keep the weights of finished runs", True)
     dry_run: bool | None = flag("output", "only list the points and estimate the time")
 
     choices: dict[str, Any] = field(default_factory=dict)
@@ -104,7 +108,6 @@ class SweepArguments:
         for name in ("output_dir", "log_dir"):
             check_writable(f"--{name}", Path(getattr(self, name)))
         self.study_name = self.study_name or Path(os.path.abspath(self.output_dir)).name
-        self.keep_models = self.keep_models is not False
         self._check_search()
 
     def _check_search(self) -> None:
@@ -131,15 +134,18 @@ def parse_args(argv: list[str] | None = None) -> SweepArguments:
         SystemExit: status 2 and one line on stderr for a wrong command line, status 0 after `--help`.
     """
     parser = _build_parser()
-    given = vars(parser.parse_args(argv))
+    words = sys.argv[1:] if argv is None else argv
+    given = vars(parser.parse_args(words))
     try:
-        if "config_file" in given:
-            path = expand("--config_file", given["config_file"])
-            given = {**vars(parser.parse_args(_words(_flags_of(path), path))), **given}
-        if "preset" in given:
-            given = {**vars(parser.parse_args(_words(PRESETS[given["preset"]], "the preset"))), **given}
+        for name in ("config_file", "preset"):
+            if name in given:
+                file = given[name] if name == "config_file" else str(_PRESETS / f"{given[name]}.yaml")
+                words = [*_words_of(expand(f"--{name}", file)), *words]
+                given = vars(parser.parse_args(words))  # of a flag that is given twice the last one counts
         own = {item.name: given.pop(item.name) for item in fields(SweepArguments) if item.name in given}
         choices = {name: _one_range(name, values) for name, values in given.items()}
+        if choices.get("task_name") == ["all"]:
+            choices["task_name"] = list(GLUE_TASKS)
         return SweepArguments(**{"device": ["auto"], **own}, choices=choices)
     except UsageError as error:
         parser.error(str(error))
@@ -154,12 +160,13 @@ def _build_parser() -> OneLineParser:
         description="Fine-tune on a grid of tasks, scales, positions, seeds or any other flag, and report on it.",
         epilog="Start the same command again after a stop: what is finished stays, what is not goes on.",
     )
-    section = parser.add_argument_group("flags of a run", "several values each make up the grid")
+    note = "several values each make up the grid; --task_name all is GLUE's nine"
+    section = parser.add_argument_group("flags of a run", note)
     hints = get_type_hints(RunArguments)
     for item in fields(RunArguments):
         if item.name not in _OWN:
             kind = (get_args(hints[item.name]) or (hints[item.name],))[0]
-            kind = _number_or_range(kind) if kind in (int, float) else kind
+            kind = _number_or_range if kind is float else kind
             options = {"metavar": "VALUE", "type": kind, **item.metadata["options"], "nargs": "+"}
             if kind is bool:
                 options |= {"nargs": "*", "choices": ("true", "false"), "type": str.lower}
@@ -167,18 +174,17 @@ def _build_parser() -> OneLineParser:
     return parser
 
 
-def _number_or_range(kind: type) -> Any:
-    def read(text: str) -> Any:
-        low, colon, high = text.partition(":")
-        if not colon:
-            return kind(text)
-        found = Range(float(low), float(high))
-        if kind is int or not (math.isfinite(found.low) and found.low < found.high < math.inf):
-            raise ValueError
-        return found
+def _number_or_range(text: str) -> float | Range:
+    low, colon, high = text.partition(":")
+    if not colon:
+        return float(text)
+    found = Range(float(low), float(high))
+    if not -math.inf < found.low < found.high < math.inf:
+        raise ValueError
+    return found
 
-    read.__name__ = kind.__name__  # argparse puts it into its message
-    return read
+
+_number_or_range.__name__ = "float"  # argparse puts it into its message
 
 
 def _one_range(name: str, values: list[Any]) -> Any:
@@ -190,27 +196,18 @@ def _one_range(name: str, values: list[Any]) -> Any:
     return values[0]
 
 
-def _flags_of(path: str) -> dict[str, Any]:
-    """The flags of a file."""
+def _words_of(path: str) -> list[str]:
+    """The command line that says what a file says."""
     content = read_file("--config_file", path)
     if not isinstance(content, dict):
         raise UsageError(f"--config_file {path}: expected flags and their values, as in 'scale: [0, 0.005]'")
-    return content
-
-
-def _words(flags: dict[str, Any], origin: str) -> list[str]:
-    """The command line that says the same."""
     words: list[str] = []
     switches = {item.name for item in fields(SweepArguments) if "bool" in str(item.type)}
-    for name, value in flags.items():
+    for name, value in content.items():
         values = value if isinstance(value, list) else [value]
-        if not all(isinstance(item, (str, int, float)) for item in values):
-            raise UsageError(f"{origin}: {name}: expected a value, or a list of values")
-        texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
-        if name not in switches:
-            words += [f"--{name}", *texts]
-        elif texts not in (["true"], ["false"]):
-            raise UsageError(f"{origin}: {name} {' '.join(texts)}: expected true or false")
-        else:
+        texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+        if name in switches and texts in (["true"], ["false"]):
             words.append(f"--{name}" if texts == ["true"] else f"--no-{name}")
+        else:
+            words += [f"--{name}", *texts]
     return words

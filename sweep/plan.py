@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from glue.errors import UsageError
 from glue.scoring.metrics import higher_is_better
 
 from .arguments import Range, SweepArguments
-from .points import Data, Point, arguments_of, data_flags, grid, identity, of_method, read_data
+from .points import Point, arguments_of, grid, identity, of_method, read_data
 from .results import DIVERGED, FINISHED, PRUNED, newest
 
 
@@ -23,7 +23,10 @@ class Plan:
 
     Attributes:
         points: of a grid; of a search, points that try each of its values once.
+        seeds: of a search, those that every trial is run with.
+        higher_is_better: which scores are.
         study_name: of the study that holds it. Other points, data or ranges are another study, beside this one.
+        lasting: how a run may end that needs no other one.
 
     Raises:
         UsageError: a point cannot be run, its data are missing or broken, or scores that are to be compared are not of
@@ -31,19 +34,22 @@ class Plan:
     """
 
     args: SweepArguments
-    _data: dict[str, Data] = field(default_factory=dict, repr=False)
+    _data: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        tried = _each_value(self.args.choices) if self.is_search else grid(self.args.choices)
+        choices = self.args.choices
+        tried = _each_value(choices) if self.is_search else grid(choices)
         bare = list(dict.fromkeys(map(Point.of, tried)))  # a wrong flag is said before any data are read
         self.points = list(map(self._with_data, bare))
+        self.seeds: list[int] = list(choices.get("seed", [self.points[0]["seed"]]))
+        self.lasting = {FINISHED, DIVERGED, *([PRUNED] if self.args.prune else [])}
         metrics = sorted({point.metric for point in self.points})
         if (self.args.prune or self.is_search) and len(metrics) > 1:
             raise UsageError(f"scores are compared, and these are of several kinds: {', '.join(metrics)}; give it one")
-        self.metric = metrics[0]
+        self.higher_is_better = higher_is_better(metrics[0])
         asked: dict[str, Any] = {"points": sorted(point.key for point in self.points)}
         if self.is_search:
-            drawn = {name: values for name, values in self.args.choices.items() if name != "seed" and len(values) > 1}
+            drawn = {name: values for name, values in choices.items() if name != "seed" and len(values) > 1}
             asked["drawn"] = {name: [isinstance(values, Range), *values] for name, values in drawn.items()}
         self.study_name = f"{self.args.study_name}/{identity(asked)}"
 
@@ -57,20 +63,6 @@ class Plan:
         """How many runs were asked for; of a search some may come to be pruned."""
         return len(self.points) if self.args.n_trials is None else self.args.n_trials * len(self.seeds)
 
-    @property
-    def direction(self) -> Literal["maximize", "minimize"]:
-        """Which scores are better, as Optuna says it."""
-        return "maximize" if higher_is_better(self.metric) else "minimize"
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds that every trial of a search is run with."""
-        return list(self.args.choices.get("seed", [self.points[0]["seed"]]))
-
-    def is_done(self, row: Mapping[str, Any]) -> bool:
-        """Whether a run needs no other one: it ended with a lasting result."""
-        return row["status"] in (FINISHED, DIVERGED, *([PRUNED] if self.args.prune else []))
-
     def point(self, flags: Mapping[str, Any]) -> Point:
         """Return the point of some flags, with its data, which are read once.
 
@@ -81,10 +73,10 @@ class Plan:
 
     def _with_data(self, point: Point) -> Point:
         args = arguments_of({name: value for name, value in point.flags if name not in ("do_predict", "test_file")})
-        key = identity(data_flags(args))
+        key = repr([getattr(args, item.name) for item in fields(args) if item.metadata["group"] == "data"])
         if key not in self._data:
             self._data[key] = read_data(args)
-        return replace(point, data=self._data[key])
+        return point.with_data(*self._data[key])
 
     def rows(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those rows of results.jsonl that are of this plan: each run of a search, each point of a grid once."""

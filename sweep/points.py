@@ -6,9 +6,9 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from glue.cli.arguments import DEMO_DEFAULTS, RunArguments
 from glue.data.tasks import GLUE_TASKS
@@ -29,21 +29,15 @@ def identity(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode()).hexdigest()[:10]
 
 
-class Data(NamedTuple):
-    """What a sweep knows about data: their digest, and the main metric of their task."""
-
-    digest: str
-    metric: str
-
-
 @dataclass(frozen=True)
 class Point:
     """The flags of a run, without those of its output.
 
     Attributes:
         flags: name and value of each flag, sorted by name.
-        settings: everything that the result of the run depends on, flags that were not given included.
-        data: what it trains on and is scored on; None where nobody has looked.
+        settings: everything that the result of the run depends on, flags that were not given included; in place of
+            where the data are, their digest, once somebody has looked.
+        metric: what its score is: the one that was asked for, else the main one of its task.
 
     Example:
         >>> point = Point.of({"demo": True, "task_name": "RTE", "scale": 0.0, "pos": "7"})
@@ -55,7 +49,7 @@ class Point:
 
     flags: tuple[tuple[str, Any], ...]
     settings: Mapping[str, Any] = field(compare=False, repr=False)
-    data: Data | None = field(default=None, compare=False)
+    metric: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, flags: Mapping[str, Any]) -> Point:
@@ -67,8 +61,7 @@ class Point:
         args = arguments_of(flags)
         method = args.method_settings
         neutral = find_method(method.get("method") or "contranorm").neutral
-        is_neutral = bool(neutral) and all(method.get(name) == value for name, value in neutral.items())
-        if is_neutral or method.get("pos") == "none":
+        if (neutral and neutral.items() <= method.items()) or method.get("pos") == "none":
             method = {"method": PLAIN}
         said = {name: value for name, value in flags.items() if name not in (*METHOD, "use_v2")} | method
         named = ("seed", "task_name", "metric_for_best_model")
@@ -77,29 +70,21 @@ class Point:
         said = {name: value for name, value in said.items() if value is not False or _FIELDS[name].default is None}
         of_run = {**fixed_flags(args), **{name: getattr(args, name) for name in _PLACES}, **method}
         settings = {name: value for name, value in of_run.items() if value is not None}
-        return cls(tuple(sorted(said.items())), settings)
+        return cls(tuple(sorted(said.items())), settings, args.metric_for_best_model or "")
+
+    def with_data(self, digest: str, metric: str) -> Point:
+        """Return the point with what `read_data` found."""
+        kept = {name: value for name, value in self.settings.items() if name not in _PLACES}
+        return replace(self, settings={**kept, "data": digest}, metric=self.metric or metric)
 
     def __getitem__(self, flag: str) -> Any:
         """The value of a flag, None where it is not given."""
         return dict(self.flags).get(flag)
 
     @property
-    def identity_settings(self) -> dict[str, Any]:
-        """What makes it this point: its settings, with the data themselves in place of where they are."""
-        if self.data is None:
-            return dict(self.settings)
-        kept = {name: value for name, value in self.settings.items() if name not in _PLACES}
-        return {**kept, "data": self.data.digest}
-
-    @property
     def key(self) -> str:
         """Tells this point from every other one."""
-        return identity(self.identity_settings)
-
-    @property
-    def metric(self) -> str:
-        """What its score is: the metric that was asked for, else the main one of its task."""
-        return str(self.settings.get("metric_for_best_model") or (self.data and self.data.metric))
+        return identity(self.settings)
 
     @property
     def task(self) -> str:
@@ -175,13 +160,10 @@ def of_method(flags: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in flags.items() if name in own or name not in METHOD}
 
 
-def data_flags(args: RunArguments) -> dict[str, Any]:
-    """Return the flags that say which data a run reads."""
-    return {name: getattr(args, name) for name, item in _FIELDS.items() if item.metadata["group"] == "data"}
+def read_data(args: RunArguments) -> tuple[str, str]:
+    """Return the digest of the data that a run reads, and the main metric of their task.
 
-
-def read_data(args: RunArguments) -> Data:
-    """Read the data of a run.
+    The digest is of the texts: what a run's own identity has, that of their tokens, takes a tokenizer and some time.
 
     Raises:
         UsageError: they are missing or broken.
@@ -190,4 +172,4 @@ def read_data(args: RunArguments) -> Data:
 
     task, tables = load_splits(args)
     content = [task.label_names, [(split, table.columns) for split, table in sorted(tables.items())]]
-    return Data(hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), task.main_metric)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), task.main_metric

@@ -33,28 +33,21 @@ from typing import Any
 from filelock import FileLock
 
 from glue.scoring.metrics import MISMATCHED_SUFFIX, higher_is_better
-from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, read_json
 
 from .points import METHOD, PLAIN, Point
 
 # How a trial ended: the first four with a row, the others without one.
 FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
-INTERRUPTED, AGAIN, SURPLUS = "interrupted", "tried again", "surplus"
+INTERRUPTED, SURPLUS = "interrupted", "surplus"
 
 RESULTS = "results.jsonl"
 _MOST_LOSSES = 50
-_NUMBER = (int, float)
-_KINDS: dict[str, Any] = {
-    **dict.fromkeys(("id", "point", "title", "status", "problem", "task", "method"), str),
-    **dict.fromkeys(("score", "train_seconds", "examples_per_second"), (*_NUMBER, type(None))),
-    **dict.fromkeys(("main_metric", "model", "git_revision"), (str, type(None))),
-    **dict.fromkeys(("versions", "hardware"), (dict, type(None))),
-    **dict.fromkeys(("history", "losses"), list),
-    **dict.fromkeys(("flags", "settings"), dict),
-    "seed": int,
-    "seconds": _NUMBER,
-    "degenerate": bool,
+# What a row has to have so that a report can be made of it.
+_NEEDED = {
+    *("id", "point", "title", "status", "problem", "settings", "flags", "task", "model", "seed", "method"),
+    *("main_metric", "score", "history", "losses", "degenerate", "train_seconds", "examples_per_second", "seconds"),
+    *("versions", "git_revision", "hardware"),
 }
 
 
@@ -64,18 +57,11 @@ def read_results(path: Path, broken: list[int] | None = None) -> list[dict[str, 
     Args:
         path: the file; one that does not exist holds no rows.
         broken: is given the numbers of such lines.
-
-    Raises:
-        CheckpointError: the file cannot be read.
     """
-    try:
-        lines = path.read_bytes().splitlines() if path.exists() else []
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     rows = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else (), start=1):
         row = _parse(line)
-        if row is not None and all(name in row and isinstance(row[name], kind) for name, kind in _KINDS.items()):
+        if row.keys() >= _NEEDED:
             rows[row["id"]] = row
         elif broken is not None and line.strip():
             broken.append(number)
@@ -88,25 +74,15 @@ def newest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def append_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Add the rows that are not there yet; several processes may do so at once.
-
-    Raises:
-        CheckpointError: the file cannot be written.
-    """
-    lock = FileLock(make_folder(path.parent) / f".{path.name}.lock")
-    try:
-        with lock, path.open("ab+") as file:
-            file.seek(0)
-            content = file.read()
-            known = {row["id"] for row in read_results(path)}
-            new = [json.dumps(row).encode() + b"\n" for row in rows if row["id"] not in known]
-            if new and content and not content.endswith(b"\n"):
-                new.insert(0, b"\n")  # after a line that was cut off
-            file.write(b"".join(new))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error
+    """Add the rows that are not there yet; several processes may do so at once."""
+    with FileLock(make_folder(path.parent) / f".{path.name}.lock"), path.open("ab") as file:
+        known = {row["id"] for row in read_results(path)}
+        new = [json.dumps(row).encode() + b"\n" for row in rows if row["id"] not in known]
+        if new and path.read_bytes()[-1:] not in (b"", b"\n"):
+            new.insert(0, b"\n")  # after a line that was cut off
+        file.write(b"".join(new))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def result_row(
@@ -138,7 +114,7 @@ def result_row(
         "status": status,
         "problem": problem,
         "flags": dict(point.flags),
-        "settings": point.identity_settings,
+        "settings": point.settings,
         "task": point.task,
         "model": point["model_name_or_path"] or settings.get("model_name_or_path"),
         "seed": point["seed"],
@@ -152,13 +128,10 @@ def result_row(
         "history": history,
         "losses": _losses(log),
         "degenerate": results.get("eval_predicted_classes") == 1,
-        "train_examples": results.get("train_examples"),
-        "train_seconds": results.get("train_seconds"),
+        **{name: results.get(name) for name in ("train_examples", "train_seconds")},
         "examples_per_second": median(row["examples_per_second"] for row in log) if log else None,
         "seconds": round(seconds, 1),
-        "versions": run.get("versions"),
-        "git_revision": run.get("git_revision"),
-        "hardware": run.get("hardware"),
+        **{name: run.get(name) for name in ("versions", "git_revision", "hardware")},
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "folder": folder.name,
         "attempt": attempt,
@@ -183,16 +156,14 @@ def _score(scores: dict[str, Any], metric: str) -> float | None:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
-        return []
-    return [row for row in map(_parse, lines) if row is not None]
+    lines = path.read_bytes().splitlines() if path.exists() else ()
+    return [row for row in map(_parse, lines) if row]
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> dict[str, Any]:
+    """A line as a row; without content where it is none."""
     try:
         row = json.loads(line)
     except ValueError:
-        return None
-    return row if isinstance(row, dict) else None
+        return {}
+    return row if isinstance(row, dict) else {}

@@ -1,13 +1,12 @@
 """The study that all workers of a sweep share: an Optuna study whose trials are attempts at points.
 
-A trial is WAITING until a worker takes it. One that ends without a result (its worker died, it was stopped, it failed
-and may be tried again) is followed by a new trial for the same point. The attributes of a trial:
+A trial is WAITING until a worker takes it. One that ends without a result (its worker died, or was stopped) is followed
+by a new trial for the same point. The attributes of a trial:
 
     flags      the flags of its point; none where the sampler chooses them
     point      its key; none where there are no flags
-    attempt    1, and 1 more for every one that failed
-    worker     who runs it, see `sweep/liveness.py`
-    count      how far its worker has counted
+    count      how far its worker has counted. A count that stands still is a dead worker: neither a step of the clock
+               nor a machine that slept deceives who watches it
     end        how it ended: one of the constants of `sweep/results.py`
     rows       rows for results.jsonl, one a run
 """
@@ -15,6 +14,7 @@ and may be tried again) is followed by a new trial for the same point. The attri
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -27,12 +27,11 @@ from optuna.trial import FrozenTrial, TrialState
 from glue.errors import UsageError
 from transformers.utils.files import make_folder
 
-from .arguments import SweepArguments
-from .liveness import Watcher
 from .plan import Plan
 from .points import Point
 from .results import DIVERGED, FAILED, FINISHED, PRUNED
 
+BEAT, PATIENCE = 10.0, 60.0  # seconds: how often a worker counts on, and after how long without that it is dead
 _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 _MOST_OPENINGS = 5
 
@@ -45,35 +44,27 @@ def open_study(plan: Plan) -> optuna.Study:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     args = plan.args
-    samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=3) if args.prune else optuna.pruners.NopPruner()
-    problem: Exception | None = None
+    url, options = args.storage, {}
+    if url is None:  # opened by path: in a URL a name may hold signs that mean something else there
+        path = make_folder(args.output_dir) / "study.db"
+        url = "sqlite:///study.db"
+        options = {"creator": lambda: sqlite3.connect(path, timeout=60, check_same_thread=False)}
     for attempt in range(_MOST_OPENINGS):
         try:
             return optuna.create_study(
-                storage=_storage(args),
+                storage=optuna.storages.RDBStorage(url, engine_kwargs=options),
                 study_name=plan.study_name,
-                sampler=samplers[args.sampler]() if plan.is_search else None,
-                pruner=pruner,
-                direction=plan.direction,
+                sampler=optuna.samplers.TPESampler() if args.sampler == "tpe" else optuna.samplers.RandomSampler(),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+                direction="maximize" if plan.higher_is_better else "minimize",
                 load_if_exists=True,
             )
         except Exception as error:  # whatever the driver of a database raises
             # Commands that start at once get into each other's way where they create the tables.
-            problem = error
             time.sleep(0.2 * attempt)
-    first = str(problem).strip().partition("\n")[0]
-    place = _without_password(args.storage or args.output_dir)
-    raise UsageError(f"--storage {place}: {first or type(problem).__name__}") from problem
-
-
-def _storage(args: SweepArguments) -> optuna.storages.RDBStorage:
-    if args.storage is not None:
-        return optuna.storages.RDBStorage(args.storage)
-    path = make_folder(args.output_dir) / "study.db"
-    # Opened by path: in a URL a name may hold signs that mean something else there.
-    options = {"creator": lambda: sqlite3.connect(path, timeout=60, check_same_thread=False)}
-    return optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs=options)
+            problem = str(error).strip().partition("\n")[0] or type(error).__name__
+    place = re.sub(r"(://[^:@/]*):.*@", r"\1@", args.storage or args.output_dir)  # without its password
+    raise UsageError(f"--storage {place}: {problem}")
 
 
 def enqueue(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> int:
@@ -86,7 +77,7 @@ def enqueue(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> 
         plan: says what is finished.
         rows: the newest result of each point.
     """
-    taken = {row["point"] for row in rows if plan.is_done(row)}
+    taken = {row["point"] for row in rows if row["status"] in plan.lasting}
     taken |= {trial.user_attrs.get("point") for trial in _trials(study, *_UNDER_WAY)}
     points = _further_seeds(study, plan) if plan.is_search else plan.points
     new = [point for point in points if point.key not in taken]
@@ -97,12 +88,10 @@ def enqueue(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> 
 
 def missing_runs(study: optuna.Study, plan: Plan, rows: Iterable[dict[str, Any]]) -> int:
     """Return how many runs are not done; of a search, trials to be drawn and further seeds of those that were."""
-    done = {row["point"] for row in rows}
-    if not plan.is_search:
-        return sum(point.key not in done for point in plan.points)
+    points = _further_seeds(study, plan) if plan.is_search else plan.points
+    missing = len({point.key for point in points} - {row["point"] for row in rows})
     ended = sum(_is_drawn(trial) and trial.state not in _UNDER_WAY for trial in _trials(study))
-    further = sum(point.key not in done for point in _further_seeds(study, plan))
-    return len(plan.seeds) * max(0, (plan.args.n_trials or 0) - ended) + further
+    return missing + len(plan.seeds) * max(0, (plan.args.n_trials or 0) - ended)
 
 
 def _further_seeds(study: optuna.Study, plan: Plan) -> list[Point]:
@@ -116,23 +105,25 @@ def _further_seeds(study: optuna.Study, plan: Plan) -> list[Point]:
     return list(points)
 
 
-def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial, attempt: int | None = None) -> None:
-    """Let the point of a trial that has ended wait again.
+def try_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
+    """Let the point of a trial that has ended wait again."""
+    kept: dict[str, Any] = {name: trial.user_attrs[name] for name in ("flags", "point") if name in trial.user_attrs}
+    study.enqueue_trial(trial.params, user_attrs=kept)
+
+
+def bury_the_dead(study: optuna.Study, seen: dict[int, tuple[int, float]]) -> None:
+    """Give back what workers had when they died.
 
     Args:
-        attempt: the number of the new one; left out: that of the trial.
+        study: that they worked on.
+        seen: for each trial how far its worker had counted, and since when, measured in time that passes here; kept by
+            the caller from one call to the next.
     """
-    kept: dict[str, Any] = {
-        name: trial.user_attrs[name] for name in ("flags", "point", "attempt") if name in trial.user_attrs
-    }
-    study.enqueue_trial(trial.params, user_attrs=kept if attempt is None else {**kept, "attempt": attempt})
-
-
-def bury_the_dead(study: optuna.Study, watcher: Watcher) -> None:
-    """Give back what workers had when they died."""
     for trial in _trials(study, TrialState.RUNNING):
-        worker, count = trial.user_attrs.get("worker", ""), trial.user_attrs.get("count", 0)
-        if watcher.is_dead(worker, trial.number, count):
+        count = trial.user_attrs.get("count", 0)
+        if trial.number not in seen or seen[trial.number][0] != count:
+            seen[trial.number] = count, time.monotonic()
+        if time.monotonic() - seen[trial.number][1] > PATIENCE:
             with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # somebody else was faster
                 study.tell(trial.number, state=TrialState.FAIL)
                 if "end" not in trial.user_attrs:
@@ -145,7 +136,7 @@ def is_surplus(study: optuna.Study, plan: Plan, trial: optuna.Trial) -> bool:
     if "flags" not in trial.user_attrs:
         return sum(map(_is_drawn, before)) >= (plan.args.n_trials or 0)
     mine = [other for other in before if other.user_attrs.get("point") == trial.user_attrs["point"]]
-    return any(other.state in _UNDER_WAY or plan.is_done({"status": other.user_attrs.get("end")}) for other in mine)
+    return any(other.state in _UNDER_WAY or other.user_attrs.get("end") in plan.lasting for other in mine)
 
 
 def has_work(study: optuna.Study, plan: Plan) -> bool:
@@ -172,9 +163,3 @@ def _is_drawn(trial: FrozenTrial) -> bool:
     """Whether a trial is one of the --n_trials: all but those that another one follows, and surplus ones."""
     is_one = trial.state in _UNDER_WAY or trial.user_attrs.get("end") in (FINISHED, PRUNED, DIVERGED, FAILED)
     return is_one and "flags" not in trial.user_attrs
-
-
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{credentials.partition(':')[0]}{at}{host}"

@@ -5,9 +5,7 @@ Asked to stop, it lets its run save a checkpoint and gives the point back.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import optuna
@@ -25,17 +24,19 @@ from glue.cli.console import say
 from glue.cli.signals import SIGNALS, StopSignals
 from glue.errors import UsageError
 from glue.output.lock import FolderLock
+from glue.output.manifest import Manifest
+from transformers.utils.files import make_folder
 
 from . import results, stop_with_parent
 from . import study as states
 from .arguments import Range
-from .liveness import BEAT, Watcher, sign_of_life
 from .plan import Plan
 from .points import Point, of_method
 from .results import RESULTS, append_results, result_row, scores_so_far
 
 ROOT = Path(__file__).parent.parent
 _POLL = 0.5  # seconds
+_WEIGHTS = "model.safetensors"
 _STEPS = 100_000  # more epochs than any run has: a trial of several seeds reports those of each after the other
 _STATES = {results.FINISHED: TrialState.COMPLETE, results.PRUNED: TrialState.PRUNED}  # any other end is FAIL to Optuna
 _ENDS = {
@@ -66,59 +67,51 @@ class Worker:
 
     def work(self) -> None:
         """Work until nothing is left."""
-        watcher = Watcher(self.plan.args.output_dir)
-        with sign_of_life(self.plan.args.output_dir) as name:
-            while not self.signals.received:
-                states.bury_the_dead(self.study, watcher)
-                if states.has_work(self.study, self.plan):
-                    self._do(self.study.ask(), name)  # then the dead are looked for and signals are seen
-                elif states.has_running(self.study):
-                    time.sleep(_POLL)  # another worker may die
-                else:
-                    break
+        seen: dict[int, tuple[int, float]] = {}
+        while not self.signals.received:
+            states.bury_the_dead(self.study, seen)
+            if states.has_work(self.study, self.plan):
+                self._do(self.study.ask())  # then the dead are looked for and signals are seen
+            elif states.has_running(self.study):
+                time.sleep(_POLL)  # another worker may die
+            else:
+                break
 
-    def _do(self, trial: Trial, name: str) -> None:
+    def _do(self, trial: Trial) -> None:
         """Do one trial, and tell the study how it ended."""
-        attempt = trial.user_attrs.get("attempt", 1)
         try:
-            trial.set_user_attr("worker", name)
-            end, scores = self.run_trial(trial, attempt)
+            end = self._run_trial(trial)
             trial.set_user_attr("end", end)
         except UpdateFinishedTrialError:
             say(f"The worker on {self.device} was taken for dead: what it had is given to others")
             return
-        score = sum(scores) / len(scores) if end == results.FINISHED else None
+        score = mean(row["score"] for row in trial.user_attrs["rows"]) if end == results.FINISHED else None
         self.study.tell(trial, score, _STATES.get(end, TrialState.FAIL), skip_if_finished=True)
-        if end in (results.INTERRUPTED, results.AGAIN):
-            states.try_again(self.study, trial, attempt=attempt + (end == results.AGAIN))
+        if end == results.INTERRUPTED:
+            states.try_again(self.study, trial)
 
-    def run_trial(self, trial: Trial, attempt: int) -> tuple[str, list[float]]:
-        """Run the point of a trial, or the points of all seeds that a search runs it with.
-
-        Returns:
-            How it ended, as `sweep/results.py` calls it, and the score of each run.
-        """
+    def _run_trial(self, trial: Trial) -> str:
+        """Run the point of a trial, or the points of all seeds that a search runs it with; returns how it ended."""
         if states.is_surplus(self.study, self.plan, trial):
-            return results.SURPLUS, []
-        rows: list[dict[str, Any]] = []
+            return results.SURPLUS
+        args, rows, end = self.plan.args, list[dict[str, Any]](), results.FINISHED
         for point in self._points(trial):
-            folder = Path(self.plan.args.output_dir) / point.name
-            began = time.monotonic()
-            end, problem = self._run(point, folder, trial, first_step=len(rows) * _STEPS)
-            if end == results.FAILED and attempt <= self.plan.args.retries:
-                end = results.AGAIN
-            if end in (results.INTERRUPTED, results.AGAIN):
-                return end, []
+            folder, attempt, end = Path(args.output_dir) / point.name, 0, results.FAILED
+            while end == results.FAILED and attempt <= args.retries:
+                attempt, began = attempt + 1, time.monotonic()
+                end, problem = self._run(point, folder, trial, first_step=len(rows) * _STEPS)
+            if end == results.INTERRUPTED:
+                break
             identity = f"{self.plan.study_name}-{trial.number}-{len(rows)}"
             rows.append(result_row(identity, point, folder, end, problem, time.monotonic() - began, attempt))
             trial.set_user_attr("rows", rows)
-            append_results(Path(self.plan.args.output_dir) / RESULTS, rows[-1:])
+            append_results(Path(args.output_dir) / RESULTS, rows[-1:])
             self.ended(rows[-1])
             if end in (results.FINISHED, results.PRUNED):
-                self._clean(folder)
+                clean(folder, bool(args.keep_models))
             if end != results.FINISHED:
-                return end, []
-        return results.FINISHED, [row["score"] for row in rows]
+                break
+        return end
 
     def _points(self, trial: Trial) -> list[Point]:
         """The runs of a trial."""
@@ -135,12 +128,13 @@ class Worker:
 
     def _run(self, point: Point, folder: Path, trial: Trial, first_step: int) -> tuple[str, str]:
         """Run a point, or go on with it, until it ends, is stopped or is pruned; returns its end and last words."""
-        if not self._wait_for(folder, trial):
-            return results.INTERRUPTED, ""
+        while not is_free(folder):  # such as of a run whose worker died
+            if self.signals.received:
+                return results.INTERRUPTED, ""
+            self._pause(trial)
         if (folder / "all_results.json").exists():
             return results.FINISHED, ""  # by a worker that died before it could say so, or for another plan
-        log = Path(self.plan.args.log_dir) / f"{point.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = make_folder(self.plan.args.log_dir) / f"{point.name}.log"
         with log.open("ab") as output:
             child = subprocess.Popen(
                 [sys.executable, stop_with_parent.__file__, str(os.getpid()), *self._command(point, folder)],
@@ -159,42 +153,30 @@ class Worker:
         return end, last_words(log, child.returncode) if end in (results.DIVERGED, results.FAILED) else ""
 
     def _watch(self, child: subprocess.Popen[bytes], point: Point, folder: Path, trial: Trial, first_step: int) -> bool:
-        """Wait for the end of a run; pass signals on to it, and stop it where pruning says so, which is returned."""
-        asked_to_stop = is_pruned = False
-        epochs = 0
+        """Wait for the end of a run, having it stop on a signal or where pruning says so; returns whether that did."""
+        stopped_by, epochs = "", 0
         while child.poll() is None:
-            self._count(trial)
-            if self.signals.received and not asked_to_stop:
+            self._pause(trial)
+            if stopped_by:
+                continue
+            if self.signals.received:
                 child.send_signal(self.signals.received)
-                asked_to_stop = True
-            if self.plan.args.prune and not is_pruned:
-                scores = scores_so_far(folder, point.metric)
+                stopped_by = "signal"
+            elif self.plan.args.prune and len(scores := scores_so_far(folder, point.metric)) > epochs:
                 for epoch in range(epochs, len(scores)):
                     trial.report(scores[epoch], first_step + epoch + 1)
-                if len(scores) > epochs and trial.should_prune():
-                    child.terminate()
-                    is_pruned = True
                 epochs = len(scores)
-            time.sleep(_POLL)
-        return is_pruned
+                if trial.should_prune():
+                    child.terminate()
+                    stopped_by = "pruner"
+        return stopped_by == "pruner"
 
-    def _wait_for(self, folder: Path, trial: Trial) -> bool:
-        """Wait until nothing writes into a folder, such as a run whose worker died; False if asked to stop."""
-        lock = FolderLock(folder)
-        while not self.signals.received:
-            self._count(trial)
-            with contextlib.suppress(UsageError):
-                lock.acquire()
-                lock.release()
-                return True
-            time.sleep(_POLL)
-        return False
-
-    def _count(self, trial: Trial) -> None:
-        """Show those who work in other folders that this worker lives."""
-        if time.monotonic() - self._counted > BEAT:
+    def _pause(self, trial: Trial) -> None:
+        """Wait a moment, and show now and then that this worker lives."""
+        if time.monotonic() - self._counted > states.BEAT:
             self._counted = time.monotonic()
             trial.set_user_attr("count", trial.user_attrs.get("count", 0) + 1)
+        time.sleep(_POLL)
 
     def _command(self, point: Point, folder: Path) -> list[str]:
         words = [sys.executable, str(ROOT / "run_glue_no_trainer.py"), *point.words, "--output_dir", str(folder)]
@@ -213,11 +195,28 @@ class Worker:
             environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         return environment
 
-    def _clean(self, folder: Path) -> None:
-        """Delete what a finished run needs no more, and its weights where they are not to be kept."""
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        if not self.plan.args.keep_models:
-            (folder / "model.safetensors").unlink(missing_ok=True)
+
+def is_free(folder: Path) -> bool:
+    """Whether no run writes into a folder."""
+    lock = FolderLock(folder)
+    try:
+        lock.acquire()
+    except UsageError:
+        return False
+    lock.release()
+    return True
+
+
+def clean(folder: Path, keep_model: bool) -> None:
+    """Delete what a finished run needs no more, as far as its own list names it: checkpoints, and perhaps its weights.
+
+    Args:
+        folder: of the run.
+        keep_model: whether the weights stay.
+    """
+    manifest = Manifest(folder)
+    checkpoints = [name for name in manifest.names() if name.startswith("checkpoints/")]
+    manifest.discard([*checkpoints, *(() if keep_model else (_WEIGHTS,))])
 
 
 def last_words(log: Path, status: int) -> str:

@@ -5,21 +5,17 @@ Mirrors `BertSelfAttention` of Hugging Face (parameters query, key, value). The 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from .configuration_utils import PretrainedConfig
 from .contranorm import MethodSites
 from .dropout import Dropout
-from .kernels.attention import attend, attend_visibly
+from .kernels.attention import attend, attend_visibly, weighted
 from .methods import ContextMap, ScoreChange
 from .padding import TokenLayout, layout_of_module
-
-if TYPE_CHECKING:
-    from .configuration_utils import PretrainedConfig
 
 
 class SelfAttention(nn.Module):
@@ -65,53 +61,21 @@ class SelfAttention(nn.Module):
             The context in the form of the hidden states, and the probabilities (B, H, S, S) after dropout if they were
             asked for, else None.
         """
-        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
+        layout = layout or layout_of_module(hidden_states, attention_mask)
         query, key, value = (getattr(self, name)(hidden_states) for name in self.projections)
         geometry = (layout, self.num_attention_heads, self.scale)
-        dropout, probabilities = self.dropout.p if self.training else 0.0, None
-        state = _random_state(value) if self.maps_context and dropout else None
-        if output_attentions:
-            context, (probabilities,) = attend_visibly(query, key, value, *geometry, self.dropout)
+        if output_attentions or self.maps_context:
+            context, seen = attend_visibly(query, key, value, *geometry, self.dropout)
         else:
-            context = attend(query, key, value, *geometry, dropout)
-        if not self.maps_context:
-            return self.sites.context(context, layout=layout), probabilities
+            context, seen = attend(query, key, value, *geometry, self.dropout.p if self.training else 0.0), []
+        more: dict[str, Any] = {}
+        if self.maps_context:
+            more["value"], more["hidden_states"] = value, hidden_states
+            more["attend"] = partial(weighted, probabilities=seen, layout=layout, num_heads=self.num_attention_heads)
+            more["first_value"] = layout.memory.setdefault("first_value", value)
+        context = layout.narrow("context", self.sites.context(context, layout=layout, **more))
+        return self.finish(context, hidden_states, layout), seen[0] if output_attentions else None
 
-        def attend_again(other: Tensor) -> Tensor:
-            """This attention, with its very probabilities, applied to other values: the same dropout is drawn again."""
-            with _drawing_again(value, state):
-                if output_attentions:
-                    return attend_visibly(query, key, other, *geometry, self.dropout)[0]
-                return attend(query, key, other, *geometry, dropout)
-
-        context = self.sites.context(
-            context,
-            value=value,
-            hidden_states=hidden_states,
-            layout=layout,
-            attend=attend_again,
-            first_value=layout.memory.setdefault("first_value", value),
-        )
-        return context, probabilities
-
-
-def _random_state(tensor: Tensor) -> Tensor:
-    """The state of the generator that dropout on `tensor` draws from."""
-    return torch.cuda.get_rng_state(tensor.device) if tensor.is_cuda else torch.get_rng_state()
-
-
-@contextmanager
-def _drawing_again(tensor: Tensor, state: Tensor | None) -> Iterator[None]:
-    """Draw from an earlier state of the generator, and go on from today's afterwards; None draws nothing."""
-    if state is None:
-        yield
-        return
-    with torch.random.fork_rng([tensor.device] if tensor.is_cuda else []):
-        if tensor.is_cuda:
-            torch.cuda.set_rng_state(state, tensor.device)
-        else:
-            torch.set_rng_state(state)
-        yield
-
-
-__all__ = ["SelfAttention"]
+    def finish(self, context: Tensor, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
+        """What follows the context in this module: nothing, where checkpoints have the output projection elsewhere."""
+        return context

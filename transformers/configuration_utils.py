@@ -200,6 +200,10 @@ class PretrainedConfig:
         """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
         return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
 
+    def packs(self, device_type: str) -> bool:
+        """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
+        return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
+
     def build_method(self) -> Method:
         """Return the method with its knobs as they are set here."""
         return find_method(self.method).of_config(self)
@@ -265,13 +269,11 @@ class PretrainedConfig:
         if unused and not return_unused_kwargs:
             raise ConfigurationError(_unknown_setting(next(iter(unused)), known))
 
-        labels = values.get("id2label")
-        if isinstance(labels, dict) and values.get("num_labels", len(labels)) != len(labels):
-            logger.warning("num_labels is %s but id2label has %d: going by id2label", values["num_labels"], len(labels))
-            del values["num_labels"]
-        if "id2label" in kwargs or kwargs.get("num_labels") is not None:
-            names_stay = "id2label" not in kwargs and isinstance(labels, dict) and kwargs["num_labels"] == len(labels)
-            for key in ("num_labels",) if names_stay else ("num_labels", "id2label", "label2id"):
+        named = len(values["id2label"]) if isinstance(values.get("id2label"), dict) else None
+        if named is not None and values.pop("num_labels", named) != named:
+            logger.warning("num_labels is %s but id2label has %d: going by id2label", config_dict["num_labels"], named)
+        if "id2label" in kwargs or kwargs.get("num_labels") not in (None, named):
+            for key in ("num_labels", "id2label", "label2id"):
                 values.pop(key, None)
         for newer, older in _TWO_NAMES:
             if newer in kwargs:

@@ -14,11 +14,9 @@ from torch import Tensor, nn
 
 from contranorm import ContraNorm, ContraNormV2
 
+from .configuration_utils import PretrainedConfig
 from .kernels.contranorm import fast_kernel
 from .padding import TokenLayout
-
-if TYPE_CHECKING:
-    from .configuration_utils import PretrainedConfig
 
 
 class MethodSites(nn.Module):
@@ -63,7 +61,7 @@ class OverSequences(nn.Module):
         if self.count_padding:
             layout = layout.without_masks()
         kernel = fast_kernel(self.layer, tokens, layout)
-        return layout.map_sequences(self.layer, tokens) if kernel is None else kernel(tokens, layout, self.layer)
+        return layout.map_sequences(self.layer, tokens) if kernel is None else kernel(tokens)
 
 
 __all__ = ["ContraNorm", "ContraNormV2", "MethodSites", "OverSequences"]

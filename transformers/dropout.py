@@ -105,6 +105,3 @@ class _MaskedScale(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (keep,) = ctx.saved_tensors
         return (grad * keep).mul_(ctx.factor), None, None
-
-
-__all__ = ["Dropout", "draws_own_masks", "keep_mask"]

@@ -47,17 +47,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .configuration_utils import PretrainedConfig
 from .contranorm import MethodSites
 from .modeling_outputs import BaseModelOutput
 from .padding import TokenLayout, call_part, layout_of_module
-
-if TYPE_CHECKING:
-    from .configuration_utils import PretrainedConfig
 
 ATTENTION_END = ("attention_output", "attention_residual", "attention_norm")
 FEED_FORWARD_END = ("ffn_output", "ffn_residual", "layer_output")
@@ -73,22 +71,24 @@ class BlockEnd(nn.Module):
 
     def __init__(self, config: PretrainedConfig, names: tuple[str, str, str]) -> None:
         super().__init__()
-        sites = MethodSites(config, *names)
-        self.sites = sites
+        self.sites = MethodSites(config, *names)
         self.names = names
 
-    def forward(self, update: Tensor, residual: Tensor, norm: nn.Module, layout: TokenLayout) -> Tensor:
+    def forward(self, update: Tensor, residual: Tensor, norm: nn.Module, layout: TokenLayout | None = None) -> Tensor:
         """Return hidden states.
 
         Args:
             update: what the block computed.
             residual: what it computed that from.
             norm: the block's LayerNorm, which its owner has under the name of the checkpoint.
-            layout: which tokens form a sequence.
+            layout: which tokens form a sequence; None counts all of (B, S, D).
         """
+        layout = layout or layout_of_module(update, None)
         on_update, on_residual, on_norm = (getattr(self.sites, name) for name in self.names)
+        if self.names == ATTENTION_END:
+            residual = layout.narrow("context", residual)
         hidden_states = on_residual(on_update(update, layout=layout) + residual, layout=layout)
-        return on_norm(norm(hidden_states), layout=layout)
+        return layout.narrow(self.names[-1], on_norm(norm(hidden_states), layout=layout))
 
 
 class PostNormLayer(nn.Module):
@@ -104,8 +104,7 @@ class PostNormLayer(nn.Module):
         self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
     ) -> tuple[Tensor, Tensor | None]:
         """The first block, up to [attention_norm]: hidden states, and the attention probabilities or None."""
-        result = call_part(self.attention, hidden_states, layout=layout, output_attentions=output_attentions)
-        return result if isinstance(result, tuple) else (result, None)
+        return call_part(self.attention, hidden_states, layout=layout, output_attentions=output_attentions)
 
     @abstractmethod
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
@@ -129,11 +128,10 @@ class PostNormLayer(nn.Module):
         Returns:
             Hidden states; reduced to the first tokens, if the layout says that no others will be read.
         """
-        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
+        layout = layout or layout_of_module(hidden_states, attention_mask)
         hidden_states = self.sites.layer_input(hidden_states, layout=layout)
         hidden_states, probabilities = self.attend(hidden_states, layout, output_attentions)
-        hidden_states = layout.narrow("attention_norm", hidden_states)
-        hidden_states = layout.narrow("layer_output", self.feed_forward(hidden_states, layout))
+        hidden_states = self.feed_forward(hidden_states, layout)
         return (hidden_states, probabilities) if output_attentions else hidden_states
 
 
@@ -175,10 +173,10 @@ class LayerStack(nn.Module):
             last_hidden_state; hidden_states, (B, S, D) before the first and after every layer, and attentions,
             (B, H, S, S) of every layer, if asked for.
         """
-        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
+        layout = layout or layout_of_module(hidden_states, attention_mask)
         checkpointing = self.gradient_checkpointing and self.training
         states: list[Tensor] = []
-        attentions: list[Tensor] = []
+        attentions: list[Any] = []
         stack = list(self.layers())
         for number, layer in enumerate(stack, start=1):
             if output_hidden_states:
@@ -187,9 +185,8 @@ class LayerStack(nn.Module):
                 layout = layout.reading_first(self.last_sites)
             call = partial(call_part, layer, layout=layout, output_attentions=output_attentions)
             result = checkpoint(call, hidden_states, use_reentrant=False) if checkpointing else call(hidden_states)
-            hidden_states, *probabilities = result if isinstance(result, tuple) else (result,)
-            if output_attentions:
-                attentions += probabilities
+            hidden_states, probabilities = result
+            attentions.append(probabilities)
         if output_hidden_states:
             hidden_states = _collect(states, hidden_states, layout)
         output = BaseModelOutput(

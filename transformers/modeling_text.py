@@ -146,13 +146,16 @@ class TextModel(PreTrainedModel):
         return_dict = config.return_dict if return_dict is None else return_dict
         first_only = first_only and not output_hidden_states and not output_attentions
 
-        inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        inputs["inputs_embeds"] = inputs_embeds
-        given = self._check_inputs(attention_mask, **inputs)
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        if given is None or (input_ids is not None and inputs_embeds is not None):
+            raise ValueError("give either input_ids or inputs_embeds: exactly one of them")
+        self._check_inputs(given, attention_mask, token_type_ids, position_ids)
         if position_ids is None:
-            inputs["position_ids"] = self.embeddings.positions(given)
+            position_ids = self.embeddings.positions(given)
         packs = not output_attentions and not (output_hidden_states and torch.is_grad_enabled())
         layout = self._layout(given, attention_mask, packs)
+        inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
+        inputs["inputs_embeds"] = inputs_embeds
         embedded = self.embed(**{name: x if x is None else layout.flatten(x) for name, x in inputs.items()})
         encoded = self.encoder(embedded, None, output_attentions, output_hidden_states, True, layout, first_only)
         last = encoded.last_hidden_state
@@ -166,45 +169,36 @@ class TextModel(PreTrainedModel):
         )
         return output if return_dict else output.to_tuple()
 
-    def _check_inputs(self, attention_mask: Tensor | None, **inputs: Tensor | None) -> Tensor:
-        """Check a model's inputs against each other; returns the ids, or the embeddings in their place."""
-        input_ids, inputs_embeds = inputs["input_ids"], inputs["inputs_embeds"]
-        given = input_ids if inputs_embeds is None else inputs_embeds
-        if given is None or (input_ids is not None and inputs_embeds is not None):
-            raise ValueError("give either input_ids or inputs_embeds: exactly one of them")
-        if given.dim() != (2 if inputs_embeds is None else 3):
-            name, wanted = ("input_ids", "(B, S)") if inputs_embeds is None else ("inputs_embeds", "(B, S, E)")
-            raise ValueError(f"{name} has shape {tuple(given.shape)}, expected {wanted}")
+    def _check_inputs(
+        self, given: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None, position_ids: Tensor | None
+    ) -> None:
+        """Check a model's inputs against each other; `given` are the ids, or the embeddings in their place."""
+        if given.dim() != (3 if given.is_floating_point() else 2):
+            raise ValueError(f"input of shape {tuple(given.shape)}: expected ids (B, S) or embeddings (B, S, E)")
         batch_size, width = given.shape[:2]
         longest = self.config.longest_sequence
-        if width > longest and inputs["position_ids"] is None:
+        if width > longest and position_ids is None:
             raise ValueError(
                 f"sequences of {width} tokens, but the model has {longest} positions: truncate the input (max_length "
                 "of the tokenizer)"
             )
-        if inputs["token_type_ids"] is not None and not hasattr(self.embeddings, "token_type_embeddings"):
+        if token_type_ids is not None and not hasattr(self.embeddings, "token_type_embeddings"):
             raise ValueError(f"token_type_ids were given, but {type(self).__name__} has no token types: leave them out")
-        for name in ("token_type_ids", "position_ids"):
-            ids = inputs[name]
-            if ids is not None and (ids.dim() != 2 or ids.shape[1] != width or ids.shape[0] not in (1, batch_size)):
-                raise ValueError(f"{name} has shape {tuple(ids.shape)}, but the batch is {(batch_size, width)}")
-        if attention_mask is not None and tuple(attention_mask.shape) != (batch_size, width):
-            raise ValueError(
-                f"attention_mask has shape {tuple(attention_mask.shape)}, but the batch is {(batch_size, width)}: "
-                "expected one entry a token, non-zero at real tokens (masks of two tokens at a time are not supported)"
-            )
-        return given
+        others = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
+        for name, tensor in others.items():
+            shapes = [(batch_size, width)] if name == "attention_mask" else [(batch_size, width), (1, width)]
+            if tensor is not None and tuple(tensor.shape) not in shapes:
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}: expected one entry a token, {shapes[0]}")
 
     def _layout(self, given: Tensor, attention_mask: Tensor | None, packs: bool) -> TokenLayout:
         """Choose the layout of a batch: packed where that is possible, for it is the same function and cheaper."""
         batch_size, width = given.shape[:2]
-        keep_padding = self.config.contranorm_padding == "include"
-        packs = packs and self.config.unpad_inputs and not keep_padding
-        if packs and runs_eagerly_on_cpu(given) and not is_watched(self):
+        packs = packs and self.config.packs(given.device.type) and runs_eagerly_on_cpu(given)
+        if packs and not is_watched(self):
             return packed_layout(batch_size, width, attention_mask)
         if attention_mask is not None:
             attention_mask = attention_mask.to(given.device, non_blocking=True)
-        return padded_layout(batch_size, width, attention_mask, keep_padding)
+        return padded_layout(batch_size, width, attention_mask, self.config.contranorm_padding == "include")
 
 
 class TextEmbeddings(nn.Module):

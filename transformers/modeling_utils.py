@@ -21,7 +21,7 @@ from .utils.errors import CheckpointError, ConfigurationError
 from .utils.files import make_folder, write_whole
 from .utils.hub import HUB_ARGUMENTS
 from .utils.loading import LoadingReport, describe, match_tensors, plain_name
-from .utils.weight_files import SAFE_WEIGHTS_NAME, StoredTensor, open_weights
+from .utils.weight_files import SAFE_WEIGHTS_NAME, open_weights
 
 logger = logging.get_logger(__name__)
 
@@ -328,15 +328,14 @@ class PreTrainedModel(nn.Module):
         return config, model_arguments
 
     @torch.no_grad()
-    def _fill(self, stored: dict[str, StoredTensor], report: LoadingReport, origin: str) -> None:
+    def _fill(self, stored: dict[str, Tensor], report: LoadingReport, origin: str) -> None:
         """Draw anew what the checkpoint does not have, and copy the rest from it."""
-        drawn = {*report.missing, *(name for name, _, _ in report.mismatched)}
-        # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
-        for name in dict.fromkeys(key.rpartition(".")[0] for key in drawn):
-            self._init_weights(self.get_submodule(name))
         places = self.state_dict()
+        # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
+        for name in dict.fromkeys(place.rpartition(".")[0] for place in places if place not in report.sources):
+            self._init_weights(self.get_submodule(name))
         for place, name in report.sources.items():
-            value, target = stored[name].read(), places[place]
+            value, target = stored[name], places[place]
             if value.is_floating_point() != target.is_floating_point() or value.dtype.itemsize < 2:
                 kinds = f"{value.dtype} where the model has {target.dtype}".replace("torch.", "")
                 raise CheckpointError(f"{origin}: {name} is {kinds} (quantised checkpoints are not supported)")
@@ -352,17 +351,14 @@ class _NothingDrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _chosen_dtype(
-    dtype: torch.dtype | str | None, config: PretrainedConfig, stored: dict[str, StoredTensor]
-) -> torch.dtype:
+def _chosen_dtype(dtype: torch.dtype | str | None, config: PretrainedConfig, stored: dict[str, Tensor]) -> torch.dtype:
     if dtype is None:
         return torch.get_default_dtype()
     if dtype != "auto":
         return _as_dtype(dtype)
     if config.dtype is not None:
         return _as_dtype(config.dtype)
-    tensors = (tensor.read() for tensor in stored.values())
-    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
+    return next((tensor.dtype for tensor in stored.values() if tensor.is_floating_point()), torch.get_default_dtype())
 
 
 def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:

@@ -49,8 +49,8 @@ class TokenLayout:
         width: padded length, S.
         groups: the sequences, group by group, in the order of the hidden states.
         packed: whether hidden states are (T, D); else they are (B, S, D), one group.
-        first_tokens: int64 tensor (B,), where each sequence's first token is: its place in (T, D), or its column in
-            (B, S, D); None if that is column 0.
+        first_tokens: int64 tensor (B,), the place of each sequence's first token in (T, D); None if they are padded.
+        columns: int64 tensor (B,), its column in (B, S, D); None if that is column 0.
         positions: int64 tensor (T,), place of each packed token in the padded batch, counted row by row; None when
             every token is real.
         filler: bool tensor (B, S), True at padding, which callers of a model see as zeros; None where there is none.
@@ -64,6 +64,7 @@ class TokenLayout:
     groups: tuple[SequenceGroup, ...]
     packed: bool = False
     first_tokens: Tensor | None = None
+    columns: Tensor | None = None
     positions: Tensor | None = None
     filler: Tensor | None = None
     empty: Tensor | None = None
@@ -94,9 +95,8 @@ class TokenLayout:
 
     def select_first(self, tokens: Tensor) -> Tensor:
         """Return each sequence's first token, zeros for an empty sequence: (T, D) -> (B, D), (B, S, D) -> (B, 1, D)."""
-        if not self.packed:
+        if self.first_tokens is None:
             return self.first_of_padded(tokens)
-        assert self.first_tokens is not None  # packed layouts have them
         if self.empty is None:
             return tokens.index_select(0, self.first_tokens)
         # One zero row behind the tokens, for the sequences that have none.
@@ -105,14 +105,9 @@ class TokenLayout:
 
     def first_of_padded(self, tokens: Tensor) -> Tensor:
         """Return each sequence's first token of what `restore` returned: (B, S, D) -> (B, 1, D)."""
-        if self.packed and self.positions is not None:
-            assert self.first_tokens is not None
-            columns = self.positions[self.first_tokens.clamp_max(len(self.positions) - 1)] % self.width
-        elif self.packed or self.first_tokens is None:
+        if self.columns is None:
             return tokens[:, :1]
-        else:
-            columns = self.first_tokens
-        first = tokens.gather(1, columns[:, None, None].expand(-1, 1, tokens.shape[-1]))
+        first = tokens.gather(1, self.columns[:, None, None].expand(-1, 1, tokens.shape[-1]))
         return first if self.empty is None else first.masked_fill(self.empty[:, None, None], 0.0)
 
     def reading_first(self, sites: tuple[str, ...]) -> TokenLayout:
@@ -202,6 +197,7 @@ def packed_layout(batch_size: int, width: int, attention_mask: Tensor | None = N
         groups=tuple(SequenceGroup(len(list(members)), length) for length, members in groupby(sizes) if length),
         packed=True,
         first_tokens=torch.empty_like(order).scatter_(0, order, ends - lengths_in_order),
+        columns=real.int().argmax(dim=1),
         positions=order[row] * width + column,
         empty=lengths == 0 if sizes[0] == 0 else None,
     )
@@ -228,29 +224,34 @@ def padded_layout(
     if keep_padding:
         return TokenLayout(batch_size, width, groups)
     return TokenLayout(
-        batch_size, width, groups, first_tokens=real.int().argmax(dim=1), filler=~real, empty=~real.any(dim=1)
+        batch_size, width, groups, columns=real.int().argmax(dim=1), filler=~real, empty=~real.any(dim=1)
     )
 
 
-def call_part(part: nn.Module, *inputs: Any, layout: TokenLayout, **options: Any) -> Any:
+def call_part(part: nn.Module, *inputs: Tensor, layout: TokenLayout, output_attentions: bool | None = None) -> Any:
     """Call a part of a model, which may be somebody's own: a module, or a `forward`, put in the place of ours.
 
-    One that knows no layouts gets what the stock library would hand it: the tensors, and a mask if it has `options`, as
-    attention and layers have.
+    One that knows no layouts gets what the stock library would hand it: the tensors, and attention and layers a mask.
 
     Args:
         part: attention, the end of a block, or a layer.
         *inputs: its tensors.
         layout: of the hidden states.
-        **options: further arguments of ours.
+        output_attentions: whether attention or a layer is to return the probabilities; None for the end of a block.
+
+    Returns:
+        Hidden states; of attention and layers a pair of them and the probabilities, or None.
     """
     is_ours = type(part).__module__.startswith(__package__) and "forward" not in part.__dict__
-    if is_ours or _takes_layout(part):
-        return part(*inputs, layout=layout, **options)
-    if not options:
-        return part(*inputs)
-    (group,) = layout.groups
-    return part(*inputs, None if group.mask is None else group.mask[:, None, None, :])
+    knows_layouts = is_ours or _takes_layout(part)
+    if output_attentions is None:
+        return part(*inputs, layout=layout) if knows_layouts else part(*inputs)
+    if knows_layouts:
+        result = part(*inputs, layout=layout, output_attentions=output_attentions)
+    else:
+        mask = layout.groups[0].mask
+        result = part(*inputs, None if mask is None else mask[:, None, None, :])
+    return result if isinstance(result, tuple) else (result, None)
 
 
 def _takes_layout(part: nn.Module) -> bool:

@@ -17,7 +17,7 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.models import WordLevel
 
 from .batch_encoding import BatchEncoding, CharSpan, TokenSpan, tensor_type_of
-from .tokenization_truncation import encode_truncated, texts_of
+from .tokenization_truncation import encode_truncated
 from .tokenization_vocabulary import Vocabulary, library_errors
 from .utils import logging
 from .utils.checks import check_count
@@ -35,6 +35,7 @@ _TRUNCATION = {True: "longest_first", False: None, "do_not_truncate": None}
 SIDES = ("right", "left")
 
 Ids = Sequence[int]
+Row = tuple[Any, ...]  # its one text or two; a text is a string, or a list of words
 
 _ONE_CALL = threading.Lock()  # a call's truncation must not reach another thread's
 
@@ -345,13 +346,12 @@ class PreTrainedTokenizerBase(Vocabulary):
         return fill, cut, max_length
 
     def _encode(
-        self, batch: list[Any], limit: dict[str, Any] | None, split: bool, special: bool, keeps_overflow: bool
+        self, batch: list[Row], limit: dict[str, Any] | None, split: bool, special: bool, keeps_overflow: bool
     ) -> list[Encoding]:
         """Encode texts and pairs, and truncate them to a limit (arguments of `Tokenizer.enable_truncation`)."""
         backend = self._tokenizer
         if limit:
-            pair = any(len(texts_of(item, split)) > 1 for item in batch)
-            needed = self.num_special_tokens_to_add(pair) if special else 0
+            needed = self.num_special_tokens_to_add(pair=max(map(len, batch), default=1) > 1) if special else 0
             needed += limit["stride"] + bool(limit["stride"])
             if limit["max_length"] < needed:  # the library would not truncate at all
                 raise ConfigurationError(
@@ -364,7 +364,7 @@ class PreTrainedTokenizerBase(Vocabulary):
                     return encode_truncated(backend, batch, limit, split, special)
                 if limit:
                     backend.enable_truncation(**limit)
-                return backend.encode_batch(batch, split, special)
+                return backend.encode_batch([row if len(row) > 1 else row[0] for row in batch], split, special)
             except TypeError:
                 raise ConfigurationError(_what_is_no_text(batch)) from None
             except Exception as error:
@@ -391,21 +391,31 @@ def _width(tokens: int | None, pad_to_multiple_of: int | None) -> int:
     return -(-(tokens or 0) // multiple) * multiple
 
 
-def _as_batch(text: Any, text_pair: Any, is_split_into_words: bool) -> tuple[list[Any], bool]:
-    """Return the texts and pairs as a list, and whether they came as one."""
+def _as_batch(text: Any, text_pair: Any, is_split_into_words: bool) -> tuple[list[Row], bool]:
+    """Return the one text or the two of each row, and whether they came as a batch."""
     for name, value in (("text", text), ("text_pair", text_pair)):
         if not isinstance(value, Sequence) and not (name == "text_pair" and value is None):
             raise ValueError(f"{name} is of type {type(value).__name__}: expected a string or a list of strings")
     first = text[0] if text and not isinstance(text, str) else None
     is_batch = isinstance(first, (list, tuple)) if is_split_into_words else not isinstance(text, str)
     if not is_batch:
-        return [(text, text_pair) if text_pair else text], False
+        return [(text, text_pair) if text_pair else (text,)], False
     if text_pair is None:
-        return list(text), True
+        return [_texts_of(item, is_split_into_words) for item in text], True
     if isinstance(text_pair, str) or len(text_pair) != len(text):
         found = "a single string" if isinstance(text_pair, str) else f"{len(text_pair)} texts"
         raise ValueError(f"text is a batch of {len(text)}, text_pair is {found}: expected as many")
     return list(zip(text, text_pair, strict=True)), True
+
+
+def _texts_of(item: Any, is_split_into_words: bool) -> Row:
+    """Return the one text or the two that an item of a batch holds."""
+    is_words = is_split_into_words and isinstance(item, (list, tuple)) and (not item or isinstance(item[0], str))
+    if is_words or not isinstance(item, (list, tuple)):
+        return (item,)
+    if len(item) not in (1, 2):
+        raise ConfigurationError(f"a row of {len(item)} texts: expected one text or a pair of them")
+    return tuple(item)
 
 
 def _as_columns(encoded_inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:

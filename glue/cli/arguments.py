@@ -6,7 +6,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, make_dataclass
 from itertools import product
 from pathlib import Path
@@ -69,12 +69,9 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         default = "the model's own" if item.default is None else item.default
         help = f"{item.metadata['help']} ({', '.join(methods)}; default {default})"
         choices = item.metadata["choices"]
-        if choices is not None:
-            found.append((name, str | None, flag("method", help, choices=choices)))
-        elif item.default is None or isinstance(item.default, bool):
-            found.append((name, bool | None, flag("method", help)))
-        else:
-            found.append((name, float | None, flag("method", help)))
+        is_switch = item.default is None or isinstance(item.default, bool)
+        kind: Any = str if choices else bool if is_switch else float
+        found.append((name, kind | None, flag("method", help, **({"choices": choices} if choices else {}))))
     return found
 
 
@@ -108,12 +105,9 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "data",
         "own training data: csv, tsv, json, jsonl (each also .gz) or parquet, with a column 'label'",
         is_path=True,
-        metavar="FILE",
     )
-    validation_file: str | None = flag("data", "own validation data", is_path=True, metavar="FILE")
-    test_file: str | None = flag(
-        "data", "own data to predict with --do_predict; needs no labels", is_path=True, metavar="FILE"
-    )
+    validation_file: str | None = flag("data", "own validation data", is_path=True)
+    test_file: str | None = flag("data", "own data to predict with --do_predict; needs no labels", is_path=True)
     text_column_names: tuple[str, ...] | None = flag(
         "data",
         "the text column of own files, or two for pairs (A B or A,B); left out: the model's, else those of known names "
@@ -122,9 +116,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         nargs="+",
         metavar="NAME",
     )
-    label_column_name: str | None = flag(
-        "data", "the label column of own files; left out: label, else labels", metavar="NAME"
-    )
+    label_column_name: str | None = flag("data", "the label column of own files; left out: label, else labels")
     problem_type: str | None = flag(
         "data",
         "what own labels are; left out: numbers with a decimal point are scores, all else classes",
@@ -154,17 +146,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "model", "keep only the first N layers of the checkpoint; the demo's models get as many as you say", least=1
     )
     ignore_mismatched_sizes: bool = flag("model", "load although a weight (the classifier) has another shape", False)
-    use_slow_tokenizer: bool = flag(
-        "model", "accepted for old command lines; there is one tokenizer, and it gives the slow one's ids", False
-    )
+    use_slow_tokenizer: bool = flag("model", "for old command lines; there is one, with the slow one's ids", False)
 
-    method: str | None = flag(
-        "method", "what acts against oversmoothing; none is the plain model", choices=(*METHODS, "none")
-    )
+    method: str | None = flag("method", "what acts against oversmoothing; none: nothing", choices=(*METHODS, "none"))
     pos: str | None = flag(
-        "method",
-        "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere",
-        metavar="POS",
+        "method", "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere"
     )
     use_v2: bool | None = flag("method", "the same as --method contranorm_v2; its --no- twin as contranorm")
 
@@ -176,9 +162,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     do_predict: bool = flag("what to do", "also predict the test split, as GLUE submission files", False)
 
     per_device_train_batch_size: int = flag("training", "training batch of one process", 32, least=1)
-    per_device_eval_batch_size: int = flag(
-        "training", "evaluation batch of one process; changes no score", 128, least=1
-    )
+    per_device_eval_batch_size: int = flag("training", "the same of an evaluation; changes no score", 128, least=1)
     optim: str = flag(
         "training",
         "AdamW as in the stock library's old class, which the paper used (epsilon before bias correction, decay after "
@@ -194,19 +178,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     num_train_epochs: int = flag("training", "passes over the training data", 3, least=1)
     max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", least=1)
     gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, least=1)
-    lr_scheduler_type: str = flag(
-        "training", f"one of {', '.join(SCHEDULES)}", "linear", choices=SCHEDULES, metavar="NAME"
-    )
+    lr_scheduler_type: str = flag("training", "how the learning rate goes on", "linear", choices=SCHEDULES)
     num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, least=0)
     warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, least=0, most=1)
     max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", least=0)
-    label_smoothing: float = flag(
-        "training", "label smoothing of the cross-entropy (0 to below 1)", 0.0, least=0, below=1
-    )
+    label_smoothing: float = flag("training", "of the cross-entropy (0 to below 1)", 0.0, least=0, below=1)
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
-    torch_compile: bool = flag(
-        "training", "compile the model, padding included: minutes to start, slower on CPUs", False
-    )
+    torch_compile: bool = flag("training", "compile the model: minutes to start, slower on CPUs", False)
     mixed_precision: str | None = flag(
         "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
     )
@@ -232,21 +210,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     )
     load_best_model_at_end: bool = flag("checkpoints", "keep the best epoch's weights, not the last one's", False)
     metric_for_best_model: str | None = flag(
-        "checkpoints",
-        "what 'best' means: a metric of the task, or loss; default: the task's main one",
-        metavar="NAME",
+        "checkpoints", "what 'best' means: a metric of the task, or loss; left out: the task's main one"
     )
-    early_stopping_patience: int | None = flag(
-        "checkpoints", "stop after N epochs in a row without a better score", least=1
-    )
+    early_stopping_patience: int | None = flag("checkpoints", "stop after N epochs without a better score", least=1)
 
-    output_dir: str | None = flag(
-        "output", "folder for the model, results and logs; left out: scores are only printed", is_path=True
-    )
+    output_dir: str | None = flag("output", "folder for all that is kept; left out: scores are printed", is_path=True)
     overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
-    pred_dir: str | None = flag(
-        "output", "folder of the predictions; left out: predictions/ in --output_dir", is_path=True
-    )
+    pred_dir: str | None = flag("output", "folder of predictions; left out: that in --output_dir", is_path=True)
     logging_steps: int = flag("output", "print the training loss every N updates", 50, least=1)
     log_oversmoothing: bool = flag(
         "output", "after every epoch measure on validation rows how alike their tokens become, layer by layer", False
@@ -263,11 +233,16 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         for one, other in _EXCLUDING:
             if all(getattr(self, name) != getattr(RunArguments, name) for name in (one, other)):
                 raise UsageError(f"--{one} and --{other} exclude each other: give one of them")
-        self._check_method()
-        self._resolve_data()
-        self._resolve_switches()
-        self._check_training()
-        self._check_output()
+        self._settle_method()
+        self._settle_rest()
+        for is_broken, message in self._rules():
+            if is_broken:
+                raise UsageError(message)
+        if self.task is not None:
+            self.check_task(self.task)
+        for name in ("output_dir", "pred_dir"):
+            if (folder := getattr(self, name)) is not None:
+                check_writable(f"--{name}", Path(folder))
 
     @property
     def uses_own_files(self) -> bool:
@@ -303,7 +278,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             named |= {"method": None, "pos": "none"}
         return {name: value for name, value in named.items() if value is not None}
 
-    def _check_method(self) -> None:
+    def _settle_method(self) -> None:
         if self.pos is not None:
             # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check
             # is exact; the name merely picks the table that the message shows.
@@ -321,70 +296,76 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
                 own = knobs_of(method).get(name, item) if method else item
                 setattr(self, name, _checked("--", check_knob, own, given[name]))
 
-    def _resolve_data(self) -> None:
-        """Decide between task, own files and demo, and fill in the demo's names."""
-        files = {name: getattr(self, name) for name in _FILES}
-        given = any(files.values())
-        for name in ("text_column_names", "label_column_name", "problem_type"):
-            if getattr(self, name) is not None and not given:
-                raise UsageError(f"--{name} is for own files: give --train_file, or leave it out")
+    def _settle_rest(self) -> None:
+        """Fill in what follows from other flags: the demo's names, and what is to be done."""
         if self.text_column_names is not None:
             self.text_column_names = tuple(name for name in ",".join(self.text_column_names).split(",") if name)
         if self.task_name is not None:
             self.task_name = find_task(self.task_name).name
-        for name, path in files.items():
-            if path is not None:
-                check_data_path(path, f"--{name}")
-        if self.data_dir is not None and not Path(self.data_dir).is_dir():
-            raise UsageError(f"--data_dir {self.data_dir}: no such folder")
         if self.uses_demo_data:
-            self.task_name = self.task_name or DEMO_TASK
-            self.demo = True
-        elif self.task_name is None and not given:
-            raise UsageError("no data: give --task_name, own files with --train_file and --validation_file, or --demo")
-        if self.model_name_or_path is None:
-            if not self.demo:
-                raise UsageError(
-                    "no model: give --model_name_or_path (a folder, a Hub id such as bert-base-uncased, or demo)"
-                )
-            self.model_name_or_path = DEMO_MODELS[0]
-
-    def _resolve_switches(self) -> None:
-        """Turn the three-way switches into booleans and check that what is asked for has its data."""
-        eval_was_asked_for = bool(self.do_eval)
+            self.task_name, self.demo = self.task_name or DEMO_TASK, True
+            self.model_name_or_path = self.model_name_or_path or DEMO_MODELS[0]
         anything_given = bool(self.do_train or self.do_eval)
-        self.do_train = not anything_given if self.do_train is None else self.do_train
-        self.do_eval = not anything_given if self.do_eval is None else self.do_eval
-        if self.uses_own_files:
-            if self.do_train and self.train_file is None:
-                raise UsageError(
-                    "training needs --train_file: add it, or evaluate and predict with a trained model by --no-do_train"
-                )
-            if self.do_eval and self.validation_file is None:
-                if eval_was_asked_for:
-                    raise UsageError("--do_eval needs --validation_file")
-                self.do_eval = False
-            if self.do_predict and self.test_file is None:
-                raise UsageError("--do_predict needs --test_file")
-        if not (self.do_train or self.do_eval or self.do_predict):
-            raise UsageError("nothing to do: training, evaluation and prediction are all switched off, or have no data")
-
-    def _check_training(self) -> None:
-        if self.resume_from_checkpoint is not None:
-            if not self.do_train:
-                raise UsageError("--resume_from_checkpoint continues a training, but training is switched off")
-            if self.resume_from_checkpoint in ("latest", "auto"):
-                if self.output_dir is None:
-                    raise UsageError("--resume_from_checkpoint without a folder needs --output_dir to look into")
-            elif not Path(self.resume_from_checkpoint).is_dir():
-                raise UsageError(f"--resume_from_checkpoint {self.resume_from_checkpoint}: no such folder")
-        for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
-            if getattr(self, name) and not (self.do_train and self.do_eval):
-                raise UsageError(f"--{name} needs training and evaluation on validation data")
+        if self.do_train is None:
+            self.do_train = not anything_given
+        if self.do_eval is None:
+            self.do_eval = not anything_given and (self.validation_file is not None or not self.uses_own_files)
         if self.metric_for_best_model is not None:
             self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
-        if self.task is not None:
-            self.check_task(self.task)
+        if self.report_to is not None:
+            self.with_tracking = True
+        elif self.with_tracking:
+            self.report_to = "all"
+
+    def _rules(self) -> Iterator[tuple[object, str]]:
+        """Yield for each rule that several flags take part in whether it is broken, and what to say then."""
+        own, resumed = self.uses_own_files, self.resume_from_checkpoint
+        for name in ("text_column_names", "label_column_name", "problem_type"):
+            is_given = getattr(self, name) is not None
+            yield is_given and not own, f"--{name} is for own files: give --train_file, or leave it out"
+        for name in _FILES:
+            if getattr(self, name) is not None:
+                check_data_path(getattr(self, name), f"--{name}")
+        yield self.data_dir and not Path(self.data_dir).is_dir(), f"--data_dir {self.data_dir}: no such folder"
+        yield (
+            not self.task_name and not own,
+            "no data: give --task_name, own files with --train_file and --validation_file, or --demo",
+        )
+        yield (
+            not self.model_name_or_path,
+            "no model: give --model_name_or_path (a folder, a Hub id such as bert-base-uncased, or demo)",
+        )
+        yield (
+            own and self.do_train and not self.train_file,
+            "training needs --train_file: add it, or evaluate and predict with a trained model by --no-do_train",
+        )
+        yield own and self.do_eval and not self.validation_file, "--do_eval needs --validation_file"
+        yield own and self.do_predict and not self.test_file, "--do_predict needs --test_file"
+        yield (
+            not (self.do_train or self.do_eval or self.do_predict),
+            "nothing to do: training, evaluation and prediction are all switched off, or have no data",
+        )
+        yield (
+            resumed and not self.do_train,
+            "--resume_from_checkpoint continues a training, but training is switched off",
+        )
+        if resumed in ("latest", "auto"):
+            yield not self.output_dir, "--resume_from_checkpoint without a folder needs --output_dir to look into"
+        elif resumed:
+            yield not Path(resumed).is_dir(), f"--resume_from_checkpoint {resumed}: no such folder"
+        for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
+            lacks = not (self.do_train and self.do_eval)
+            yield getattr(self, name) and lacks, f"--{name} needs training and evaluation on validation data"
+        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
+            yield getattr(self, name) and not self.output_dir, f"--{name} needs --output_dir to write into"
+        yield (
+            self.do_predict and not (self.output_dir or self.pred_dir),
+            "--do_predict needs --pred_dir or --output_dir to write into",
+        )
+        yield (
+            self.pred_dir and not self.do_predict,
+            "--pred_dir is where predictions go: add --do_predict, or leave it out",
+        )
 
     def check_task(self, task: Task) -> None:
         """Check the settings that depend on the kind of task; for own files it is known only after reading them.
@@ -398,22 +379,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         if self.metric_for_best_model not in (None, *choices):
             expected = ", ".join(choices)
             raise UsageError(f"--metric_for_best_model {self.metric_for_best_model}: expected one of {expected}")
-
-    def _check_output(self) -> None:
-        if self.report_to is not None:
-            self.with_tracking = True
-        elif self.with_tracking:
-            self.report_to = "all"
-        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
-            if getattr(self, name) and self.output_dir is None:
-                raise UsageError(f"--{name} needs --output_dir to write into")
-        if self.do_predict and self.output_dir is None and self.pred_dir is None:
-            raise UsageError("--do_predict needs --pred_dir or --output_dir to write into")
-        if self.pred_dir is not None and not self.do_predict:
-            raise UsageError("--pred_dir is where predictions go: add --do_predict, or leave it out")
-        for name in ("output_dir", "pred_dir"):
-            if (folder := getattr(self, name)) is not None:
-                check_writable(f"--{name}", Path(folder))
 
 
 def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:

@@ -117,9 +117,9 @@ def build_parser(arguments: type, groups: dict[str, str], **options: Any) -> One
             settings["action"] = argparse.BooleanOptionalAction if type(None) in kinds else "store_true"
         else:
             settings.setdefault("type", kinds[0])
-            default = {int: "N", float: "X"}.get(kinds[0], "DIR" if item.metadata["is_path"] else None)
+            path = ("FILE" if item.name.endswith("_file") else "DIR") if item.metadata["is_path"] else None
             if "choices" not in settings:
-                settings.setdefault("metavar", default)
+                settings.setdefault("metavar", {int: "N", float: "X"}.get(kinds[0], path))
         help = item.metadata["help"].replace("%", "%%")
         if item.default is not None and item.default is not False:
             help += f" (default: {item.default})"

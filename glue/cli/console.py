@@ -118,14 +118,14 @@ def say_at_once(message: str) -> None:
 
 
 def progress_bar(iterable: Any = None, **options: Any) -> Any:
-    """Return tqdm's bar; where stderr is a file or a pipe, it is written twice a minute and not ten times a second.
+    """Return tqdm's bar, where `say` says anything; into a file or a pipe it is written twice a minute only.
 
     Args:
         iterable, options: as for `tqdm`.
     """
     from tqdm import tqdm
 
-    return tqdm(iterable, mininterval=0.1 if sys.stderr.isatty() else 30, **options)
+    return tqdm(iterable, mininterval=0.1 if sys.stderr.isatty() else 30, disable=not say.on, **options)
 
 
 def fail(

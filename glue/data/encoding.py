@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..cli.console import progress_bar, say
+from ..cli.console import progress_bar
 from .labels import LabelMapping
 from .table import Table
 from .tasks import Task
@@ -182,7 +182,7 @@ def _tokenize(texts: list[list[str]], tokenizer: Any, max_length: int, wanted: l
     parts: dict[str, list[np.ndarray]] = {name: [np.empty(0, dtype=np.int32)] for name in wanted}
     lengths: list[int] = []
     begins = range(0, len(texts[0]), _ROWS_AT_ONCE)
-    for begin in progress_bar(begins, desc="tokenizing", leave=False, delay=2, disable=not say.on):
+    for begin in progress_bar(begins, desc="tokenizing", leave=False, delay=2):
         encoded = tokenizer(
             *(column[begin : begin + _ROWS_AT_ONCE] for column in texts),
             padding=False,

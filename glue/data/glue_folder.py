@@ -15,7 +15,7 @@ from typing import Any
 from transformers.utils.text import quoted
 
 from ..errors import UsageError
-from .readers import RawTable, read_table
+from .readers import read_table
 from .table import Table
 from .tasks import Task
 
@@ -68,9 +68,7 @@ def read_split(paths: list[Path], task: Task, split: str) -> Table:
     return to_table(parts, task, split, source, _OFFICIAL_NAMES.get(task.name, {}) if is_official else {})
 
 
-def to_table(
-    parts: list[RawTable], task: Task, split: str, source: str, names: Mapping[str, str] | None = None
-) -> Table:
+def to_table(parts: list[Table], task: Task, split: str, source: str, names: Mapping[str, str] | None = None) -> Table:
     """Check the parts of a GLUE split and join them.
 
     Args:
@@ -92,7 +90,7 @@ def to_table(
         for name in task.text_columns:
             columns[name].extend(raw.text(names.get(name, name)))
         columns["label"].extend(_labels(raw, names.get("label", "label"), task, may_miss=split.startswith("test")))
-    return Table(columns, source, parts[0].row_numbers() if len(parts) == 1 else None)
+    return Table(columns, source, parts[0].own_numbers() if len(parts) == 1 else None)
 
 
 def _candidates(folder: Path, task: Task, split: str) -> Iterator[list[Path]]:
@@ -124,7 +122,7 @@ def _complete(shards: list[Path]) -> list[Path]:
     return shards
 
 
-def _labels(raw: RawTable, column: str, task: Task, may_miss: bool) -> list[Any]:
+def _labels(raw: Table, column: str, task: Task, may_miss: bool) -> list[Any]:
     ids = {name: index for index, name in enumerate(task.label_names)}
     ids.update({str(index): index for index in range(len(task.label_names))})
     labels: list[Any] = []

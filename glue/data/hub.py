@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from transformers.utils.hub import without_password
 
 from ..errors import UsageError
 from .glue_folder import to_table
-from .readers import RawTable
 from .table import Table
 from .tasks import Task
 
@@ -38,7 +36,7 @@ def load_from_hub(task: Task, splits: Iterable[str]) -> dict[str, Table]:
     for split in wanted:
         if split in loaded:
             source = f"{REPOSITORY} {task.name} {split}"
-            raw = RawTable(Path(source), loaded[split].to_dict(), is_typed=True)
+            raw = Table(loaded[split].to_dict(), source)
             tables[split] = to_table([raw], task, split, source)
     return tables
 

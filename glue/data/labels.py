@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 from transformers.utils.text import quoted
 
 from ..errors import UsageError
-from .readers import RawTable
+from .table import Table
 from .tasks import OWN_FILES, Task
 
 LabelValue = str | int | float | bool
@@ -130,11 +131,17 @@ def label_text(value: LabelValue) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def read_labels(raw: RawTable, column: str) -> list[Any]:
+def comparable(value: LabelValue) -> LabelValue:
+    """Return what tells a label from others: of a text its composed form (NFC), as é can be one character or two."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def read_labels(raw: Table, column: str) -> list[Any]:
     """Read a label column whose values all have to be of one kind: text, whole numbers, numbers, or true and false.
 
     The values of a text file are numbers where all of them are plain ones; otherwise they are text. Blanks at both ends
-    of a text do not count.
+    of a text do not count, nor whether accents are composed: predictions give back the first spelling seen in training.
+    "Yes" and "yes" are two classes.
 
     Args:
         raw: the file.
@@ -163,7 +170,7 @@ def read_labels(raw: RawTable, column: str) -> list[Any]:
     return scores(raw, values, "a finite number") if float in kinds else values
 
 
-def scores(raw: RawTable, values: Sequence[LabelValue], expected: str) -> list[float]:
+def scores(raw: Table, values: Sequence[LabelValue], expected: str) -> list[float]:
     """Return labels as the numbers of a regression.
 
     Raises:
@@ -180,7 +187,7 @@ def scores(raw: RawTable, values: Sequence[LabelValue], expected: str) -> list[f
     return numbers
 
 
-def class_ids(raw: RawTable, column: str, values: Sequence[LabelValue], names: Sequence[str], origin: str) -> list[int]:
+def class_ids(raw: Table, column: str, values: Sequence[LabelValue], names: Sequence[str], origin: str) -> list[int]:
     """Translate label values into positions in `names`.
 
     Args:
@@ -193,9 +200,9 @@ def class_ids(raw: RawTable, column: str, values: Sequence[LabelValue], names: S
     Raises:
         UsageError: a value is none of the names.
     """
-    ids = {name: index for index, name in enumerate(names)}
+    ids = {comparable(name): index for index, name in enumerate(names)}
     found = [
-        ids.get(str(written).strip(), ids.get(label_text(value), -1))
+        ids.get(comparable(str(written).strip()), ids.get(comparable(label_text(value)), -1))
         for written, value in zip(raw.columns[column], values, strict=True)
     ]
     if -1 in found:
@@ -220,4 +227,4 @@ def _as_numbers(texts: list[str]) -> list[Any]:
 
 def _fold(name: str, task: Task) -> str:
     """Make GLUE's label words comparable; the labels of own files are the user's, and `A` may differ from `a`."""
-    return name if task.name == OWN_FILES else name.lower().replace("-", "_").replace(" ", "_")
+    return str(comparable(name)) if task.name == OWN_FILES else name.lower().replace("-", "_").replace(" ", "_")

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..cli.arguments import RunArguments
 from ..cli.console import say
+from ..cli.paths import expand
 from ..errors import UsageError
 from .glue_folder import describe_places, find_splits, read_split
 from .labels import listed
@@ -41,7 +42,6 @@ def load_splits(args: RunArguments, config_dict: Mapping[str, Any] | None = None
     if args.uses_own_files:
         task, tables = read_own_files(args, config_dict or {})
         args.check_task(task)
-        tables = {split: table for split, table in tables.items() if split in _needed_splits(args, task)}
     else:
         task = find_task(str(args.task_name))
         tables = _load_glue(args, task)
@@ -62,31 +62,28 @@ def _description(task: Task, tables: Mapping[str, Table]) -> str:
     counts, where, classes = Counter(labels), "", list(task.label_names)
     if split not in task.test_splits:
         where, classes = f" in {split}", [f"{name} ({counts[index]})" for index, name in enumerate(classes)]
-    return f"Data: {text}; classification, {len(classes)} classes{where}: {listed(classes)}"
-
-
-def _needed_splits(args: RunArguments, task: Task) -> tuple[str, ...]:
-    return (
-        *(("train",) if args.do_train else ()),
-        *(task.validation_splits if args.do_eval else ()),
-        *(task.test_splits if args.do_predict else ()),
-    )
+    cases = Counter(name.casefold() for name in task.label_names)
+    alike = [name for name in task.label_names if cases[name.casefold()] > 1]
+    warning = f" (warning: some differ in case only: {listed(alike)})" if alike else ""
+    return f"Data: {text}; classification, {len(classes)} classes{where}: {listed(classes)}{warning}"
 
 
 def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
-    needed = _needed_splits(args, task)
+    needed = [*(task.validation_splits if args.do_eval else ()), *(task.test_splits if args.do_predict else ())]
+    if args.do_train:
+        needed.insert(0, "train")
     if args.uses_demo_data:
         from ..demo.checkpoint import demo_splits
 
         made = demo_splits(task.name)
         return {split: made[split] for split in needed}
-    folder = args.data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    folder = args.data_dir or expand(DATA_DIR_VARIABLE, os.environ.get(DATA_DIR_VARIABLE, ""))
     tried = []
     if folder:
         found = find_splits(Path(folder), task, needed)
         # A folder named in this very command has to have the data; one that is set for all commands may lack some.
         if found or args.data_dir:
-            _check_complete(found, args, task, lambda split: describe_places(Path(folder), task, split))
+            _check_complete(found, needed, task, lambda split: describe_places(Path(folder), task, split))
             return {split: read_split(paths, task, split) for split, paths in found.items()}
         tried.append(f"{DATA_DIR_VARIABLE}={folder} has no {task.name}")
     from .hub import REPOSITORY, load_from_hub
@@ -96,13 +93,13 @@ def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
     except UsageError as error:
         advice = "give --data_dir (a folder with GLUE on disk), or --demo for the built-in data"
         raise UsageError(f"no data for {task.name}: {'; '.join([*tried, str(error)])}; {advice}") from None
-    _check_complete(tables, args, task, lambda split: f"{split} of {REPOSITORY}")
+    _check_complete(tables, needed, task, lambda split: f"{split} of {REPOSITORY}")
     return tables
 
 
-def _check_complete(found: Mapping[str, Any], args: RunArguments, task: Task, place: Callable[[str], str]) -> None:
+def _check_complete(found: Mapping[str, Any], needed: list[str], task: Task, place: Callable[[str], str]) -> None:
     """Check that every split is there; of the test splits, which many copies of GLUE lack, one will do."""
-    for split in _needed_splits(args, task):
+    for split in needed:
         if split not in found and split in task.test_splits and found.keys() & set(task.test_splits):
             say(f"Note: no predictions of {split}, which is not there: looked for {place(split)}")
         elif split not in found:

@@ -1,20 +1,29 @@
-"""`Table`: the rows of one split as plain Python columns, between the readers and the tokenizer."""
+"""`Table`: rows as plain Python columns, from the readers to the tokenizer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from ..errors import UsageError
+
+_ROW_NUMBERS = ("idx", "index", "id")
 
 
 @dataclass
 class Table:
-    """One split: text columns and `label` as lists of equal length.
+    """Rows of a file, or of one split, as columns of equal length.
 
     Args:
-        columns: name of the column to its values. `label` holds class ids (int, -1 where a test row has none) or, for
-            regression, floats (NaN where a test row has none).
+        columns: name of the column to its values. Of a file, values as they stand there, None where a row of a typed
+            format lacks one. Of a split, the text columns and `label`: class ids (int, -1 where a test row has none)
+            or, for regression, floats (NaN where a test row has none).
         source: what the rows were read from, for messages and logs.
         row_numbers: what the file itself numbers its rows with, for predictions; None where rows count from 0.
+        is_typed: whether values carry types (json, parquet) or are all text (csv, tsv).
+        places: number of each row in the file (from 1, without the header) and the line on which it begins; empty where
+            no row was left out and lines are not known.
 
     Example:
         >>> table = Table({"sentence": ["Good .", "Bad ."], "label": [1, 0]}, source="example")
@@ -25,6 +34,8 @@ class Table:
     columns: dict[str, list[Any]]
     source: str = ""
     row_numbers: list[Any] | None = None
+    is_typed: bool = True
+    places: Sequence[tuple[int, int]] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
@@ -33,3 +44,48 @@ class Table:
         """Return the first `count` rows (all of them for None), as `--max_train_samples` asks for."""
         columns = {name: values[:count] for name, values in self.columns.items()}
         return replace(self, columns=columns, row_numbers=self.row_numbers and self.row_numbers[:count])
+
+    def where(self, index: int) -> str:
+        """Name the place of row `index` (counted from 0) for a message, counting rows from 1 without the header."""
+        return place(self.source, *self.places[index]) if self.places else place(self.source, index + 1)
+
+    def values(self, name: str, advice: str = "") -> list[Any]:
+        """Return column `name`.
+
+        Raises:
+            UsageError: there is no such column.
+        """
+        if name not in self.columns:
+            raise UsageError(f"{self.source}: no column {name!r} (columns there: {', '.join(self.columns)}){advice}")
+        return self.columns[name]
+
+    def text(self, name: str) -> list[str]:
+        """Return column `name`, whose values all have to be text; an empty text is one.
+
+        Raises:
+            UsageError: there is no such column, or a row holds something else.
+        """
+        values = self.values(name)
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                found = "is missing" if value is None else f"holds {value!r} instead of text"
+                raise UsageError(f"{self.where(index)}: column {name!r} {found}")
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                half = f"U+{ord(value[error.start]):04X}"
+                raise UsageError(f"{self.where(index)}: column {name!r} holds half a character ({half})") from None
+        return values
+
+    def own_numbers(self) -> list[Any] | None:
+        """Return what the file itself numbers its rows with: its `idx`, else `index`, else `id`, if all different."""
+        for name in _ROW_NUMBERS:
+            values = [value for value in self.columns.get(name, []) if isinstance(value, (str, int)) and value != ""]
+            if len(set(values)) == len(self):
+                return values
+        return None
+
+
+def place(source: object, row: int, line: int | None = None) -> str:
+    """Name a row of a file for a message."""
+    return f"{source}, row {row}" + (f" (line {line})" if line else "")

@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from ..errors import UsageError
 
 OWN_FILES = "files"
+_SERVER_SUFFIXES = {"test_matched": "-m", "test_mismatched": "-mm"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Task:
         metrics: names of the metrics, out of accuracy, f1, matthews_correlation, pearson, spearmanr; the last one is
             the main one.
         official: name of the task's folder in GLUE's own files, and of its file on the GLUE server ("CoLA").
+        rows: how many rows the GLUE server expects of each test split; none for own files.
         validation_splits: names of the splits that an evaluation covers (MNLI has two; own files may have none).
         test_splits: names of the splits that a prediction covers (GLUE's diagnostics, `test_ax`, are one of MNLI's).
 
@@ -41,6 +43,7 @@ class Task:
     official: str = ""
     validation_splits: tuple[str, ...] = ("validation",)
     test_splits: tuple[str, ...] = ("test",)
+    rows: tuple[int, ...] = ()
 
     @property
     def main_metric(self) -> str:
@@ -57,20 +60,22 @@ class Task:
         """Width of the classifier: the number of classes, 1 for regression."""
         return len(self.label_names) or 1
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """Names of all splits, training first."""
-        return ("train", *self.validation_splits, *self.test_splits)
+    def prediction_file(self, split: str) -> str:
+        """Name of the file with the predictions of a test split; for GLUE's tasks the server's name of it."""
+        name = "AX" if split == "test_ax" else self.official + _SERVER_SUFFIXES.get(split, "")
+        return f"{name or split}.tsv"
 
 
 _SENTENCES = ("sentence1", "sentence2")
 _QUESTIONS = ("question1", "question2")
 _TASKS = (
-    Task("cola", ("sentence",), ("unacceptable", "acceptable"), ("matthews_correlation",), official="CoLA"),
-    Task("sst2", ("sentence",), ("negative", "positive"), ("accuracy",), official="SST-2"),
-    Task("mrpc", _SENTENCES, ("not_equivalent", "equivalent"), ("accuracy", "f1"), official="MRPC"),
-    Task("stsb", _SENTENCES, (), ("pearson", "spearmanr"), official="STS-B"),
-    Task("qqp", _QUESTIONS, ("not_duplicate", "duplicate"), ("accuracy", "f1"), official="QQP"),
+    Task(
+        "cola", ("sentence",), ("unacceptable", "acceptable"), ("matthews_correlation",), official="CoLA", rows=(1063,)
+    ),
+    Task("sst2", ("sentence",), ("negative", "positive"), ("accuracy",), official="SST-2", rows=(1821,)),
+    Task("mrpc", _SENTENCES, ("not_equivalent", "equivalent"), ("accuracy", "f1"), official="MRPC", rows=(1725,)),
+    Task("stsb", _SENTENCES, (), ("pearson", "spearmanr"), official="STS-B", rows=(1379,)),
+    Task("qqp", _QUESTIONS, ("not_duplicate", "duplicate"), ("accuracy", "f1"), official="QQP", rows=(390965,)),
     Task(
         "mnli",
         ("premise", "hypothesis"),
@@ -79,10 +84,13 @@ _TASKS = (
         official="MNLI",
         validation_splits=("validation_matched", "validation_mismatched"),
         test_splits=("test_matched", "test_mismatched", "test_ax"),
+        rows=(9796, 9847, 1104),
     ),
-    Task("qnli", ("question", "sentence"), ("entailment", "not_entailment"), ("accuracy",), official="QNLI"),
-    Task("rte", _SENTENCES, ("entailment", "not_entailment"), ("accuracy",), official="RTE"),
-    Task("wnli", _SENTENCES, ("not_entailment", "entailment"), ("accuracy",), official="WNLI"),
+    Task(
+        "qnli", ("question", "sentence"), ("entailment", "not_entailment"), ("accuracy",), official="QNLI", rows=(5463,)
+    ),
+    Task("rte", _SENTENCES, ("entailment", "not_entailment"), ("accuracy",), official="RTE", rows=(3000,)),
+    Task("wnli", _SENTENCES, ("not_entailment", "entailment"), ("accuracy",), official="WNLI", rows=(146,)),
 )
 
 GLUE_TASKS: dict[str, Task] = {task.name: task for task in _TASKS}

@@ -18,8 +18,8 @@ from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import UsageError
 from . import labels as label_values
-from .labels import LabelValue, checkpoint_labels, label_text, listed
-from .readers import RawTable, read_table
+from .labels import LabelValue, checkpoint_labels, comparable, label_text, listed
+from .readers import read_table
 from .table import Table
 from .tasks import OWN_FILES, Task
 
@@ -52,8 +52,8 @@ def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[
         "test": args.test_file if args.do_predict else None,
     }
     raws = {split: read_table(Path(path), whole=split == "test") for split, path in paths.items() if path}
-    label_columns = {split: _label_column(args, raw) for split, raw in raws.items() if split != "test"}
     text_columns = _choose_text_columns(args, next(iter(raws.values())), config_dict.get("text_columns"))
+    label_columns = {split: _label_column(args, raw) for split, raw in raws.items() if split != "test"}
     labels = {split: label_values.read_labels(raws[split], column) for split, column in label_columns.items()}
     if args.do_train:
         origin, names = str(args.train_file), _class_names(raws["train"], labels["train"], args.problem_type)
@@ -71,6 +71,8 @@ def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[
     )
     tables = {}
     for split, raw in raws.items():
+        if split == "train" and not args.do_train:
+            continue
         columns: dict[str, list[Any]] = {name: raw.text(name) for name in text_columns}
         if split == "test":
             columns["label"] = [math.nan if task.is_regression else -1] * len(raw)
@@ -78,18 +80,18 @@ def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[
             columns["label"] = label_values.scores(raw, labels[split], f"a finite number as in {origin}")
         else:
             columns["label"] = label_values.class_ids(raw, label_columns[split], labels[split], names, origin)
-        tables[split] = Table(columns, str(raw.path), raw.row_numbers())
+        tables[split] = Table(columns, raw.source, raw.own_numbers())
     return task, tables
 
 
-def _label_column(args: RunArguments, raw: RawTable) -> str:
+def _label_column(args: RunArguments, raw: Table) -> str:
     wanted = (args.label_column_name,) if args.label_column_name else ("label", "labels")
     found = next((name for name in wanted if name in raw.columns), wanted[0])
     raw.values(found, "; name the one that holds the labels with --label_column_name")
     return found
 
 
-def _choose_text_columns(args: RunArguments, raw: RawTable, saved: Any) -> tuple[str, ...]:
+def _choose_text_columns(args: RunArguments, raw: Table, saved: Any) -> tuple[str, ...]:
     """Choose the one or two text columns: those asked for, the saved model's, ones of a known name, what is left."""
     there = raw.columns.keys()
     advice = f"(columns there: {listed(list(there))}); name one or two with --text_column_names"
@@ -97,16 +99,21 @@ def _choose_text_columns(args: RunArguments, raw: RawTable, saved: Any) -> tuple
     if given:
         chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in there else given
         hidden = args.label_column_name or ("label" if "label" in there else "labels")
-        if hidden in chosen or len(chosen) > 2:
-            raise UsageError(f"--text_column_names {' '.join(chosen)}: expected one column or two, but not {hidden!r}")
-        return chosen  # that they are there is found out where they are read
+        if hidden in chosen or len(chosen) > 2 or len(set(chosen)) < len(chosen):
+            raise UsageError(
+                f"--text_column_names {' '.join(chosen)}: expected one column or two different ones, not {hidden!r}"
+            )
+        missing = [name for name in chosen if name not in there]
+        if missing:
+            raise UsageError(f"--text_column_names: {raw.source} has no column {missing[0]!r} {advice}")
+        return chosen
     if isinstance(saved, list) and 1 <= len(saved) <= 2:
         missing = [str(name) for name in saved if name not in there]
         if not missing:
             return tuple(saved)
         if not args.do_train:
-            raise UsageError(f"{raw.path}: no column {missing[0]!r}, which the model was trained on {advice}")
-        say(f"Note: {raw.path} has no column {missing[0]!r}, which the checkpoint was trained on: others are chosen")
+            raise UsageError(f"{raw.source}: no column {missing[0]!r}, which the model was trained on {advice}")
+        say(f"Note: {raw.source} has no column {missing[0]!r}, which the checkpoint was trained on: others are chosen")
     names = [name for name in there if name != args.label_column_name]
     for wanted in _KNOWN:
         if set(wanted) <= set(names):
@@ -115,7 +122,7 @@ def _choose_text_columns(args: RunArguments, raw: RawTable, saved: Any) -> tuple
     found = [name for name in names if None not in raw.columns[name]] or names
     if not 1 <= len(found) <= 2:
         reason = f"which columns are text is not clear: {listed(found)}" if found else "no text column"
-        raise UsageError(f"{raw.path}: {reason} {advice}")
+        raise UsageError(f"{raw.source}: {reason} {advice}")
     return tuple(found)
 
 
@@ -138,9 +145,10 @@ def _is_numeral(text: str) -> bool:
     return True
 
 
-def _class_names(raw: RawTable, values: list[LabelValue], problem_type: str | None) -> list[str]:
+def _class_names(raw: Table, values: list[LabelValue], problem_type: str | None) -> list[str]:
     """Return the class names of training labels in the natural order of their values, or nothing for a regression."""
-    distinct = sorted(set(values))
+    spellings = {comparable(value): value for value in reversed(values)}  # of each, the first that stands there
+    distinct = [spellings[key] for key in sorted(spellings)]
     kind, is_few = type(distinct[0]), len(distinct) <= _FEW_VALUES
     taken = {
         float: "decimals are taken for scores; --problem_type classification makes them classes",
@@ -148,12 +156,12 @@ def _class_names(raw: RawTable, values: list[LabelValue], problem_type: str | No
     }
     is_odd = kind in taken and is_few == (kind is float) and all(value == int(value) for value in distinct)
     if problem_type is None and is_odd:
-        say(f"Warning: {raw.path}: {len(distinct)} different whole {taken[kind]}")
+        say(f"Warning: {raw.source}: {len(distinct)} different whole {taken[kind]}")
     if problem_type == "regression" or (problem_type is None and kind is float):
         return []
     if len(distinct) == 1:
         raise UsageError(
-            f"{raw.path}: every label is {quoted(distinct[0])}; a classifier needs at least two different ones"
+            f"{raw.source}: every label is {quoted(distinct[0])}; a classifier needs at least two different ones"
         )
     return [label_text(value) for value in distinct]
 

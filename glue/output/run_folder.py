@@ -23,7 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -38,19 +38,19 @@ from transformers.utils.files import make_folder, sync, write_whole
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
-from ..training.checksums import list_checkpoints, remove
 from ..training.identity import what_changed
-from ..training.method_settings import MethodSettings
+from ..training.model import MethodSettings
 from .lock import LOCK_FILE, FolderLock
 from .manifest import MANIFEST, Manifest
 
-_PACKAGES = "torch accelerate datasets evaluate numpy tokenizers safetensors scikit-learn scipy".split()
+_PACKAGES = "torch accelerate datasets numpy tokenizers safetensors scikit-learn scipy".split()
 # What a training writes into its folder besides logs, card, predictions and checkpoints.
 _MODEL_FILES = (
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("vocab.txt", "spiece.model", "vocab.json", "merges.txt"),
 )
-_RUN_FILES = ("run.json", "train_log.jsonl", "eval_log.jsonl", "all_results.json", "diverged.json")
+_UPDATES, _EVALUATIONS = "train_log.jsonl", "eval_log.jsonl"
+_RUN_FILES = ("run.json", _UPDATES, _EVALUATIONS, "all_results.json", "diverged.json")
 _CARD = "README.md"
 _NEW_MODEL = ".model.new"
 _LEFTOVER = re.compile(r"\.(model|step_\d+(\.old)?|.+\.\d+)\.tmp")  # files and folders that a killed run was writing
@@ -62,35 +62,31 @@ class RunFolder:
     Args:
         path: the folder; None writes nothing.
         writes: whether this process writes.
+        settings: see `run_identity`.
+        loss_file: name of the file with a loss a line.
 
     Attributes:
         lock: the right to write.
-        settings: see `run_identity`; empty until the run has been settled.
-        loss_file: name of the file with a loss a line.
+        manifest: which files are the run's.
     """
 
-    def __init__(self, path: Path | None, writes: bool) -> None:
+    def __init__(
+        self, path: Path | None, writes: bool, settings: dict[str, Any] | None = None, loss_file: str = "loss.txt"
+    ) -> None:
         self.path = path or Path()
         self.writes = writes and path is not None
+        self.settings = settings or {}
+        self.loss_file = loss_file
         self.lock = FolderLock(path)
         self.manifest = Manifest(self.path)
-        self.settings: dict[str, Any] = {}
-        self.loss_file = ""
 
-    def recover_model(self) -> None:
-        """Put the new model of a run in place that was killed while it did so; not while another run writes there."""
-        if self.writes and os.path.isdir(self.path / _NEW_MODEL):
-            with contextlib.suppress(UserError, OSError):  # loading a model that is not there says more
-                self.lock.acquire()
-                _put_in_place(self.path)
-            self.lock.release()
-
-    def take(self, args: RunArguments, resumed: Path | None) -> None:
+    def take(self, args: RunArguments, resumed: Path | None, predictions: Sequence[str] = ()) -> None:
         """Lock the folder, and check that the run may write into it: its own, or one without another run's files.
 
         Args:
             args: the run's settings.
             resumed: the checkpoint that it continues.
+            predictions: files of predictions that it is going to write into the folder.
 
         Raises:
             UsageError: another run writes there, or the folder holds an earlier run that may not be replaced, or files
@@ -100,56 +96,47 @@ class RunFolder:
             return
         self.lock.acquire()
         try:
-            if resumed is None or self.path.resolve() not in resumed.resolve().parents:
-                self._check(args)
+            goes_on = resumed is not None and self.path.resolve() in resumed.resolve().parents
+            names = {path.name for path in self.path.iterdir()} - {LOCK_FILE, MANIFEST}
+            if args.do_train and not (goes_on or args.overwrite_output_dir or all(map(_LEFTOVER.fullmatch, names))):
+                self._refuse_earlier_run(args)
+            written = [f"predictions/{name}" for name in predictions]
+            if args.do_train and not goes_on:
+                checkpoints = self.path.glob("checkpoints/step_*/*")
+                written += [*_RUN_FILES, self.loss_file, *(str(path.relative_to(self.path)) for path in checkpoints)]
+                written += () if self._is_input(args) else _MODEL_FILES
+            elif not args.do_train:
+                written.append("eval_results.json")
+            if foreign := self.manifest.foreign(written):
+                raise UsageError(
+                    f"--output_dir {self.path}: {foreign[0]} is not on the list of what runs have written there, or "
+                    "was changed since: move it away, or give another folder"
+                )
         except BaseException:
             self.lock.release()
             raise
 
-    def _check(self, args: RunArguments) -> None:
-        names = {path.name for path in self.path.iterdir()} - {LOCK_FILE, MANIFEST}
-        if args.do_train and not args.overwrite_output_dir and not all(map(_LEFTOVER.fullmatch, names)):
-            self._refuse_earlier_run(args)
-        written: tuple[str, ...] = ("eval_results.json",)
-        if args.do_train:
-            written = (*(() if self._is_input(args) else _MODEL_FILES), *_RUN_FILES, self.loss_file)
-        foreign = [name for name in written if not self.manifest.owns(name)]
-        if args.do_train:
-            checkpoints = list_checkpoints(self.path / "checkpoints")
-            foreign += [f"checkpoints/{each.name}" for each in checkpoints if not self.manifest.owns_checkpoint(each)]
-        if foreign:
-            raise UsageError(
-                f"--output_dir {self.path}: {foreign[0]} is not on the list of what runs have written there, or was "
-                "changed since: move it away, or give another folder"
-            )
+    def begin(self, args: RunArguments, resumed: Path | None) -> None:
+        """Make room for a training.
 
-    def clear(self, args: RunArguments) -> None:
-        """Delete what an earlier run wrote and nobody has changed since; other files in the folder are somebody's own.
+        A new one deletes what an earlier run wrote and nobody has changed since; other files in the folder are
+        somebody's own, and a model that is there to start from stays until the new one takes its place. Half-written
+        files of a run that was killed, and diverged.json, go in any case.
 
-        A model that is there to start from stays until the new one takes its place.
+        Raises:
+            CheckpointError: a file cannot be deleted.
         """
         if not self.writes:
             return
         kept = _MODEL_FILES if self._is_input(args) else ()
+        old = self.manifest.names() if resumed is None else ["diverged.json"]
         try:
-            for checkpoint in filter(self.manifest.owns_checkpoint, list_checkpoints(self.path / "checkpoints")):
-                remove(checkpoint)
-            for name in self.manifest.names():
-                if name not in kept and self.manifest.owns(name):
-                    (self.path / name).unlink(missing_ok=True)
-            for name in ("checkpoints", "predictions", "tracking"):
-                _prune(self.path / name)
-        except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
-
-    def delete_leftovers(self) -> None:
-        """Delete what a resumed run has no use for: half-written files of one that was killed, and diverged.json."""
-        if self.writes:
+            self.manifest.discard(set(old).difference(kept))
             for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
                 if _LEFTOVER.fullmatch(path.name):
                     _delete(path)
-            if self.manifest.owns("diverged.json"):
-                _delete(self.path / "diverged.json")
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be cleared: {error}") from error
 
     def close(self) -> None:
         """Note what the run has written, so that nobody's change to it is ever deleted."""
@@ -168,19 +155,16 @@ class RunFolder:
         Raises:
             CheckpointError: the logs cannot be read or written.
         """
-        if self.writes:
-            source = self.path if checkpoint is None else checkpoint.resolve().parent.parent
-            for name, rows in (
-                ("train_log.jsonl", updates),
-                (self.loss_file, updates),
-                ("eval_log.jsonl", evaluations),
-            ):
-                log = source / name
-                try:
-                    kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:rows] if log.exists() else []
-                except (OSError, UnicodeDecodeError) as error:
-                    raise CheckpointError(f"{log} cannot be read: {error}") from error
-                self.write_text(name, "".join(kept))
+        if not self.writes:
+            return
+        source = self.path if checkpoint is None else checkpoint.resolve().parent.parent
+        for name, rows in ((_UPDATES, updates), (self.loss_file, updates), (_EVALUATIONS, evaluations)):
+            log = source / name
+            try:
+                kept = log.read_text(encoding="utf-8").splitlines(keepends=True)[:rows] if log.exists() else []
+            except (OSError, UnicodeDecodeError) as error:
+                raise CheckpointError(f"{log} cannot be read: {error}") from error
+            self.write_text(name, "".join(kept))
 
     def append_logs(self, rows: Sequence[dict[str, Any]]) -> None:
         """Add a row for each update; `rows` have at least "loss". They are on the disk when this returns.
@@ -188,9 +172,8 @@ class RunFolder:
         Raises:
             CheckpointError: the logs cannot be written.
         """
-        if self.writes:
-            _append(self.path / "train_log.jsonl", "".join(_json(row) for row in rows))
-            _append(self.path / self.loss_file, "".join(f"{row['loss']}\n" for row in rows))
+        self._append(_UPDATES, map(_json, rows))
+        self._append(self.loss_file, (f"{row['loss']}\n" for row in rows))
 
     def append_scores(self, scores: dict[str, Any]) -> None:
         """Add the row of an evaluation; it is on the disk when this returns.
@@ -198,8 +181,18 @@ class RunFolder:
         Raises:
             CheckpointError: the log cannot be written.
         """
-        if self.writes:
-            _append(self.path / "eval_log.jsonl", _json(scores))
+        self._append(_EVALUATIONS, [_json(scores)])
+
+    def _append(self, name: str, lines: Iterable[str]) -> None:
+        if not self.writes:
+            return
+        try:
+            with (self.path / name).open("a", encoding="utf-8") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CheckpointError(f"{self.path / name} cannot be written: {error.strerror}") from error
 
     def write_run(self, args: RunArguments, contranorm: MethodSettings, **details: Any) -> None:
         """Write run.json: what was run, with what, on what."""
@@ -277,30 +270,36 @@ class RunFolder:
         return config.exists() and config.resolve().parent == self.path.resolve()
 
     def _refuse_earlier_run(self, args: RunArguments) -> None:
-        if self._is_input(args):
-            raise UsageError(
-                f"--output_dir {self.path} is the model that the run starts from: give another folder, or "
-                "--overwrite_output_dir to replace it"
-            )
         try:
-            earlier = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["settings"]
+            earlier = json.loads((self.path / "run.json").read_bytes())["settings"]
         except (OSError, ValueError, KeyError, TypeError):
-            raise UsageError(
-                f"--output_dir {self.path} is not empty, and what is in it is no run of this script: give another "
-                "folder, or --overwrite_output_dir"
-            ) from None
+            earlier = None
         difference = what_changed(earlier, self.settings)
-        state = "holds this very run, finished" if difference is None else f"holds what {difference}"
-        if difference is None and not (self.path / "all_results.json").exists():
-            if args.resume_from_checkpoint == "auto":  # it was killed before its first checkpoint
-                return
-            raise UsageError(
-                f"--output_dir {self.path} holds this very run, not finished: continue it with "
-                "--resume_from_checkpoint, or start anew with --overwrite_output_dir"
-            )
-        raise UsageError(
-            f"--output_dir {self.path} {state}: give another folder, or --overwrite_output_dir to replace it"
-        )
+        advice = "give another folder, or --overwrite_output_dir to replace it"
+        if self._is_input(args):
+            state = "is the model that the run starts from"
+        elif earlier is None:
+            state = "is not empty, and what is in it is no run of this script"
+        elif difference is not None:
+            state = f"holds what {difference}"
+        elif (self.path / "all_results.json").exists():
+            state = "holds this very run, finished"
+        elif args.resume_from_checkpoint == "auto":  # it was killed before its first checkpoint
+            return
+        else:
+            state = "holds this very run, not finished"
+            advice = "continue it with --resume_from_checkpoint, or start anew with --overwrite_output_dir"
+        raise UsageError(f"--output_dir {self.path} {state}: {advice}")
+
+
+def recover_model(folder: Path) -> None:
+    """Put the new model of a run in place that was killed while it did so; not while another run writes there."""
+    if os.path.isdir(folder / _NEW_MODEL):
+        lock = FolderLock(folder)
+        with contextlib.suppress(UserError, OSError):  # loading a model that is not there says more
+            lock.acquire()
+            _put_in_place(folder)
+        lock.release()
 
 
 def _json(content: Any, indent: int | None = None) -> str:
@@ -326,23 +325,6 @@ def _put_in_place(folder: Path) -> None:
         os.replace(path, folder / path.name)
     new.rmdir()
     sync(folder)
-
-
-def _prune(folder: Path) -> None:
-    """Delete folders below `folder`, and itself, that nothing is left in."""
-    for path in sorted([*folder.glob("**"), folder], reverse=True):
-        with contextlib.suppress(OSError):
-            path.rmdir()
-
-
-def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _delete(path: Path) -> None:

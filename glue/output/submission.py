@@ -13,22 +13,14 @@ import numpy as np
 from transformers.utils.files import make_folder, write_whole
 
 from ..cli.console import say
-from ..data.tasks import OWN_FILES, Task
+from ..data.tasks import GLUE_TASKS, OWN_FILES, Task
 from ..errors import UsageError
 
 # For each test split of a task the name of its file on the server, and how many rows it has there.
 SERVER_FILES = {
-    ("cola", "test"): ("CoLA.tsv", 1063),
-    ("sst2", "test"): ("SST-2.tsv", 1821),
-    ("mrpc", "test"): ("MRPC.tsv", 1725),
-    ("stsb", "test"): ("STS-B.tsv", 1379),
-    ("mnli", "test_matched"): ("MNLI-m.tsv", 9796),
-    ("mnli", "test_mismatched"): ("MNLI-mm.tsv", 9847),
-    ("qnli", "test"): ("QNLI.tsv", 5463),
-    ("qqp", "test"): ("QQP.tsv", 390965),
-    ("rte", "test"): ("RTE.tsv", 3000),
-    ("wnli", "test"): ("WNLI.tsv", 146),
-    ("mnli", "test_ax"): ("AX.tsv", 1104),
+    (task.name, split): (task.prediction_file(split), rows)
+    for task in GLUE_TASKS.values()
+    for split, rows in zip(task.test_splits, task.rows, strict=True)
 }
 _HEADER = ("index", "prediction")
 _HEADER_LINE = "\t".join(_HEADER).encode()
@@ -60,18 +52,17 @@ def write_predictions(
     """
     texts = _as_text(task, predictions)
     numbers = range(len(texts)) if row_numbers is None else row_numbers
-    path = _prediction_file(make_folder(folder), task, split)
+    path = make_folder(folder) / task.prediction_file(split)
     write_whole(path, lambda temporary: _write_rows(temporary, [_HEADER, *zip(numbers, texts, strict=True)]))
     return path
 
 
-def check_replaceable(folder: Path, task: Task, split: str) -> None:
+def check_replaceable(path: Path) -> None:
     """Check that the file of a split's predictions is not there yet, or is one of predictions.
 
     Raises:
         UsageError: it is somebody's own, such as the test file itself.
     """
-    path = _prediction_file(folder, task, split)
     try:
         is_own = path.exists() and path.read_bytes().splitlines()[:1] != [_HEADER_LINE]
     except OSError as error:
@@ -114,10 +105,6 @@ def gather_submission(folders: Sequence[Path], output: Path) -> None:
     make_folder(output.parent)
     write_whole(output, lambda temporary: _write_zip(temporary, chosen))
     say(f"Written: {output}, {len(chosen)} files")
-
-
-def _prediction_file(folder: Path, task: Task, split: str) -> Path:
-    return folder / SERVER_FILES.get((task.name, split), (f"{split}.tsv", 0))[0]
 
 
 def _as_text(task: Task, predictions: np.ndarray) -> list[str]:

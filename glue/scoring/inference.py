@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,24 +16,6 @@ from ..data.labels import LabelMapping
 from ..data.tasks import Task
 from ..errors import DivergedError
 from ..training.sampling import evaluation_batches
-from .metrics import ROUNDING
-
-_ROUNDING = {"bf16": 2**-7, "fp16": 2**-10}
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says about the N rows of a split, in their order.
-
-    Attributes:
-        values: the task's class ids (int64), or numbers for regression (float64).
-        losses: the loss of each row (float64); empty where rows have no label.
-        rounding: how far apart, in proportion, numbers can be that the model would compute as equal.
-    """
-
-    values: np.ndarray
-    losses: np.ndarray
-    rounding: float = ROUNDING
 
 
 def predict(
@@ -45,7 +26,7 @@ def predict(
     batch_size: int,
     accelerator: Accelerator,
     title: str = "evaluating",
-) -> Predictions:
+) -> tuple[np.ndarray, np.ndarray]:
     """Predict every row of a split.
 
     Args:
@@ -58,7 +39,8 @@ def predict(
         title: what the progress bar says.
 
     Returns:
-        The same on every process, and to the last digit whatever their number.
+        For the N rows in their order the task's class ids (int64) or numbers (float64), and the loss of each (float64;
+        empty where rows have no label): the same on every process, and to the last digit whatever their number.
 
     Raises:
         DivergedError: an output of the model is not finite.
@@ -67,7 +49,7 @@ def predict(
     batches = evaluation_batches(dataset.lengths, batch_size, accelerator.num_processes, accelerator.process_index)
     logits, losses = [torch.empty(0, task.num_labels, device=device)], [torch.empty(0, device=device)]
     with torch.inference_mode():
-        for rows in progress_bar(batches, desc=title, leave=False, delay=2, disable=not accelerator.is_main_process):
+        for rows in progress_bar(batches, desc=title, leave=False, delay=2):
             inputs = dataset.collate(rows, device=device)
             labels = inputs.pop("labels", None)
             logits.append(model(**inputs).logits.float())
@@ -88,11 +70,7 @@ def predict(
         values = all_logits[order, 0].astype(np.float64)
     else:
         values = mapping.task_ids(task)[all_logits[order].argmax(axis=1)]
-    return Predictions(
-        values,
-        losses=all_losses.astype(np.float64)[order if len(all_losses) else []],
-        rounding=_ROUNDING.get(accelerator.mixed_precision, ROUNDING),
-    )
+    return values, all_losses.astype(np.float64)[order if len(all_losses) else []]
 
 
 def _losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,8 @@ from ..data.tasks import Task
 
 # MNLI's second validation set, in the names that the stock example writes: accuracy, accuracy_mm.
 MISMATCHED_SUFFIX = "_mm"
-# What single precision makes of equal scores, after the sums of a whole model.
-ROUNDING = 1e-5
+# How far apart, in proportion, scores can be that the sums of a whole model should have made equal, by its precision.
+ROUNDING = {"no": 1e-5, "fp16": 2**-10, "bf16": 2**-7}
 # A score with one of these words in its name is the better the lower it is.
 _ERRORS = {"loss", "error", "mse", "rmse", "mae", "perplexity"}
 
@@ -33,7 +33,7 @@ def higher_is_better(name: str) -> bool:
 
 
 def compute_metrics(
-    task: Task, predictions: ArrayLike, references: ArrayLike, rounding: float = ROUNDING
+    task: Task, predictions: ArrayLike, references: ArrayLike, rounding: float = ROUNDING["no"]
 ) -> dict[str, float]:
     """Score predictions against the labels.
 
@@ -69,7 +69,7 @@ def compute_metrics(
     }
 
 
-def are_equal(values: np.ndarray, rounding: float = ROUNDING) -> bool:
+def are_equal(values: np.ndarray, rounding: float = ROUNDING["no"]) -> bool:
     """Whether there is nothing to tell (N,) predictions apart by: they are equal up to rounding, or not all finite.
 
     A model gives the same text not quite the same score in two batches, as sums are rounded in another order.

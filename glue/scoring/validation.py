@@ -10,10 +10,10 @@ import numpy as np
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import DivergedError
-from ..output.tracking import track
+from ..output.log import track
 from ..training.setup import Setup
 from .inference import predict
-from .metrics import MISMATCHED_SUFFIX, are_equal, compute_metrics, majority_baseline
+from .metrics import MISMATCHED_SUFFIX, ROUNDING, are_equal, compute_metrics, majority_baseline
 from .oversmoothing import ATTENTION, measure_oversmoothing
 
 # How many different predictions there were; a run in which there was only one has a warning.
@@ -36,14 +36,15 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
         different ones the model predicted (numbers that are all equal up to rounding are one); those of MNLI's
         mismatched split with `MISMATCHED_SUFFIX`.
     """
-    task = setup.task
+    task, rounding = setup.task, ROUNDING[setup.accelerator.mixed_precision]
     results: dict[str, float] = {}
     for number, split in enumerate(task.validation_splits):
         dataset = setup.datasets[split]
         labels: Any = dataset.labels if task.is_regression else setup.mapping.task_ids(task)[dataset.labels]
-        found = predict(model, dataset, task, setup.mapping, args.per_device_eval_batch_size, setup.accelerator)
-        scores = compute_metrics(task, found.values, labels, found.rounding)
-        scores["loss"] = float(found.losses.mean())
+        batch_size = args.per_device_eval_batch_size
+        values, losses = predict(model, dataset, task, setup.mapping, batch_size, setup.accelerator)
+        scores = compute_metrics(task, values, labels, rounding)
+        scores["loss"] = float(losses.mean())
         if not math.isfinite(scores["loss"]):
             raise DivergedError(f"the loss on the {split} split is {scores['loss']}: the model has diverged")
         baseline = majority_baseline(task, labels)
@@ -51,8 +52,8 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
         say(f"{split}: {shown}, loss {scores['loss']:.4f}, {len(dataset)} examples")
         if task.is_regression and are_equal(labels, 0.0):
             say(f"Note: every label of the {split} split is {labels[0]:g}: no correlation is defined, each counts as 0")
-        is_one = task.is_regression and are_equal(found.values, found.rounding)
-        scores[_NUMBERS if task.is_regression else _CLASSES] = 1 if is_one else len(np.unique(found.values))
+        is_one = task.is_regression and are_equal(values, rounding)
+        scores[_NUMBERS if task.is_regression else _CLASSES] = 1 if is_one else len(np.unique(values))
         results |= {name + MISMATCHED_SUFFIX * number: score for name, score in scores.items()}
     return results
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -36,15 +39,14 @@ from transformers.utils.files import make_folder, read_json, sync, write_synced
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
-from ..output.manifest import Manifest, checkpoint_entry
-from .checksums import damage, list_checkpoints, record, remove, updates_of
+from ..output.manifest import Manifest, damage, record
 from .identity import what_changed
 from .optimizer import check_moments
 from .processes import on_main
-from .random_states import random_states, restore_random_states
 from .state import TrainingState
 
 _STATE_FILE = "training_state.json"
+_NAME = re.compile(r"step_(\d{6,})")
 
 
 @dataclass
@@ -63,6 +65,7 @@ class TrainingParts:
     best_weights: dict[str, Tensor] | None = None
 
 
+@dataclass(frozen=True)
 class Checkpointer:
     """Writes, finds and reads the checkpoints of one run.
 
@@ -73,13 +76,10 @@ class Checkpointer:
         limit: checkpoints to keep, the newest ones; None keeps all. That of the best epoch is kept whatever the limit.
     """
 
-    def __init__(
-        self, folder: Path, identity: Mapping[str, Any], accelerator: Accelerator, limit: int | None = None
-    ) -> None:
-        self.folder = folder
-        self.identity = identity
-        self.accelerator = accelerator
-        self.limit = limit
+    folder: Path
+    identity: Mapping[str, Any]
+    accelerator: Accelerator
+    limit: int | None = None
 
     def save(self, state: TrainingState, parts: TrainingParts) -> Path:
         """Write a checkpoint; all processes have to call this, and the main one writes.
@@ -120,11 +120,9 @@ class Checkpointer:
         try:
             state = TrainingState(**read_json(checkpoint / _STATE_FILE)["state"])
             self.accelerator.unwrap_model(parts.model).load_state_dict(load_file(checkpoint / "model.safetensors"))
-            parts.optimizer.load_state_dict(_load(checkpoint / "optimizer.pt"))
+            for name, part in self._with_states(parts).items():
+                part.load_state_dict(_load(checkpoint / name))
             check_moments(parts.optimizer)
-            parts.scheduler.load_state_dict(_load(checkpoint / "scheduler.pt"))
-            if self.accelerator.scaler is not None:
-                self.accelerator.scaler.load_state_dict(_load(checkpoint / "scaler.pt"))
             best = checkpoint / "best_model.safetensors"
             parts.best_weights = load_file(best) if best.exists() else None
             restore_random_states(_load(checkpoint / "random_states.pt")[self.accelerator.process_index])
@@ -137,6 +135,11 @@ class Checkpointer:
                 self._delete_old(state)  # what a run that was killed had yet to delete
         return state
 
+    def _with_states(self, parts: TrainingParts) -> dict[str, Any]:
+        """What has a state of its own, by the name of its file."""
+        scaler = {} if self.accelerator.scaler is None else {"scaler.pt": self.accelerator.scaler}
+        return {"optimizer.pt": parts.optimizer, "scheduler.pt": parts.scheduler, **scaler}
+
     def _write(
         self, target: Path, state: TrainingState, parts: TrainingParts, generators: list[dict[str, Any]]
     ) -> None:
@@ -147,22 +150,19 @@ class Checkpointer:
         content = json.dumps({"state": asdict(state), "identity": self.identity}, indent=2) + "\n"
         files: dict[str, Callable[[Path], object]] = {
             "model.safetensors": partial(save_file, weights, metadata={"format": "pt"}),
-            "optimizer.pt": partial(torch.save, parts.optimizer.state_dict()),
-            "scheduler.pt": partial(torch.save, parts.scheduler.state_dict()),
+            **{name: partial(torch.save, part.state_dict()) for name, part in self._with_states(parts).items()},
             "random_states.pt": partial(torch.save, generators),
             _STATE_FILE: lambda path: path.write_text(content, encoding="utf-8"),
         }
         if parts.best_weights is not None:
             files["best_model.safetensors"] = partial(save_file, parts.best_weights, metadata={"format": "pt"})
-        if self.accelerator.scaler is not None:
-            files["scaler.pt"] = partial(torch.save, self.accelerator.scaler.state_dict())
         make_folder(self.folder)
-        Manifest(target.parents[1]).claim(checkpoint_entry(target))
         try:
             temporary.mkdir()
             for name, write in files.items():
                 write_synced(temporary / name, write)
-            record(temporary)
+            whole = {f"checkpoints/{target.name}/{name}": noted for name, noted in record(temporary).items()}
+            Manifest(target.parents[1]).claim(whole=whole)
             sync(temporary)
             remove(target)  # of a run that was continued from further back
             os.replace(temporary, target)
@@ -208,6 +208,30 @@ class Checkpointer:
                     remove(old)
 
 
+def updates_of(checkpoint: Path) -> int:
+    """Return after how many updates a checkpoint was written, by its name; -1 for what is named otherwise."""
+    found = _NAME.fullmatch(checkpoint.name)
+    return int(found[1]) if found else -1
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, oldest first, damaged ones among them."""
+    return sorted((path for path in folder.glob("step_*") if updates_of(path) >= 0), key=updates_of)
+
+
+def remove(checkpoint: Path) -> None:
+    """Delete a checkpoint, if there is one, so that at no moment a part of it has its name.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if checkpoint.exists():
+        os.replace(checkpoint, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
 def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
     """Check that a model may be saved.
 
@@ -223,6 +247,28 @@ def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
             update=state.updates,
             weight=bad[0],
         )
+
+
+def random_states() -> dict[str, Any]:
+    """Return the states of this process's generators as tensors and plain values."""
+    state: Any = np.random.get_state()  # noqa: NPY002  what set_seed seeds
+    name, keys, *rest = state
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Put the generators back to what `random_states` returned; of a GPU, whichever is this process's now."""
+    random.setstate(states["python"])
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
 
 
 def cpu_weights(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ..cli.arguments import RunArguments
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from transformers import PretrainedConfig
+
     from ..data.encoding import EncodedDataset
 
 VERSION = 2  # changes with what an identity is made of; runs of different versions are never the same
@@ -38,16 +42,27 @@ def fixed_flags(args: RunArguments) -> dict[str, Any]:
 
 
 def run_identity(
-    args: RunArguments, knobs: Mapping[str, Any], data: Mapping[str, EncodedDataset], execution: Mapping[str, Any]
+    args: RunArguments,
+    config: PretrainedConfig,
+    knobs: Mapping[str, Any],
+    data: Mapping[str, EncodedDataset],
+    accelerator: Accelerator,
 ) -> dict[str, Any]:
     """Return all that the result of a run depends on, as JSON has it.
 
     Args:
         args: the command line.
+        config: the model's.
         knobs: method, position and the method's knobs, with what was left open filled in.
         data: the splits that it is trained and scored on; token ids, labels and class names of each count.
-        execution: how it is computed: "packed" or "padded", precision, number of processes.
+        accelerator: says how it is computed.
     """
+    packs = config.packs(accelerator.device.type) and not args.torch_compile
+    execution = {
+        "execution": "packed" if packs else "padded",
+        "mixed_precision": str(accelerator.mixed_precision),
+        "num_processes": accelerator.num_processes,
+    }
     digest = hashlib.sha256(repr([(split, data[split].digest()) for split in sorted(data)]).encode()).hexdigest()
     identity = {"version": VERSION, **fixed_flags(args), **knobs, **execution, "data": digest}
     if knobs.get("contranorm_padding") == "include":  # a row's result depends on the rows beside it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 
 # mallopt(3) of the GNU C library: when freed memory at the top of the heap goes back, and from what size on a block
 # gets pages of its own, which go back as soon as it is freed.
@@ -19,10 +18,8 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the library knows the settings; only that of GNU/Linux does.
     """
-    if sys.platform != "linux":
-        return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):
         return False
     return bool(mallopt(_TRIM_THRESHOLD, _NEVER)) and bool(mallopt(_MMAP_THRESHOLD, _LARGEST))

@@ -1,21 +1,28 @@
-"""From `--model_name_or_path` to a model that fits the task: configuration, tokenizer, weights."""
+"""From `--model_name_or_path` to a model that fits the task: configuration, tokenizer, weights.
+
+Which method it uses, where and how says the command line, else the checkpoint's config, else the paper's setting.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
+from transformers.contranorm_sites import parse_positions
+from transformers.methods import find_method, knobs_of
+from transformers.utils import logging
+from transformers.utils.errors import CheckpointError
 
 from ..cli.arguments import RunArguments
 from ..data.labels import LabelMapping, make_label_mapping
+from ..data.readers import check_no_pointer
 from ..data.tasks import OWN_FILES, Task
 from ..errors import UsageError
-from .method_settings import MethodSettings, choose_settings
 
 
 @dataclass(frozen=True)
@@ -26,19 +33,20 @@ class Checkpoint:
         name: as the user gave it.
         path: folder or Hub id to load from; for the demo a temporary folder.
         config_dict: its config.json as it is in the file.
+        config: the configuration that it makes.
         options: further arguments of every `from_pretrained`.
     """
 
     name: str
     path: str
     config_dict: dict[str, Any]
+    config: PretrainedConfig
     options: dict[str, Any]
 
     def tokenizer(self) -> Any:
         """Load the tokenizer; for a model without token types, or with a single one, it makes none."""
         tokenizer = AutoTokenizer.from_pretrained(self.path, **self.options)
-        config = AutoConfig.from_pretrained(self.path, **self.options)
-        if getattr(config, "type_vocab_size", 0) < 2:
+        if getattr(self.config, "type_vocab_size", 0) < 2:
             names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
             tokenizer.model_input_names = names
         return tokenizer
@@ -50,7 +58,7 @@ def open_checkpoint(args: RunArguments) -> Iterator[Checkpoint]:
 
     Raises:
         CheckpointError: there is none of that name, or its config.json cannot be read.
-        UsageError: it is a file.
+        UsageError: it is a file, or (within the block too) a file in it is a git-lfs pointer.
     """
     options = {} if args.revision is None else {"revision": args.revision}
     with contextlib.ExitStack() as stack:
@@ -58,13 +66,20 @@ def open_checkpoint(args: RunArguments) -> Iterator[Checkpoint]:
         if args.uses_demo_model:
             from ..demo.checkpoint import build_demo_checkpoint
 
+            stack.callback(logging.set_verbosity, logging.get_verbosity())
+            logging.set_verbosity_error()  # that its classifier is newly drawn goes for all of it
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contranorm-demo-")))
             model_type = "albert" if name == "demo-albert" else "bert"
             path, options = str(build_demo_checkpoint(folder, model_type, args.num_hidden_layers)), {}
         if Path(path).is_file():
             raise UsageError(f"--model_name_or_path {name} is a file: give the folder that it is in")
-        config_dict, _ = PretrainedConfig.get_config_dict(path, **options)
-        yield Checkpoint(name, path, config_dict, options)
+        try:
+            config_dict, _ = PretrainedConfig.get_config_dict(path, **options)
+            yield Checkpoint(name, path, config_dict, AutoConfig.from_pretrained(path, **options), options)
+        except CheckpointError:
+            for file in filter(Path.is_file, Path(path).glob("*")):
+                check_no_pointer(file)
+            raise
 
 
 def build_config(
@@ -77,8 +92,7 @@ def build_config(
         UsageError: `--max_length` is more than the model has positions for.
     """
     mapping = make_label_mapping(task, checkpoint.config_dict, bool(args.do_train))
-    model_type = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options).model_type
-    settings = choose_settings(args, checkpoint.config_dict, model_type)
+    settings = choose_settings(args, checkpoint.config_dict, checkpoint.config.model_type)
     changes: dict[str, Any] = {
         "id2label": mapping.id2label,
         "label2id": mapping.label2id,
@@ -122,3 +136,59 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     if args.torch_compile:
         model.compile(dynamic=True)  # batches of any shape
     return model
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """The chosen value of the position and of every knob, and where it came from.
+
+    Attributes:
+        values: "method", "pos" and the method's knobs; fields of the model's configuration.
+        origins: the same names to "command line", "checkpoint" or "default".
+        sites: the sites that the position names, in the model's numbering; empty for the plain model.
+    """
+
+    values: dict[str, Any]
+    origins: dict[str, str]
+    sites: tuple[str, ...]
+
+    @property
+    def attracts(self) -> bool:
+        """Whether the scale is negative, which pulls the tokens together."""
+        return bool(self.sites) and self.values.get("scale", 0) < 0
+
+    def summary(self) -> str:
+        """Return all settings in one line."""
+        knobs = ", ".join(f"{name} {value} ({self.origins[name]})" for name, value in self.values.items())
+        state = f"on, at {' and '.join(self.sites)}" if self.sites else "off, the plain model"
+        return f"ContraNorm {state}: {knobs}" if "contranorm" in self.values["method"] else f"Method {state}: {knobs}"
+
+
+def choose_settings(args: RunArguments, config_dict: Mapping[str, Any], model_type: str) -> MethodSettings:
+    """Settle method, position and every knob for one run.
+
+    Args:
+        args: what was not given is None.
+        config_dict: the checkpoint's config.json as it is in the file: a key that is not there has not been chosen.
+        model_type: the kind of model, whose numbering `pos` is in.
+
+    Raises:
+        ConfigurationError: the method is unknown, a knob has a value that it may not have, or the position is none of
+            the model's.
+    """
+    given = args.method_settings
+    stored = {name: value for name, value in config_dict.items() if value is not None}
+    if stored.pop("use_v2", False):
+        stored.setdefault("method", "contranorm_v2")
+    method = find_method(given.get("method") or stored.get("method") or "contranorm")
+    if method.name != stored.get("method", "contranorm"):
+        stored = {}  # knobs of another method
+    defaults = {"method": method.name, "pos": method.pos, **method.defaults(model_type)}
+    values, origins = {}, {}
+    for name, default in defaults.items():
+        sources = (("command line", given), ("checkpoint", stored), ("default", {name: default}))
+        origins[name], source = next((origin, source) for origin, source in sources if name in source)
+        values[name] = source[name]
+    sites = parse_positions(values["pos"], model_type)
+    plain = method(**{name: values[name] for name in knobs_of(method)}).is_neutral
+    return MethodSettings(values, origins, () if plain else sites)

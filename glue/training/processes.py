@@ -18,18 +18,19 @@ from transformers.utils.errors import UserError
 
 from ..errors import UsageError
 
-# Of these the launcher's variables come in pairs: how many processes there are, and which of them this is.
+# What launchers leave in the environment: how many processes there are, and which of them this is.
 _PAIRS = (
     ("WORLD_SIZE", "RANK"),
     ("PMI_SIZE", "PMI_RANK"),
     ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
     ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
 )
-_PLUGINS = {
+_NOT_SUPPORTED = {
     "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
     "ACCELERATE_USE_FSDP": "FSDP",
     "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism config",
+    "ACCELERATE_DYNAMO_BACKEND": "a dynamo backend other than by --torch_compile",
 }
 _SUPPORTED = "one process, or several that each hold the whole model, as of `accelerate launch --multi_gpu` or torchrun"
 
@@ -74,12 +75,9 @@ def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
 
 def _check_launcher(mixed_precision: str) -> int:
     """Check what the launcher left in the environment; returns the number of processes."""
-    for name, plugin in _PLUGINS.items():
-        if os.environ.get(name, "").lower() in ("1", "true", "yes"):
+    for name, plugin in _NOT_SUPPORTED.items():
+        if os.environ.get(name, "").lower() not in ("", "0", "no", "false"):
             raise UsageError(f"{plugin} ({name}) is not supported: start {_SUPPORTED}")
-    backend = os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no")
-    if backend.lower() not in ("", "no"):
-        raise UsageError(f"--dynamo_backend {backend} of the launcher is not supported: give --torch_compile instead")
     if mixed_precision not in ("no", "fp16", "bf16"):
         raise UsageError(f"precision {mixed_precision} is not supported: expected no, bf16 or fp16")
     for size, rank in _PAIRS:

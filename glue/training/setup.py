@@ -20,16 +20,15 @@ from ..data.loading import load_splits
 from ..data.tasks import Task
 from ..data.token_cache import TokenCache, cache_folder
 from ..errors import UsageError
-from ..output import tracking
+from ..output.log import TRACKING, check_trackers
 from ..output.model_card import model_card
-from ..output.run_folder import RunFolder
+from ..output.run_folder import RunFolder, recover_model
 from ..output.submission import check_replaceable, write_predictions
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .identity import run_identity
 from .memory import keep_freed_memory
-from .method_settings import MethodSettings
-from .model import build_config, load_model, open_checkpoint, padding_multiple
+from .model import MethodSettings, build_config, load_model, open_checkpoint, padding_multiple
 from .processes import join, on_main
 
 
@@ -59,8 +58,8 @@ def set_up(args: RunArguments) -> Setup:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
-    tracking.check_trackers(args.report_to)
-    project = None if output_dir is None else str(output_dir / tracking.FOLDER)
+    check_trackers(args.report_to)
+    project = None if output_dir is None else str(output_dir / TRACKING)
     accelerator = join(mixed_precision=args.mixed_precision, cpu=args.cpu, log_with=args.report_to, project_dir=project)
     keep_freed_memory()
     say.on = accelerator.is_main_process
@@ -68,49 +67,39 @@ def set_up(args: RunArguments) -> Setup:
         logging.set_verbosity_error()  # one summary of a loaded checkpoint is enough
     if args.uses_demo_data:
         say(f"Demo: a miniature {args.task_name} made on the spot; for the real one give --model_name_or_path and data")
-    folder = RunFolder(output_dir, accelerator.is_main_process)
-    on_main(accelerator, folder.recover_model)
+    if output_dir is not None:
+        on_main(accelerator, lambda: recover_model(output_dir))
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
-        for split in task.test_splits if args.do_predict else ():
-            check_replaceable(_prediction_folder(args), task, split)
         config, mapping, contranorm = build_config(args, checkpoint, task)
         tokenizer = checkpoint.tokenizer()
-        kept = None if args.uses_demo_data else cache_folder(args.token_cache)
+        kept = cache_folder("none" if args.uses_demo_data else args.token_cache)
         cache = TokenCache(kept, writes=accelerator.is_local_main_process)
+        shape: dict[str, Any] = {
+            "pad_to_max_length": args.pad_to_max_length,
+            "pad_to_multiple_of": padding_multiple(config),
+        }
         datasets = {
-            split: encode(
-                table,
-                task,
-                tokenizer,
-                args.max_length,
-                pad_to_max_length=args.pad_to_max_length,
-                pad_to_multiple_of=padding_multiple(config),
-                mapping=mapping,
-                cache=cache,
-            )
+            split: encode(table, task, tokenizer, args.max_length, mapping=mapping, cache=cache, **shape)
             for split, table in tables.items()
         }
         _check_vocabulary(datasets, tokenizer, config.vocab_size)
-        packs = accelerator.device.type == "cpu" and config.contranorm_padding == "exclude" and not args.torch_compile
-        folder.settings = run_identity(
-            args,
-            contranorm.values,
-            {split: data for split, data in datasets.items() if split not in task.test_splits},
-            execution={
-                "execution": "packed" if packs else "padded",
-                "mixed_precision": str(accelerator.mixed_precision),
-                "num_processes": accelerator.num_processes,
-            },
-        )
-        folder.loss_file = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
-        checkpointer = Checkpointer(folder.path / "checkpoints", folder.settings, accelerator, args.save_total_limit)
-        resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
         set_seed(args.seed)
         model = load_model(args, checkpoint, config)
     if accelerator.process_index:  # all have drawn the same weights; each draws dropout masks of its own
         set_seed((args.seed + accelerator.process_index) % 2**32)
-    on_main(accelerator, lambda: folder.take(args, resumed))
+    scored = {split: dataset for split, dataset in datasets.items() if split not in task.test_splits}
+    identity = run_identity(args, config, contranorm.values, scored, accelerator)
+    checkpointer = Checkpointer(
+        Path(args.output_dir or "", "checkpoints"), identity, accelerator, args.save_total_limit
+    )
+    resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
+    losses = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+    folder = RunFolder(output_dir, accelerator.is_main_process, identity, losses)
+    predictions = [task.prediction_file(split) for split in datasets if split in task.test_splits]
+    for name in predictions if args.pred_dir else ():
+        check_replaceable(Path(str(args.pred_dir), name))
+    on_main(accelerator, lambda: folder.take(args, resumed, () if args.pred_dir else predictions))
     rows = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
     say(f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: {rows}")
     say(contranorm.summary())
@@ -133,9 +122,7 @@ def start(args: RunArguments, setup: Setup) -> None:
     Raises:
         CheckpointError: a file cannot be written.
     """
-    if setup.checkpoint is None:
-        setup.folder.clear(args)
-    setup.folder.delete_leftovers()
+    setup.folder.begin(args, setup.checkpoint)
     data = {"text_columns": setup.task.text_columns, "classes": setup.task.label_names}
     setup.folder.write_run(args, setup.contranorm, task=setup.task.name, model=args.model_name_or_path, **data)
 
@@ -147,38 +134,26 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         CheckpointError: a file cannot be written.
         Stopped: a signal came while predicting; by then the model is saved.
     """
-    accelerator, folder = setup.accelerator, setup.folder
+    accelerator, folder, task = setup.accelerator, setup.folder, setup.task
     if args.do_train:
         folder.save_model(setup.model, setup.tokenizer)
+    place = Path(args.pred_dir) if args.pred_dir else folder.path / "predictions"
     with signals.at_once(accelerator.num_processes == 1):
-        _write_predictions(args, setup)
+        for split, dataset in setup.datasets.items():
+            if split in task.test_splits:
+                batch_size = args.per_device_eval_batch_size
+                values, _ = predict(setup.model, dataset, task, setup.mapping, batch_size, accelerator)
+                if accelerator.is_main_process:
+                    if not args.pred_dir:
+                        folder.manifest.claim(f"predictions/{task.prediction_file(split)}")
+                    say(f"Predictions: {write_predictions(place, task, split, values, dataset.row_numbers)}")
     if args.do_train and folder.writes:
         num_rows = len(setup.datasets["train"])
-        folder.write_card(model_card(args, setup.task, setup.contranorm, results, num_rows))
+        folder.write_card(model_card(args, task, setup.contranorm, results, num_rows))
         folder.write_json("all_results.json", results)  # last: where it is, everything is
         say(f"Saved in {args.output_dir}")
     elif results:
         folder.write_json("eval_results.json", results)
-
-
-def _write_predictions(args: RunArguments, setup: Setup) -> None:
-    accelerator = setup.accelerator
-    for split in setup.task.test_splits if args.do_predict else ():
-        if split in setup.datasets:
-            batch_size = args.per_device_eval_batch_size
-            dataset = setup.datasets[split]
-            predictions = predict(setup.model, dataset, setup.task, setup.mapping, batch_size, accelerator)
-            if accelerator.is_main_process:
-                path = write_predictions(
-                    _prediction_folder(args), setup.task, split, predictions.values, dataset.row_numbers
-                )
-                if not args.pred_dir:
-                    setup.folder.manifest.claim(f"predictions/{path.name}")
-                say(f"Predictions: {path}")
-
-
-def _prediction_folder(args: RunArguments) -> Path:
-    return Path(args.pred_dir) if args.pred_dir else Path(args.output_dir or "") / "predictions"
 
 
 def _check_vocabulary(datasets: dict[str, EncodedDataset], tokenizer: Any, size: int) -> None:

@@ -278,7 +278,7 @@ def _tables(suffix: str):
 
 def _run_checkpoints(folder: Path):
     """The list of checksums of a run's own checkpoint."""
-    from glue.training.checksums import damage, record
+    from glue.output.manifest import damage, record
     from transformers.utils.errors import CheckpointError
 
     (folder / "good.pt").write_bytes(b"x")

@@ -3,7 +3,7 @@
 import pytest
 
 from glue.cli.arguments import RunArguments
-from glue.training.method_settings import choose_settings
+from glue.training.model import choose_settings
 from transformers.utils.errors import ConfigurationError
 
 

@@ -323,6 +323,13 @@ def test_the_environment_names_a_folder_too(official, monkeypatch):
     assert tables["train"].source == str(official / "WNLI" / "train.tsv")
 
 
+def test_the_environment_may_say_it_from_the_home_folder_on(official, monkeypatch):
+    monkeypatch.setenv("HOME", str(official.parent))
+    monkeypatch.setenv("GLUE_DATA_DIR", f"~/{official.name}")
+    _, tables = load_splits(RunArguments(model_name_or_path="m", task_name="wnli"))
+    assert tables["train"].source == str(official / "WNLI" / "train.tsv")
+
+
 def test_the_command_line_goes_before_the_environment(official, tmp_path, monkeypatch):
     monkeypatch.setenv("GLUE_DATA_DIR", str(official))
     other = tmp_path / "other"

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from glue.cli.arguments import RunArguments
+from glue.data.labels import make_label_mapping
 from glue.data.loading import load_splits
 from glue.data.user_files import read_own_files as read
 from glue.errors import UsageError
@@ -181,10 +182,12 @@ def test_the_choice_can_be_made_by_hand(tmp_path):
 
 # settings, what the message says
 CHOICES = [
-    ({"text_column_names": ("body",)}, "no column 'body' (columns there: text, reason, label)"),
+    ({"text_column_names": ("body",)}, "a.csv has no column 'body' (columns there: text, reason, label); name one"),
+    ({"text_column_names": ("text", "text")}, "text text: expected one column or two different ones"),
+    ({"text_column_names": ("text text",)}, "text text: expected one column or two different ones"),
     (
         {"text_column_names": ("text", "label")},
-        "expected one column or two, but not 'label'",
+        "expected one column or two different ones, not 'label'",
     ),
     ({"text_column_names": ("text", "reason", "label2")}, "expected one column or two"),
     (
@@ -255,6 +258,27 @@ def test_labels_that_may_be_of_the_other_kind(kind, labels, warning, problem_typ
     assert (values if task.is_regression else [float(task.label_names[value]) for value in values]) == expected
 
 
+def test_spellings_of_one_text_are_one_class(tmp_path, capsys):
+    """An accent of its own, or in one character with its letter: predictions give the first one back."""
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    paths = {"train": write_rows(tmp_path / "train.csv", labelled([decomposed, composed, "tea", decomposed]))}
+    paths["validation"] = write_rows(tmp_path / "validation.jsonl", labelled([composed, "tea"]))
+    task, tables = read_own_files(paths, {})
+    assert task.label_names == (decomposed, "tea") and tables["train"].columns["label"] == [0, 0, 1, 0]
+    assert tables["validation"].columns["label"] == [0, 1]
+    task, tables = read_own_files({"validation": paths["validation"]}, {"id2label": {"0": "tea", "1": decomposed}})
+    assert tables["validation"].columns["label"] == [1, 0]
+    mapping = make_label_mapping(task, {"id2label": {"0": "tea", "1": composed}})
+    assert mapping.id2label == {0: "tea", 1: decomposed}
+
+
+def test_classes_that_differ_in_case_only_are_pointed_out(tmp_path, capsys):
+    path = write_rows(tmp_path / "train.csv", labelled(["Yes", "yes", "no"]))
+    task, _ = load_splits(RunArguments(model_name_or_path="m", train_file=str(path)))
+    assert task.label_names == ("Yes", "no", "yes")
+    assert capsys.readouterr().out.endswith("yes (1) (warning: some differ in case only: Yes, yes)\n")
+
+
 def test_words_are_no_scores_whatever_is_asked_for(tmp_path):
     path = write_rows(tmp_path / "train.csv", labelled(["1", "two"]))
     with pytest.raises(UsageError, match=r"row 2 \(line 3\): label 'two', expected a finite number"):
@@ -264,9 +288,9 @@ def test_words_are_no_scores_whatever_is_asked_for(tmp_path):
 def test_what_there_is_stands_in_the_task(tmp_path):
     path = write_rows(tmp_path / "rte.csv", labelled(["a", "b"]))
     task = read_own_files({"train": path}, {})[0]
-    assert (task.name, task.splits) == ("files", ("train",))
+    assert (task.name, task.validation_splits, task.test_splits) == ("files", (), ())
     task = read_own_files({"train": path, "validation": path, "test": path}, {})[0]
-    assert task.splits == ("train", "validation", "test")
+    assert (task.validation_splits, task.test_splits) == (("validation",), ("test",))
 
 
 def test_a_great_many_odd_classes_are_seen(tmp_path, capsys):
@@ -309,6 +333,42 @@ def test_validation_labels_are_those_of_training(train, validation, expected, tm
         assert str(error.value) == f"{paths['validation']}, " + expected.format(train=paths["train"])
     else:
         assert read_own_files(paths, {})[1]["validation"].columns["label"] == expected
+
+
+# validation file, what the message says behind its name
+NO_VALIDATION = [
+    ("", ": the file is empty"),
+    ("sentence,label\n", ": no rows, only a header"),
+    ("sentence,label\nx,1\ny,NaN\n", ", row 2 (line 3): the label is missing (NaN)"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), NO_VALIDATION, ids=["empty", "header", "nan"])
+def test_a_validation_file_that_scores_nothing_is_named(content, message, tmp_path):
+    path = tmp_path / "validation.csv"
+    path.write_text(content)
+    train = write_rows(tmp_path / "train.csv", labelled([1, 0]))
+    with pytest.raises(UsageError) as error:
+        read_own_files({"train": train, "validation": path}, {})
+    assert str(error.value) == f"{path}{message}"
+
+
+def test_one_file_may_be_all_splits(tmp_path):
+    path = write_rows(tmp_path / "all.csv", labelled(["b", "a"]))
+    tables = read_own_files({"train": path, "validation": path, "test": path}, {})[1]
+    assert [tables[split].columns["label"] for split in ("train", "validation", "test")] == [[1, 0], [1, 0], [-1, -1]]
+
+
+@pytest.mark.parametrize("orient", ["columns", "split"])
+def test_json_of_columns_is_one_line(orient, tmp_path):
+    """As pandas writes it where nobody asks for rows."""
+    columns = {"sentence": {"0": "a b", "1": "c d"}, "label": {"0": 0, "1": 1}}
+    split = {"columns": ["sentence", "label"], "index": [0, 1], "data": [["a b", 0], ["c d", 1]]}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(columns if orient == "columns" else split))
+    with pytest.raises(UsageError, match=r"train\.json, row 1: ") as error:
+        read_own_files({"train": path}, {})
+    assert "\n" not in str(error.value)
 
 
 def test_formats_may_differ_between_splits(tmp_path):

@@ -26,6 +26,9 @@ READABLE = [
     ("bom.csv", b"\xef\xbb\xbfsentence,label\nGood.,1\n", {"sentence": ["Good."], "label": ["1"]}),
     ("crlf.csv", "sentence,label\r\nGood.,1\r\n", {"sentence": ["Good."], "label": ["1"]}),
     ("cr.csv", "sentence,label\rGood.,1\r", {"sentence": ["Good."], "label": ["1"]}),
+    ("cr.tsv", "sentence\tlabel\rGood.\t1\r", {"sentence": ["Good."], "label": ["1"]}),
+    ("comma.csv", "sentence,label,\nGood.,1,\n", {"sentence": ["Good."], "label": ["1"], "": [""]}),
+    ("zero.csv", "sentence,label\nGo\0od.,1\n", {"sentence": ["Go\0od."], "label": ["1"]}),
     ("quoted.csv", 'sentence,label\n"a, ""b""\nc",1\n', {"sentence": ['a, "b"\nc'], "label": ["1"]}),
     (
         "words.csv",
@@ -76,19 +79,24 @@ BROKEN = [
         ", row 2 (line 3): broken row with 1 fields, but the header has 2 (sentence, label)",
     ),
     ("long.csv", "sentence,label\nGood, really,1\n", ", row 1 (line 2): broken row with 3 fields"),
-    ("after.csv", 'sentence,label\n"two\nlines",1\nBad.\n', ", row 2: broken row"),
+    ("after.csv", 'sentence,label\n"two\nlines",1\nBad.\n', ", row 2 (line 4): broken row"),
     (
         "open.csv",
         'sentence,label\nGood.,1\n"Bad.,0\nUgly.,0\n',
-        ", row 2: broken row, a double quote is opened and never closed",
+        ", row 2 (line 3): broken row, a double quote is opened and never closed",
     ),
-    ("open last.csv", 'label,sentence\n1,Good.\n1,"Bad.\n0,Ugly.\n', ", row 2: broken row, a double quote is opened"),
-    ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2: broken row, a double quote is opened"),
-    ("open header.csv", '"sentence\nGood.\n', ": broken file ("),
+    (
+        "open last.csv",
+        'label,sentence\n1,Good.\n1,"Bad.\n0,Ugly.\n',
+        ", row 2 (line 3): broken row, a double quote is opened",
+    ),
+    ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2 (line 3): broken row, a double quote is opened"),
+    ("open header.csv", '"sentence\nGood.\n', ", header: broken row, a double quote is opened"),
     ("many short.csv", "a,b\n1\n2\n", ", row 1 (line 2): broken row with 1 fields"),
     ("short.tsv", "sentence\tlabel\nGood.\n", ", row 1 (line 2): broken row with 1 fields"),
     ("latin.csv", b"sentence,label\nGood.,1\nna\xefve,0\n", ", line 3: not valid UTF-8 (byte 0xef at offset 25)"),
     ("latin.jsonl", b'{"sentence": "na\xefve"}\n', ", line 1: not valid UTF-8"),
+    ("twice.csv.gz", gzip.compress(b"sentence\nGood.\n"), ", line 1: not valid UTF-8"),
     ("utf16.csv", "sentence,label\nGood.,1\n".encode("utf-16"), ", line 1: not valid UTF-8"),
     ("cut.jsonl", '{"sentence": "Good."}\n{"sentence": "Ba', ", row 2 (line 2): broken row, not valid JSON"),
     ("comma.json", '[{"sentence": "Good."} {"sentence": "Bad."}]', ", line 1: not valid JSON"),
@@ -149,16 +157,43 @@ def test_all_formats_give_the_same_text(tmp_path):
         assert raw.columns["label"] == ([1, 0] if raw.is_typed else ["1", "0"])
 
 
+# type of the label column of a parquet file, its values
+LABEL_TYPES = [
+    ("dictionary<values=string, indices=int32>", ["b", "a", "b"]),
+    ("large_string", ["b", "a", "b"]),
+    ("string_view", ["b", "a", "b"]),
+    ("uint8", [1, 0, 1]),
+    ("float16", [0.5, 1.5, 0.5]),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), LABEL_TYPES, ids=[row[0] for row in LABEL_TYPES])
+def test_labels_of_every_type_that_parquet_has_for_them(kind, values, tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    labels = pyarrow.array(values)
+    labels = (
+        labels.dictionary_encode()
+        if kind.startswith("dictionary")
+        else labels.cast(kind.replace("float16", "halffloat"))
+    )
+    times = pyarrow.array([0, 1, 2], pyarrow.timestamp("ns"))
+    pyarrow.parquet.write_table(pyarrow.table({"label": labels, "at": times}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").columns["label"] == values
+
+
 def test_a_field_may_be_as_long_as_it_likes(tmp_path):
     raw = read_table(write(tmp_path, "long.csv", f"sentence,label\n{'x' * 3_000_000},1\n"))
     assert len(raw.columns["sentence"][0]) == 3_000_000
 
 
-def test_a_message_names_the_line_where_it_follows_from_the_row(tmp_path):
+def test_a_message_names_the_line_on_which_a_row_begins(tmp_path):
     plain = read_table(write(tmp_path, "a.csv", "sentence,label\nGood.,1\nBad.,0\n"))
     assert plain.where(1) == f"{tmp_path / 'a.csv'}, row 2 (line 3)"
     several = read_table(write(tmp_path, "b.csv", 'sentence,label\n"two\nlines",1\n\nGood.,0\n'))
-    assert several.where(1) == f"{tmp_path / 'b.csv'}, row 2"
+    assert several.where(0) == f"{tmp_path / 'b.csv'}, row 1 (line 2)"
+    assert several.where(1) == f"{tmp_path / 'b.csv'}, row 2 (line 5)"
 
 
 # file name, content, texts
@@ -209,6 +244,29 @@ def test_what_may_be_unpacked_is_bounded_by_memory_and_not_by_how_well_it_is_pac
             read_table(path)
 
 
+@pytest.mark.parametrize("name", ["data.csv", "data.jsonl.gz", "data.parquet"])
+def test_a_git_lfs_pointer_is_called_so(name, tmp_path):
+    path = tmp_path / name
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(UsageError, match=r"data\.\S+ is a git-lfs pointer, .*`git lfs pull`"):
+        read_table(path)
+
+
+def test_bytes_are_text_in_a_parquet_file_that_marks_no_text(tmp_path):
+    """As some programs write it."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"sentence": ["café".encode(), None], "label": [1, 0]}), path)
+    assert read_table(path).columns == {"sentence": ["café", None], "label": [1, 0]}
+    pyarrow.parquet.write_table(pyarrow.table({"image": [b"\xff\xd8"], "label": [1]}), path)
+    with pytest.raises(UsageError, match=r"a\.parquet: column 'image' holds bytes that are no UTF-8: expected text"):
+        read_table(path)
+    pyarrow.parquet.write_table(pyarrow.table({"image": [b"\xff\xd8"], "text": ["a"]}), path)
+    assert read_table(path).columns == {"text": ["a"]}
+
+
 def test_a_text_that_stands_in_many_rows_is_one_in_memory(tmp_path):
     import pyarrow
     import pyarrow.parquet
@@ -231,7 +289,7 @@ NUMBERS = [
 @pytest.mark.parametrize(("columns", "numbers"), NUMBERS, ids=str)
 def test_rows_keep_the_numbers_that_the_file_gives_them(columns, numbers, tmp_path):
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    assert read_table(write(tmp_path, "a.json", json.dumps(rows))).row_numbers() == numbers
+    assert read_table(write(tmp_path, "a.json", json.dumps(rows))).own_numbers() == numbers
 
 
 # a value of a text column, what the message says

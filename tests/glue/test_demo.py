@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from runs import run
+from runs import run, run_here
 
 from glue.cli.arguments import DEMO_TASK
 from glue.data.glue_folder import find_splits, read_split
@@ -28,7 +28,7 @@ def texts_of(table, task):
 @pytest.mark.parametrize("name", ALL_TASKS)
 def test_a_task_has_every_split_in_the_columns_of_glue_with_balanced_labels(name):
     task, splits = GLUE_TASKS[name], demo_splits(name)
-    assert set(splits) == set(task.splits)
+    assert set(splits) == {"train", *task.validation_splits, *task.test_splits}
     for split, table in splits.items():
         assert tuple(table.columns) == (*task.text_columns, "label")
         assert len(table) == (5000 if split == "train" else 400)
@@ -100,8 +100,8 @@ def test_what_is_written_is_read_back_as_the_same_rows(tmp_path):
     write_demo_data(tmp_path)
     for name in ALL_TASKS:
         task = GLUE_TASKS[name]
-        found = find_splits(tmp_path, task, task.splits)
-        assert set(found) == set(task.splits)
+        found = find_splits(tmp_path, task, demo_splits(name))
+        assert set(found) == set(demo_splits(name))
         for split, paths in found.items():
             read, made = read_split(paths, task, split), demo_splits(name)[split]
             for column in (*task.text_columns, "label"):
@@ -141,3 +141,9 @@ def test_the_default_demo_learns():
 def test_a_demo_model_has_as_many_layers_as_are_asked_for(model_type, tmp_path):
     model = AutoModel.from_pretrained(build_demo_checkpoint(tmp_path, model_type, num_hidden_layers=5))
     assert model.config.num_hidden_layers == 5
+
+
+def test_nothing_is_said_of_where_the_model_was_made(capfd):
+    words = ["--demo", "--max_train_samples", "8", "--max_eval_samples", "8", "--max_train_steps", "1", "--cpu"]
+    assert run_here(*words) == 0
+    assert "contranorm-demo-" not in "".join(capfd.readouterr())

@@ -32,7 +32,7 @@ REFUSED = {
     "tensor parallel": ({"ACCELERATE_USE_PARALLELISM_CONFIG": "true"}, "a parallelism config (ACCELERATE_USE_PARALL"),
     "fp8": ({"ACCELERATE_MIXED_PRECISION": "fp8"}, "precision fp8 is not supported: expected no, bf16 or fp16"),
     "fp16 on the CPU": ({"ACCELERATE_MIXED_PRECISION": "fp16"}, "fp16 needs a GPU: on the CPU give bf16 or no"),
-    "dynamo": ({"ACCELERATE_DYNAMO_BACKEND": "INDUCTOR"}, "--dynamo_backend INDUCTOR of the launcher is not supported"),
+    "dynamo": ({"ACCELERATE_DYNAMO_BACKEND": "INDUCTOR"}, "a dynamo backend other than by --torch_compile (ACC"),
     "a size alone": ({"WORLD_SIZE": "2"}, "not in full (WORLD_SIZE=2 RANK=)"),
     "a size and a place": ({"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}, "not in full"),
     "a rank alone": ({"RANK": "1"}, "not in full (WORLD_SIZE= RANK=1)"),

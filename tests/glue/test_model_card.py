@@ -9,7 +9,7 @@ from glue.cli.arguments import RunArguments
 from glue.data.tasks import GLUE_TASKS
 from glue.demo.checkpoint import build_demo_checkpoint
 from glue.output.model_card import model_card
-from glue.training.method_settings import choose_settings
+from glue.training.model import choose_settings
 
 RESULTS = {
     "eval_pearson": 0.87654,

@@ -240,3 +240,13 @@ def test_a_file_in_place_of_a_checkpoint_s_folder(own, name: str, tmp_path: Path
     own[1] = Path(own[1]) / name
     assert runs.run_here(*own, "--pred_dir", tmp_path / "pred") == 2
     assert f"{own[1]} is a file: give the folder that it is in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_git_lfs_pointer_in_a_checkpoint_is_called_so(own, name: str, tmp_path: Path, capsys) -> None:
+    for path in Path(own[1]).glob("vocab.txt"):
+        path.unlink()
+    (Path(own[1]) / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert runs.run_here(*own, "--pred_dir", tmp_path / "pred") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"{Path(own[1]) / name} is a git-lfs pointer" in error and "`git lfs pull`" in error

@@ -8,7 +8,6 @@ import pytest
 import runs
 
 from glue.output import log as training_log
-from glue.output import tracking
 
 pytest.importorskip("tensorboard", reason="tensorboard is not installed (requirements-dev.txt has it)")
 from accelerate import tracking as accelerate_tracking
@@ -23,7 +22,7 @@ def test_a_tracker_that_is_not_installed(flags, tmp_path, capsys):
 
 
 def test_no_tracker_at_all(flags, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tracking, "get_available_trackers", list)
+    monkeypatch.setattr(training_log, "get_available_trackers", list)
     assert runs.run_here(*flags, "--with_tracking", "--output_dir", tmp_path / "out") == 2
     assert "--report_to all: not installed" in capsys.readouterr().err
 

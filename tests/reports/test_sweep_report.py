@@ -15,7 +15,7 @@ from sweep_rows import row
 import run_report
 from glue.data.tasks import GLUE_TASKS
 from reports import sweep_figures, sweep_report
-from reports.scores import Paired, Scores, Summary
+from reports.scores import AVERAGE, Paired, Scores, Summary
 from reports.sweep_report import write_report
 from sweep.results import read_results
 
@@ -182,8 +182,8 @@ def test_the_average_is_that_of_glue():
     """Both sets of MNLI count, WNLI does not."""
     rows = [row(task=task, score=score) for task, score in (("mnli", 0.9), ("rte", 0.6), ("wnli", 0.1))]
     scores = Scores(rows)
-    assert scores.averages(scores.variants[0]) == {1: pytest.approx((2 * 0.9 + 0.6) / 3)}
-    assert Scores(rows[2:]).averages(scores.variants[0]) == {}
+    assert scores.of(AVERAGE, scores.variants[0]) == {1: pytest.approx((2 * 0.9 + 0.6) / 3)}
+    assert Scores(rows[2:]).of(AVERAGE, scores.variants[0]) == {}
 
 
 def test_settings_that_differ_between_tasks_alone_are_no_variants():
@@ -295,7 +295,7 @@ def test_other_settings_that_vary_have_plain_models_of_their_own():
         "ContraNorm scale 0.1 learning_rate 1e-05",
     ]
     for variant in scores.variants:
-        difference = scores.paired(lambda other: scores.of("rte", other), variant).mean
+        difference = scores.paired("rte", variant).mean
         assert difference == pytest.approx(0.1 if dict(variant).get("scale") else 0.0)
 
 
@@ -374,11 +374,11 @@ def test_reports_of_several_sweeps_are_one(tmp_path, capsys):
 
 def test_rows_of_something_else_are_one_line(tmp_path, capsys):
     good = row()
-    others = ['{"a": 1}', json.dumps({**good, "score": "high"}), json.dumps({**good, "flags": []}), "[1]", '{"id":']
+    others = ['{"a": 1}', "3", "[1]", '{"id":']
     (tmp_path / "results.jsonl").write_text("\n".join([*others, json.dumps(good), ""]))
     assert run_report.main([str(tmp_path)]) == 0
     output = capsys.readouterr().out
-    assert "no row of a sweep in line 1, 2, 3, 4, 5: left out" in output and output.count("\n") == 3
+    assert "no row of a sweep in line 1, 2, 3, 4: left out" in output and output.count("\n") == 3
 
 
 @pytest.mark.parametrize("content", [None, "", "not json\n", "[1]\n"])

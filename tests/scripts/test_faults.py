@@ -113,7 +113,7 @@ def test_an_evaluation_whose_loss_is_not_finite(flags, tmp_path, monkeypatch, ca
 
     def spoiled(*arguments):
         found = predict(*arguments)
-        found.losses[0] = float("nan")
+        found[1][0] = float("nan")
         return found
 
     monkeypatch.setattr(validation, "predict", spoiled)
@@ -127,8 +127,8 @@ def test_predictions_all_in_one_class_are_pointed_out(flags, tmp_path, monkeypat
 
     def chosen(*arguments):
         found = predict(*arguments)
-        found.values[:] = 1
-        found.values[0] = 1 if constant else 0
+        found[0][:] = 1
+        found[0][0] = 1 if constant else 0
         return found
 
     monkeypatch.setattr(validation, "predict", chosen)
@@ -181,11 +181,24 @@ def test_a_disk_that_fills_up_or_turns_read_only(flags, uninterrupted, tmp_path,
         assert essence(folder) == essence(uninterrupted)
 
 
+def test_an_output_folder_that_somebody_deletes_meanwhile(flags, tmp_path, monkeypatch, capsys):
+    """It is not made anew with the end of a run alone in it."""
+    score = validation.evaluate_all
+
+    def delete_and_score(*arguments):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        return score(*arguments)
+
+    monkeypatch.setattr(validation, "evaluate_all", delete_and_score)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 1
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_log_that_cannot_grow(tmp_path):
     (tmp_path / "train_log.jsonl").symlink_to("/dev/full")
     folder = run_folder.RunFolder(tmp_path, writes=True)
-    folder.loss_file = "loss.txt"
     with pytest.raises(CheckpointError, match=r"train_log.jsonl cannot be written: No space left on device"):
         folder.append_logs([{"loss": 1.0}])
 
@@ -335,7 +348,8 @@ def test_a_lock_file_that_its_owner_deletes_meanwhile_is_not_taken(tmp_path, mon
 @pytest.mark.slow
 def test_two_real_runs_at_once(flags, tmp_path):
     folder, log = tmp_path / "out", tmp_path / "out" / "train_log.jsonl"
-    words = [*flags, "--num_train_epochs", "5000", "--logging_steps", "1", "--output_dir", folder]
+    words = [*flags, "--num_train_epochs", "5000", "--early_stopping_patience", "5000", "--logging_steps", "1"]
+    words += ["--output_dir", folder]
     first = subprocess.Popen(
         runs.command(*words),
         cwd=runs.ROOT,

@@ -18,7 +18,10 @@ from resuming import essence
 from safetensors.torch import load_file
 
 import run_glue_no_trainer
-from glue.training import checksums, random_states, setup
+from glue.output import manifest as checksums
+from glue.training import checkpointing, setup
+
+restore_all = checkpointing.restore_random_states
 
 
 @pytest.mark.parametrize("step", [4, 8, 12, 16])  # in the middle of an epoch, and at its end (12)
@@ -182,7 +185,6 @@ def test_without_a_whole_checkpoint_nothing_is_resumed(flags, uninterrupted, tmp
 def test_the_comparison_notices_a_generator_that_is_left_out(flags, uninterrupted, tmp_path, monkeypatch, lost):
     """Dropout draws from torch's; the other two are drawn from here in each update, as a user's own code might."""
     from glue.output import log as training_log
-    from glue.training import checkpointing
 
     drawn = {"python": lambda: random.random(), "numpy": np.random.rand, "torch": lambda: 0.0}[lost]
     add = training_log.TrainingLog.add
@@ -202,8 +204,8 @@ def test_the_comparison_notices_a_generator_that_is_left_out(flags, uninterrupte
         torch.manual_seed(99)
 
         def restore(states, restored=restored):
-            here = random_states.random_states()
-            random_states.restore_random_states(states | {key: here[key] for key in restored})
+            here = checkpointing.random_states()
+            restore_all(states | {key: here[key] for key in restored})
 
         with monkeypatch.context() as patch:
             patch.setattr(checkpointing, "restore_random_states", restore)
@@ -390,14 +392,14 @@ def test_one_command_starts_a_run_and_goes_on_with_it(flags, uninterrupted, tmp_
 
 
 def test_a_generator_of_a_gpu_that_is_not_there_is_left_out(monkeypatch):
-    states = random_states.random_states()
-    random_states.restore_random_states(states | {"cuda": torch.zeros(16, dtype=torch.uint8)})
+    states = checkpointing.random_states()
+    restore_all(states | {"cuda": torch.zeros(16, dtype=torch.uint8)})
     restored = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: torch.ones(16, dtype=torch.uint8))
     monkeypatch.setattr(torch.cuda, "set_rng_state", restored.append)
-    states = random_states.random_states()
-    random_states.restore_random_states(states)
+    states = checkpointing.random_states()
+    restore_all(states)
     assert restored == [states["cuda"]]  # of this process's GPU alone, however many there are
 
 

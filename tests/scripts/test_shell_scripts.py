@@ -186,14 +186,27 @@ def test_the_interpreter_of_make_demo_is_the_default(workplace: Workplace) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("colla", "0.01", "7"), "unknown task 'colla'"),
+        (("cola", "nan", "7"), "--scale nan: expected a finite number"),
+        (("cola", "0,01", "7"), "--scale: invalid float value: '0,01'"),
+        (("cola", "0.01", "9"), "--pos: pos '9'"),
+        (("cola", "0.01", ""), "--pos is empty"),
+    ],
+)
+@pytest.mark.parametrize("script", SCRIPTS[:2])
+def test_the_run_checks_its_arguments(workplace: Workplace, script: str, arguments: tuple, message: str) -> None:
+    result = workplace.run(script, *arguments, PYTHON=sys.executable)
+    assert result.returncode == 2
+    assert message in result.stderr and result.stderr.count("\n") == 1
+    assert not list(workplace.folder.glob("output*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         ((), "3 or 4 arguments expected, 0 given"),
         (("cola", "0.01"), "3 or 4 arguments expected, 2 given"),
         (("cola", "0.01", "7", "0", "1"), "3 or 4 arguments expected, 5 given"),
-        (("colla", "0.01", "7"), "task 'colla'"),
-        (("cola", "nan", "7"), "scale 'nan'"),
-        (("cola", "0,01", "7"), "scale '0,01'"),
-        (("cola", "0.01", "9"), "position '9'"),
-        (("cola", "0.01", ""), "position ''"),
         (("cola", "0.01", "7", "gpu"), "device 'gpu'"),
         (("cola", "0.01", "7", "-1"), "device '-1'"),
     ],
@@ -250,14 +263,14 @@ def test_a_grid_is_a_sweep_of_the_paper(
 
 def test_one_run_and_a_grid_have_the_same_recipe(workplace: Workplace) -> None:
     from glue.cli.arguments import parse_args
-    from sweep.presets import PRESETS
+    from sweep.arguments import parse_args as parse_sweep
 
     workplace.run("run_glue_baselines.sh", "cola", "0.01", "7")
     args = parse_args(workplace.calls[0]["argv"][1:])
-    for preset in PRESETS.values():
-        for name, value in preset.items():
+    for preset in ("paper-bert", "paper-albert"):
+        for name, values in parse_sweep(["--preset", preset]).choices.items():
             if name not in ("model_name_or_path", "task_name", "scale", "pos"):
-                assert getattr(args, name) == value, name
+                assert [getattr(args, name)] == values, name
 
 
 def test_the_environment_changes_a_grid(workplace: Workplace) -> None:
@@ -300,8 +313,8 @@ def test_a_grid_of_the_demo_has_its_own_recipe(workplace: Workplace, script: str
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [
-        (("tpu",), {}, "device 'tpu'"),
-        (("0", "-1"), {}, "device '-1'"),
+        (("tpu",), {}, "--device tpu: expected"),
+        (("0", "-1"), {}, "--device -1: expected"),
         ((), {"TASKS": "cola snli"}, "'snli'"),
         ((), {"SCALES": "0.1 big"}, "'big'"),
         ((), {"POSITIONS": "7 9"}, "'9'"),

@@ -13,13 +13,13 @@ import stub_sweeps
 import sweep_rows
 
 from glue.errors import UsageError
-from sweep import liveness
+from glue.output.manifest import Manifest, record
 from sweep import study as states
+from sweep import worker
 from sweep.arguments import parse_args
 from sweep.plan import Plan
 from sweep.points import Point
 from sweep.points import grid as flags_of_grid
-from sweep.presets import PRESETS
 from sweep.results import append_results, newest, read_results, result_row
 
 
@@ -66,8 +66,10 @@ def test_columns_of_own_files_are_one_value(tmp_path):
     assert point.settings["text_column_names"] == ("sentence", "label")
 
 
-@pytest.mark.parametrize(("name", "count", "models"), [("paper-bert", 63, "bert"), ("paper-albert", 215, "albert")])
-def test_presets(tmp_path, name, count, models):
+@pytest.mark.parametrize(
+    ("name", "count", "models", "positions"), [("paper-bert", 63, "bert", 1), ("paper-albert", 215, "albert", 7)]
+)
+def test_presets(tmp_path, name, count, models, positions):
     """Nine tasks with 6 scales and the plain model; five tasks with 7 positions of 6 scales, and the plain model."""
     points = grid(parsed("--preset", name, tmp_path=tmp_path).choices)
     assert len(points) == count
@@ -75,7 +77,7 @@ def test_presets(tmp_path, name, count, models):
     assert all(point.settings[flag] == value for point in points for flag, value in recipe)
     assert all(point["model_name_or_path"].startswith(models) for point in points)
     fewer = grid(parsed("--preset", name, "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path).choices)
-    assert len(fewer) == 1 + len(PRESETS[name]["pos"])
+    assert len(fewer) == 1 + positions
 
 
 @pytest.mark.parametrize("kind", ["yaml", "toml"])
@@ -251,44 +253,49 @@ def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
     assert states.is_surplus(study, plan, study.ask())  # nothing waits: one without a point
 
 
-def test_a_worker_that_died_gives_its_point_back(study, asked, tmp_path):
-    """At once, where it worked in this folder; a living one keeps its own, whatever the clock says."""
-    plan = asked
+def test_a_worker_that_died_gives_its_point_back(study, asked, monkeypatch):
+    """One that counts on keeps its own. It is measured in time that passes here: no step of the clock ends a worker."""
+    now, seen = 1000.0, {}
+    monkeypatch.setattr(states.time, "monotonic", lambda: now)
     dead, living = study.ask(), study.ask()
-    code = (
-        f"from sweep.liveness import sign_of_life\nwith sign_of_life({plan.args.output_dir!r}) as name:"
-        "\n print(name, flush=True)\n input()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": runs.ROOT}
-    process = subprocess.Popen([sys.executable, "-c", code], **pipes)
-    dead.set_user_attr("worker", process.stdout.readline().strip())
-    watcher = liveness.Watcher(plan.args.output_dir)
-    with liveness.sign_of_life(plan.args.output_dir) as name:
-        living.set_user_attr("worker", name)
-        states.bury_the_dead(study, watcher)
-        assert not states.has_work(study, plan)
-        process.kill()
-        process.communicate()
-        states.bury_the_dead(study, watcher)
-        states.bury_the_dead(study, watcher)
-    waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
-    assert len(waiting) == 1
-    again = study.ask()
-    assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, plan, again)
-
-
-def test_a_worker_elsewhere_is_dead_once_it_counts_no_more(tmp_path, monkeypatch):
-    """Measured in time that passes here: neither a step of the clock nor a machine that slept ends it."""
-    now = 1000.0
-    monkeypatch.setattr(liveness.time, "monotonic", lambda: now)
-    watcher = liveness.Watcher(tmp_path)
-    assert not watcher.is_dead("elsewhere", 0, 0)
-    now += liveness.PATIENCE - 1
-    assert not watcher.is_dead("elsewhere", 0, 1)
-    now += liveness.PATIENCE - 1
-    assert not watcher.is_dead("elsewhere", 0, 1)
+    states.bury_the_dead(study, seen)
+    for count in (1, 2):
+        now += states.PATIENCE - 1
+        living.set_user_attr("count", count)
+        dead.set_user_attr("count", 1)
+        states.bury_the_dead(study, seen)
+        assert not states.has_work(study, asked)
     now += 2
-    assert watcher.is_dead("elsewhere", 0, 1)
+    states.bury_the_dead(study, seen)
+    states.bury_the_dead(study, seen)
+    assert len(study.get_trials(states=[optuna.trial.TrialState.WAITING])) == 1
+    again = study.ask()
+    assert again.user_attrs["flags"] == dead.user_attrs["flags"] and not states.is_surplus(study, asked, again)
+
+
+def test_what_a_run_did_not_list_is_not_cleaned_up(tmp_path):
+    """Checkpoints and weights go that the run's own list names, as it left them, and nothing else."""
+    manifest = Manifest(tmp_path)
+    for name in ("step_000001", "step_000002"):
+        checkpoint = tmp_path / "checkpoints" / name
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "weights").write_text(name)
+        manifest.claim(whole={f"checkpoints/{name}/{file}": noted for file, noted in record(checkpoint).items()})
+    weights = tmp_path / "model.safetensors"
+    manifest.claim(weights.name)
+    weights.write_text("weights")
+    manifest.close()
+    (tmp_path / "checkpoints" / "step_000002" / "notes").write_text("mine")
+    worker.clean(tmp_path, keep_model=True)
+    left = [path.relative_to(tmp_path).as_posix() for path in (tmp_path / "checkpoints").glob("*/*")]
+    assert weights.exists() and left == ["checkpoints/step_000002/notes"]
+    weights.write_text("mine")
+    worker.clean(tmp_path, keep_model=False)
+    assert weights.exists()
+    (tmp_path / "checkpoints" / "step_000002" / "notes").unlink()
+    manifest.claim(weights.name)
+    worker.clean(tmp_path, keep_model=False)
+    assert not weights.exists() and not (tmp_path / "checkpoints").exists()
 
 
 def test_an_unreachable_database_is_one_line_without_the_password(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """What was asked for is what is run, counted and reported, whatever else a folder holds. The runs are stubs."""
 
 import json
+import shutil
 
 import optuna
 import pytest
@@ -160,6 +161,36 @@ def test_a_folder_with_signs_of_urls_in_its_name(monkeypatch, capsys, tmp_path):
     sweep = StubSweep(monkeypatch, capsys, tmp_path / "what? 100% #1")
     assert sweep.run(*DEMO, "--scale", 0)[0] == 0
     assert (sweep.folder / "study.db").stat().st_size and "1 of them done before" in sweep.run(*DEMO, "--scale", 0)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["results.jsonl", "study.db", "both", "a run", "edited"])
+def test_what_is_lost_of_a_sweep_is_found_elsewhere_or_made_anew(sweep, tmp_path, lost):
+    words = [*own_files(tmp_path), "--scale", 0, 0.1]
+    assert sweep.run(*words)[0] == 0
+    results, before = sweep.folder / "results.jsonl", sweep.rows
+    if lost == "edited":  # in a spreadsheet: a byte order mark, other ends of lines, another order
+        lines = reversed(results.read_text().splitlines())
+        results.write_bytes("\ufeff".encode() + "\r\n".join(lines).encode())
+    elif lost == "a run":
+        shutil.rmtree(next(sweep.folder.glob("train_plain_*")))
+    for name in ("results.jsonl", "study.db"):
+        if lost in (name, "both"):
+            (sweep.folder / name).unlink()
+    status, output = sweep.run(*words)
+    done = 0 if lost == "both" else 2
+    assert status == 0 and f"2 runs, {done} of them done before" in output and "2 finished, 0 failed" in output
+    assert {row["point"] for row in sweep.rows} == {row["point"] for row in before} and len(sweep.rows) == 2
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_where_a_colleague_has_put_it(sweep, tmp_path):
+    words = ["--scale", 0, 0.1]
+    assert sweep.run(*own_files(tmp_path / "mine"), *words)[0] == 0
+    sweep.folder.rename(tmp_path / "theirs")
+    shutil.rmtree(tmp_path / "mine")
+    sweep.words[1] = str(tmp_path / "theirs")
+    assert "2 runs, 2 of them done before, 0 new" in sweep.run(*own_files(tmp_path / "data"), *words)[1]
 
 
 def test_a_worker_that_was_taken_for_dead_goes_on(sweep, monkeypatch):

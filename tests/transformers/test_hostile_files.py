@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 
 from glue.data import readers
 from glue.errors import UsageError
+from glue.output import manifest as checksums
 from glue.output.model_card import _plain
-from glue.training import checksums
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -209,7 +209,7 @@ def test_archives_of_every_size_are_read(tmp_path, monkeypatch):
         for entry in plain.infolist():
             large.writestr(entry.filename, plain.read(entry))
     assert b"PK\x06\x06" in (tmp_path / "y.bin").read_bytes()
-    assert open_file(str(tmp_path / "y.bin"))["a"].read().tolist() == [1, 1, 1]
+    assert open_file(str(tmp_path / "y.bin"))["a"].tolist() == [1, 1, 1]
 
 
 REPEATED = {
@@ -234,7 +234,7 @@ def test_a_tensor_under_two_names_is_no_trap(tmp_path):
     table = torch.randn(500, 8)
     torch.save({"embeddings": table, "decoder": table, "transposed": torch.ones(3, 4).T}, tmp_path / "x.bin")
     stored = open_file(str(tmp_path / "x.bin"))
-    assert torch.equal(stored["decoder"].read(), table) and stored["transposed"].shape == (4, 3)
+    assert torch.equal(stored["decoder"], table) and stored["transposed"].shape == (4, 3)
 
 
 HUNGRY = {

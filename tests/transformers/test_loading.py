@@ -70,6 +70,25 @@ def test_shards(tmp_path, net, kind):
     assert equal(AutoModelForSequenceClassification.from_pretrained(tmp_path), net)
 
 
+def test_a_shard_that_was_not_downloaded_is_named(tmp_path):
+    net = model().float()
+    save(tmp_path, net, file="model-00001-of-00002.safetensors")
+    shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    weight_map = {name: shards[index % 2] for index, name in enumerate(net.state_dict())}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(CheckpointError, match=r"has no file model-00002-of-00002\.safetensors$"):
+        AutoModelForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_a_folder_of_the_stock_trainer_is_a_checkpoint_like_any_other(tmp_path):
+    net, folder = model().float(), tmp_path / "checkpoint-500"
+    save(folder, net)
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"):
+        (folder / name).write_bytes(b"not to be read")
+    (folder / "trainer_state.json").write_text('{"global_step": 500}')
+    assert equal(AutoModelForSequenceClassification.from_pretrained(f"{folder}/"), net)
+
+
 def test_safetensors_win_over_a_pickle(tmp_path):
     net, other = model(seed=1).float(), model(seed=2).float()
     save(tmp_path, other, file="pytorch_model.bin")

@@ -135,7 +135,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path, net):
 @pytest.mark.slow
 def test_the_stock_library_loads_it_and_we_load_what_it_saves(tmp_path, net):
     net.save_pretrained(tmp_path / "ours")
-    batch = ragged_batch([7, 3], 8)
+    batch = ragged_batch([7, 3], 8, net.config.model_type)
     payload = {
         "folder": str(tmp_path / "ours"),
         "save_to": str(tmp_path / "theirs"),

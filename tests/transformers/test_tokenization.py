@@ -9,7 +9,7 @@ from tokenizer_files import write_files, write_vocabulary
 
 from transformers import AlbertTokenizerFast, AutoTokenizer, BertTokenizerFast, DataCollatorWithPadding
 from transformers.data import default_data_collator
-from transformers.utils.errors import CheckpointError
+from transformers.utils.errors import CheckpointError, ConfigurationError
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "stone", "a", "river", "##s", "."]
 
@@ -149,6 +149,12 @@ def test_wrong_calls_say_what_is_expected(tokenizer):
             tokenizer("a", **wrong)
     with pytest.raises((ValueError, TypeError)):
         tokenizer(3)
+    for options in ({}, {"truncation": True, "max_length": 5}):
+        for row in (("a", "red", "river"), ()):
+            with pytest.raises(ConfigurationError, match=rf"a row of {len(row)} texts: expected one text or a pair"):
+                tokenizer(["a", row], **options)
+        with pytest.raises(ConfigurationError, match="text 1 is None of type NoneType: expected a string"):
+            tokenizer(["a", None], **options)
 
 
 def test_the_collator_pads_to_the_longest_row_and_renames_the_label(tokenizer):

@@ -11,9 +11,8 @@ Shape letters: T tokens, D width, b sequences of a group, s their length, H head
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +22,7 @@ from contranorm import at_least_single
 
 from ..dropout import draws_own_masks, keep_mask
 from ..padding import SequenceGroup, TokenLayout
+from .kernel import Kernel
 
 SHORT = 512  # tokens; longer sequences without dropout keep no matrix of probabilities
 
@@ -48,7 +48,7 @@ def attend(
         and runs_eagerly_on_cpu(query)
         and (draws_own_masks(query, dropout) or (not dropout and layout.longest <= SHORT))
     ):
-        return _GroupedAttention.apply(query, key, value, layout, num_heads, scale, dropout)
+        return _GroupedAttention(layout, num_heads, scale, dropout)(query, key, value)
     if torch._C._are_functorch_transforms_active():  # which PyTorch's own kernels for the CPU cannot take
         return attend_visibly(query, key, value, layout, num_heads, scale, partial(F.dropout, p=dropout))[0]
     parts = (_split_heads(layout, tensor, num_heads) for tensor in (query, key, value))
@@ -73,15 +73,19 @@ def attend_visibly(
     Args:
         drop: the dropout, applied to the probabilities of one group after the other.
     """
-    parts = (_split_heads(layout, tensor, num_heads) for tensor in (query, key, value))
-    contexts, seen = [], []
-    for q, k, v, group in zip(*parts, layout.groups, strict=True):
+    seen = []
+    queries, keys = (_split_heads(layout, tensor, num_heads) for tensor in (query, key))
+    for q, k, group in zip(queries, keys, layout.groups, strict=True):
         scores = q @ k.mT * scale
         bias = mask_bias(group, scores.dtype)
-        probabilities = drop((scores if bias is None else scores + bias).softmax(dim=-1))
-        contexts.append((probabilities @ v).transpose(1, 2).flatten(2))
-        seen.append(probabilities)
-    return layout.join(contexts), seen
+        seen.append(drop((scores if bias is None else scores + bias).softmax(dim=-1)))
+    return weighted(value, seen, layout, num_heads), seen
+
+
+def weighted(value: Tensor, probabilities: list[Tensor], layout: TokenLayout, num_heads: int) -> Tensor:
+    """Return the means of values, weighted by the probabilities (b, H, s, s) of each group: heads merged."""
+    pairs = zip(probabilities, _split_heads(layout, value, num_heads), strict=True)
+    return layout.join([(weights @ v).transpose(1, 2).flatten(2) for weights, v in pairs])
 
 
 def mask_bias(group: SequenceGroup, dtype: torch.dtype) -> Tensor | None:
@@ -109,7 +113,7 @@ def _split_heads(layout: TokenLayout, tokens: Tensor, num_heads: int) -> list[Te
     return [block.unflatten(-1, (num_heads, -1)).transpose(1, 2) for block in layout.split(tokens)]
 
 
-class _GroupedAttention(torch.autograd.Function):
+class _GroupedAttention(Kernel):
     """softmax(scale q k^T), with dropout, times v, for training on the CPU.
 
     In at least single precision, whatever the type of the inputs: the products are small, and half-precision kernels
@@ -119,66 +123,52 @@ class _GroupedAttention(torch.autograd.Function):
         C = (P M) v    dP = (dC v^T) M    dS = P (dP - rowsum(dP P))    dq = scale dS k    dk = scale dS^T q
     """
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        layout: TokenLayout,
-        num_heads: int,
-        scale: float,
-        dropout: float,
-    ) -> Tensor:
-        sizes = [group.count * num_heads * group.length**2 for group in layout.groups]
-        keep, factor = keep_mask((sum(sizes),), dropout) if dropout else (None, 1.0)
-        kept = [None] * len(sizes) if keep is None else keep.split(sizes)
-        context, saved = torch.empty_like(value), []
-        blocks = zip(*(layout.split(tensor) for tensor in (query, key, value, context)), strict=True)
-        with torch.autocast("cpu", enabled=False):
-            for group, mask, (q, k, v, c) in zip(layout.groups, kept, blocks, strict=True):
-                q, k, v = (_heads(block, num_heads) for block in (q, k, v))
-                scores = _product(q, k.transpose(1, 2), scale)
-                bias = mask_bias(group, scores.dtype)
-                if bias is not None:
-                    scores.unflatten(0, (-1, num_heads)).add_(bias)
-                probabilities = scores.softmax(-1)
-                saved.append(probabilities)
-                _set_heads(c, _product(_dropped(probabilities, mask), v, factor))
-        ctx.save_for_backward(query, key, value, keep, *saved)
-        ctx.geometry = (layout, num_heads, sizes, scale, factor)
-        return context
+    def __init__(self, layout: TokenLayout, num_heads: int, scale: float, dropout: float) -> None:
+        self.layout, self.num_heads, self.scale, self.dropout = layout, num_heads, scale, dropout
+        self.sizes = [group.count * num_heads * group.length**2 for group in layout.groups]
+        self.factor = 1.0
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, keep, *saved = ctx.saved_tensors
-        layout, num_heads, sizes, scale, factor = ctx.geometry
-        kept = [None] * len(sizes) if keep is None else keep.split(sizes)
-        if torch.is_grad_enabled():  # a gradient of this gradient is wanted
-            masks = iter(kept)
-            with torch.autocast("cpu", enabled=False):
-                context, _ = attend_visibly(
-                    query, key, value, layout, num_heads, scale, lambda p: _dropped(p, next(masks)) * factor
-                )
-            return *gradients_of(context, (query, key, value), gradient), None, None, None, None
-        gradients = [torch.empty_like(tensor) for tensor in (query, key, value)]
-        blocks = zip(*(layout.split(tensor) for tensor in (query, key, value, gradient, *gradients)), strict=True)
-        with torch.autocast("cpu", enabled=False):
-            for probabilities, mask, (q, k, v, dc, dq, dk, dv) in zip(saved, kept, blocks, strict=True):
-                q, k, v, dc = (_heads(block, num_heads) for block in (q, k, v, dc))
-                dp = _dropped(_product(dc, v.transpose(1, 2)), mask)
-                ds = torch._softmax_backward_data(dp, probabilities, -1, probabilities.dtype)
-                _set_heads(dq, _product(ds, k, scale * factor))
-                _set_heads(dk, _product(ds.transpose(1, 2), q, scale * factor))
-                _set_heads(dv, _product(_dropped(probabilities, mask).transpose(1, 2), dc, factor))
-        return *gradients, None, None, None, None
+    def compute(self, *inputs: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+        keep = None
+        if self.dropout:
+            keep, self.factor = keep_mask((sum(self.sizes),), self.dropout)
+        context, saved = torch.empty_like(inputs[-1]), [keep]
+        parts = self._parts(keep, *inputs, context)
+        for group, mask, (q, k, v, c) in zip(self.layout.groups, *parts, strict=True):
+            q, k, v = (_heads(block, self.num_heads) for block in (q, k, v))
+            scores = _product(q, k.transpose(1, 2), self.scale)
+            bias = mask_bias(group, scores.dtype)
+            if bias is not None:
+                scores.unflatten(0, (-1, self.num_heads)).add_(bias)
+            probabilities = scores.softmax(-1)
+            saved.append(probabilities)
+            _set_heads(c, _product(_dropped(probabilities, mask), v, self.factor))
+        return context, saved
 
+    def differentiate(self, gradient: Tensor, inputs: Sequence[Tensor], saved: Sequence[Tensor]) -> list[Tensor]:
+        gradients = [torch.empty_like(tensor) for tensor in inputs]
+        parts = self._parts(saved[0], *inputs, gradient, *gradients)
+        for probabilities, mask, (q, k, v, dc, dq, dk, dv) in zip(saved[1:], *parts, strict=True):
+            q, k, v, dc = (_heads(block, self.num_heads) for block in (q, k, v, dc))
+            dp = _dropped(_product(dc, v.transpose(1, 2)), mask)
+            ds = torch._softmax_backward_data(dp, probabilities, -1, probabilities.dtype)
+            _set_heads(dq, _product(ds, k, self.scale * self.factor))
+            _set_heads(dk, _product(ds.transpose(1, 2), q, self.scale * self.factor))
+            _set_heads(dv, _product(_dropped(probabilities, mask).transpose(1, 2), dc, self.factor))
+        return gradients
 
-def gradients_of(result: Tensor, inputs: tuple[Tensor, ...], gradient: Tensor) -> list[Tensor | None]:
-    """Return the gradients of inputs, None for those that need none, in a form that has gradients itself."""
-    wanted = [tensor for tensor in inputs if tensor.requires_grad]
-    found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=True))
-    return [next(found) if tensor.requires_grad else None for tensor in inputs]
+    def define(self, inputs: Sequence[Tensor], saved: Sequence[Tensor]) -> Tensor:
+        masks = iter(self._parts(saved[0])[0])
+        drop = lambda probabilities: _dropped(probabilities, next(masks)) * self.factor  # noqa: E731
+        query, key, value = inputs
+        return attend_visibly(query, key, value, self.layout, self.num_heads, self.scale, drop)[0]
+
+    def _parts(
+        self, keep: Tensor | None, *tensors: Tensor
+    ) -> tuple[Sequence[Tensor | None], Iterable[tuple[Tensor, ...]]]:
+        """The dropout's mask, and the blocks of tensors, of each group."""
+        masks = [None] * len(self.sizes) if keep is None else keep.split(self.sizes)
+        return masks, zip(*(self.layout.split(tensor) for tensor in tensors), strict=True)
 
 
 def _dropped(probabilities: Tensor, keep: Tensor | None) -> Tensor:
@@ -200,6 +190,3 @@ def _set_heads(block: Tensor, heads: Tensor) -> None:
     """Write (b * H, s, K) into `block` (b, s, D)."""
     count, (_, length, head_width) = block.shape[0], heads.shape
     block.view(count, length, -1, head_width).copy_(heads.view(count, -1, length, head_width).transpose(1, 2))
-
-
-__all__ = ["SHORT", "attend", "attend_visibly", "gradients_of", "mask_bias", "runs_eagerly_on_cpu"]

@@ -28,6 +28,7 @@ class ContraNorm(TokenMap):
     """
 
     name = "contranorm"
+    formula: ClassVar[str] = "ContraNorm"  # a class in `contranorm/`
     neutral: ClassVar[Mapping[str, Any]] = {"scale": 0.0}
 
     scale: float = knob(0.005, "how strongly; 0 is the plain model, below 0 it attracts", at_most=STRONGEST_SCALE)
@@ -47,16 +48,12 @@ class ContraNorm(TokenMap):
         return {**super().defaults(model_type), "contranorm_identity": identity}
 
     def build(self, config: Any) -> Callable[..., Tensor]:
+        import contranorm
+
         from ..contranorm import OverSequences
 
         identity = self.contranorm_identity
         if identity is None:
             identity = backbone_of(config.model_type).contranorm_identity
-        layer = self.layer_class()(self.scale, self.tau, identity)
+        layer = getattr(contranorm, self.formula)(self.scale, self.tau, identity)
         return OverSequences(layer, count_padding=self.contranorm_padding == "include")
-
-    def layer_class(self) -> Any:
-        """The layer that holds the formula."""
-        from contranorm import ContraNorm
-
-        return ContraNorm

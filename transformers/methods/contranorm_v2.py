@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .contranorm import ContraNorm
 
 
@@ -14,8 +12,4 @@ class ContraNormV2(ContraNorm):
     """
 
     name = "contranorm_v2"
-
-    def layer_class(self) -> Any:
-        from contranorm import ContraNormV2
-
-        return ContraNormV2
+    formula = "ContraNormV2"

@@ -7,12 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..backbones import Backbone
 from .errors import CheckpointError
 from .text import printable
-from .weight_files import StoredTensor
 
 # Buffers that older versions saved and that no model here has, and LayerNorm's parameters in the first checkpoints.
 _OLD_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
@@ -59,7 +58,7 @@ class LoadingReport:
 
 
 def match_tensors(
-    model: nn.Module, prefix: str, backbone: Backbone, stored: Mapping[str, StoredTensor], origin: str
+    model: nn.Module, prefix: str, backbone: Backbone, stored: Mapping[str, Tensor], origin: str
 ) -> LoadingReport:
     """Find the place of every tensor of a checkpoint in a model, by name and shape; nothing is read yet.
 
@@ -93,7 +92,7 @@ def match_tensors(
         elif place in report.sources:
             raise CheckpointError(f"{origin} has {place} twice: as {report.sources[place]} and as {name}")
         elif tensor.shape != wanted[place].shape:
-            report.mismatched.append((place, tensor.shape, tuple(wanted[place].shape)))
+            report.mismatched.append((place, tuple(tensor.shape), tuple(wanted[place].shape)))
         else:
             report.sources[place] = name
     found = {*report.sources, *(name for name, _, _ in report.mismatched)}

@@ -20,22 +20,20 @@ _LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "cr
 
 
 class _StderrHandler(logging.StreamHandler[Any]):
-    """Write to whatever `sys.stderr` is at that moment, so that redirected output is followed."""
+    """Write to whatever `sys.stderr` is at that moment, so that redirected output is followed.
+
+    Control characters, which names in a file may hold, are shown as escapes; line ends are our own.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
         super().emit(record)
-
-
-class _PlainFormatter(logging.Formatter):
-    """Show control characters, which names in a file may hold, as escapes; line ends are our own."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), keep="\n")
 
 
 _default_handler = _StderrHandler()
-_default_handler.setFormatter(_PlainFormatter())
 
 
 def get_logger(name: str | None = None) -> logging.Logger:

@@ -19,7 +19,7 @@ from ...dropout import Dropout
 from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
 from ...modeling_text import TextClassifier, TextEmbeddings, TextModel, first_token
 from ...modeling_utils import PreTrainedModel
-from ...padding import TokenLayout, layout_of_module
+from ...padding import TokenLayout
 from .configuration_albert import AlbertConfig
 
 
@@ -137,16 +137,5 @@ class AlbertAttention(SelfAttention):
         self.output_dropout = Dropout(config.hidden_dropout_prob)
         self.end = BlockEnd(config, ATTENTION_END)
 
-    def forward(
-        self,
-        hidden_states: Tensor,
-        attention_mask: Tensor | None = None,
-        output_attentions: bool = False,
-        layout: TokenLayout | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Hidden states to hidden states and the attention probabilities or None; arguments as of `SelfAttention`."""
-        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
-        context, probabilities = super().forward(hidden_states, None, output_attentions, layout)
-        context, residual = (layout.narrow("context", tokens) for tokens in (context, hidden_states))
-        update = self.output_dropout(self.dense(context))
-        return self.end(update, residual, self.LayerNorm, layout), probabilities
+    def finish(self, context: Tensor, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
+        return self.end(self.output_dropout(self.dense(context)), hidden_states, self.LayerNorm, layout)

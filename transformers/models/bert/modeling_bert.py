@@ -109,11 +109,9 @@ class BertAttention(nn.Module):
         layout: TokenLayout | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Hidden states to hidden states and the attention probabilities or None; arguments as of `SelfAttention`."""
-        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
-        result = call_part(self.self, hidden_states, layout=layout, output_attentions=output_attentions)
-        context, probabilities = result if isinstance(result, tuple) else (result, None)
-        context, residual = (layout.narrow("context", tokens) for tokens in (context, hidden_states))
-        return call_part(self.output, context, residual, layout=layout), probabilities
+        layout = layout or layout_of_module(hidden_states, attention_mask)
+        context, probabilities = call_part(self.self, hidden_states, layout=layout, output_attentions=output_attentions)
+        return call_part(self.output, context, hidden_states, layout=layout), probabilities
 
 
 class BertIntermediate(nn.Module):
@@ -140,9 +138,7 @@ class _Output(nn.Module):
 
     def forward(self, hidden_states: Tensor, input_tensor: Tensor, layout: TokenLayout | None = None) -> Tensor:
         """Project what the block computed, add what it computed that from, and normalise."""
-        layout = layout_of_module(hidden_states, None) if layout is None else layout
-        update = self.dropout(self.dense(hidden_states))
-        return self.end(update, input_tensor, self.LayerNorm, layout)
+        return self.end(self.dropout(self.dense(hidden_states)), input_tensor, self.LayerNorm, layout)
 
 
 class BertSelfOutput(_Output):

@@ -15,7 +15,7 @@ from ...dropout import Dropout
 from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
 from ...modeling_text import TextClassifier, TextEmbeddings, TextModel, classifier_dropout, first_token
 from ...modeling_utils import PreTrainedModel
-from ...padding import TokenLayout, layout_of_module
+from ...padding import TokenLayout
 from .configuration_distilbert import DistilBertConfig
 
 
@@ -103,8 +103,7 @@ class TransformerBlock(PostNormLayer):
         self, hidden_states: Tensor, layout: TokenLayout, output_attentions: bool
     ) -> tuple[Tensor, Tensor | None]:
         update, probabilities = super().attend(hidden_states, layout, output_attentions)
-        residual = layout.narrow("context", hidden_states)
-        return self.attention_end(update, residual, self.sa_layer_norm, layout), probabilities
+        return self.attention_end(update, hidden_states, self.sa_layer_norm, layout), probabilities
 
     def feed_forward(self, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
         return self.feed_forward_end(self.ffn(hidden_states), hidden_states, self.output_layer_norm, layout)
@@ -119,17 +118,8 @@ class DistilBertSelfAttention(SelfAttention):
         super().__init__(config)
         self.out_lin = nn.Linear(config.dim, config.dim)
 
-    def forward(
-        self,
-        hidden_states: Tensor,
-        attention_mask: Tensor | None = None,
-        output_attentions: bool = False,
-        layout: TokenLayout | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Hidden states to the projected context and the probabilities or None; arguments as of `SelfAttention`."""
-        layout = layout_of_module(hidden_states, attention_mask) if layout is None else layout
-        context, probabilities = super().forward(hidden_states, None, output_attentions, layout)
-        return self.out_lin(layout.narrow("context", context)), probabilities
+    def finish(self, context: Tensor, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
+        return self.out_lin(context)
 
 
 class FFN(nn.Module):
