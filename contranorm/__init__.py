@@ -2,7 +2,7 @@
 
 It pushes the tokens of one sequence apart, so that they keep using the whole space. `ContraNorm` compares tokens,
 `ContraNormV2` features. This file is the definition of both, it needs nothing but torch, and whoever changes a formula
-changes it here.
+changes it here. `attach` puts them into a model of the Hugging Face library.
 
     >>> layer = ContraNorm(scale=0.1)
     >>> layer(torch.randn(2, 5, 8), mask=torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])).shape
@@ -13,8 +13,13 @@ Shape letters: B batch, S padded length, D width, T tokens of all sequences toge
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from .hooks import Attached, attach_layer, detach, model_type_of
 
 __version__ = "0.1.0"
 
@@ -134,4 +139,37 @@ def at_least_single(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-__all__ = ["ContraNorm", "ContraNormV2", "at_least_single", "directions"]
+METHODS: dict[str, type[ContraNorm]] = {"contranorm": ContraNorm, "contranorm_v2": ContraNormV2}
+
+
+def attach(
+    model: nn.Module, method: str | Callable[..., nn.Module] = "contranorm", *, pos: str | int = "7", **knobs: Any
+) -> Attached:
+    """Put ContraNorm into every layer of a model of the Hugging Face library, whatever trains it afterwards.
+
+    Checkpoints get no new key and say nothing about it: attach it again after loading.
+
+    Args:
+        model: BERT, RoBERTa, ELECTRA, ALBERT, DistilBERT or ModernBERT, with a head or without, wrapped or not.
+        method: a key of `METHODS`, or what is called as `method(**knobs)` and returns a module that is called as
+            `layer(tokens, mask=mask)`, with tokens (B, S, D) and a mask (B, S) or None.
+        pos: digits of the released code's numbering, combined freely; `hooks.SITES` has them. "7" is the paper's for
+            BERT, the sum of attention's output and its input.
+        **knobs: for ContraNorm scale (default 0.005), tau and identity (default as in the released code of the model).
+
+    Returns:
+        A handle: `remove()` takes the layer out again, as `detach(model)` does.
+
+    Raises:
+        ValueError: the model is of another kind or has ContraNorm already, or a position is none of its sites.
+    """
+    if isinstance(method, str):
+        if method not in METHODS:
+            raise ValueError(f"method {method!r}: expected {' or '.join(METHODS)}, or a class")
+        method = METHODS[method]
+    if method in METHODS.values():
+        knobs = {"scale": 0.005, "identity": model_type_of(model) != "albert", **knobs}
+    return attach_layer(model, method(**knobs), pos)
+
+
+__all__ = ["METHODS", "ContraNorm", "ContraNormV2", "at_least_single", "attach", "detach", "directions"]

@@ -38,6 +38,7 @@ class SelfAttention(nn.Module):
         self.scale = (config.hidden_size // config.num_attention_heads) ** -0.5
         method = config.build_method() if "context" in config.contranorm_sites else None
         self.maps_context = isinstance(method, ContextMap)
+        self.attends_again = isinstance(method, ContextMap) and method.attends_again
         if isinstance(method, ScoreChange):
             self.scale /= method.temperature()
         self.sites = MethodSites(config, "context")
@@ -64,14 +65,17 @@ class SelfAttention(nn.Module):
         layout = layout or layout_of_module(hidden_states, attention_mask)
         query, key, value = (getattr(self, name)(hidden_states) for name in self.projections)
         geometry = (layout, self.num_attention_heads, self.scale)
-        if output_attentions or self.maps_context:
+        if output_attentions or self.attends_again:
             context, seen = attend_visibly(query, key, value, *geometry, self.dropout)
         else:
             context, seen = attend(query, key, value, *geometry, self.dropout.p if self.training else 0.0), []
         more: dict[str, Any] = {}
         if self.maps_context:
             more["value"], more["hidden_states"] = value, hidden_states
-            more["attend"] = partial(weighted, probabilities=seen, layout=layout, num_heads=self.num_attention_heads)
+            if self.attends_again:
+                more["attend"] = partial(
+                    weighted, probabilities=seen, layout=layout, num_heads=self.num_attention_heads
+                )
             more["first_value"] = layout.memory.setdefault("first_value", value)
         context = layout.narrow("context", self.sites.context(context, layout=layout, **more))
         return self.finish(context, hidden_states, layout), seen[0] if output_attentions else None

@@ -385,7 +385,7 @@ class PretrainedConfig:
             setattr(self, name, value)
         for name in knobs_of(found):
             values.pop(name, None)
-        pos = values.pop("pos", found.pos)
+        pos = values.pop("pos", found.defaults(self.model_type)["pos"] if self.model_type else found.pos)
         self.pos = "0" if pos is None else str(pos).strip().lower()
         sites = parse_positions(pos, self.model_type) if self.model_type else ()
         if not set(sites) <= set(found.sites):

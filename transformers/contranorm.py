@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from contranorm import ContraNorm, ContraNormV2
 
 from .configuration_utils import PretrainedConfig
 from .kernels.contranorm import fast_kernel
+from .methods import Method
 from .padding import TokenLayout
 
 
@@ -43,6 +45,31 @@ def unchanged(tokens: Tensor, **_: Any) -> Tensor:
     return tokens
 
 
+class LearnedMethod(nn.Module):
+    """A method in a layer with the parameters that it learns, which its formula is given by keyword.
+
+    Args:
+        method: names the parameters, and says what they begin with.
+        shapes: the size of each.
+    """
+
+    def __init__(self, method: Method, shapes: dict[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self.method = method
+        for name in method.start:
+            self.register_parameter(name, nn.Parameter(torch.empty(shapes[name])))
+
+    def reset_parameters(self) -> None:
+        """Let all parameters begin anew."""
+        for name, parameter in self.named_parameters():
+            nn.init.constant_(parameter, self.method.start[name])
+
+    def forward(self, tokens: Tensor, **context: Any) -> Tensor:
+        """Apply the method."""
+        learned = {name: getattr(self, name).to(tokens.dtype) for name in self.method.start}
+        return self.method(tokens, **context, **learned)  # type: ignore[operator]
+
+
 class OverSequences(nn.Module):
     """A layer over padded sequences, laid over the sequences of a layout.
 
@@ -64,4 +91,4 @@ class OverSequences(nn.Module):
         return layout.map_sequences(self.layer, tokens) if kernel is None else kernel(tokens)
 
 
-__all__ = ["ContraNorm", "ContraNormV2", "MethodSites", "OverSequences"]
+__all__ = ["ContraNorm", "ContraNormV2", "LearnedMethod", "MethodSites", "OverSequences"]

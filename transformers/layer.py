@@ -46,6 +46,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -181,8 +182,8 @@ class LayerStack(nn.Module):
         for number, layer in enumerate(stack, start=1):
             if output_hidden_states:
                 hidden_states = _collect(states, hidden_states, layout)
-            if first_only and number == len(stack):
-                layout = layout.reading_first(self.last_sites)
+            if number == len(stack):
+                layout = replace(layout.reading_first(self.last_sites) if first_only else layout, is_last=True)
             call = partial(call_part, layer, layout=layout, output_attentions=output_attentions)
             result = checkpoint(call, hidden_states, use_reentrant=False) if checkpointing else call(hidden_states)
             hidden_states, probabilities = result

@@ -55,6 +55,7 @@ class TokenLayout:
             every token is real.
         filler: bool tensor (B, S), True at padding, which callers of a model see as zeros; None where there is none.
         empty: bool tensor (B,), True for sequences without any real token; None when there are none.
+        is_last: whether the layer that runs is the model's last one.
         narrow_at: the site behind which only first tokens are computed, see `reading_first`.
         memory: what layers of one forward pass remember for later ones, by name.
     """
@@ -68,6 +69,7 @@ class TokenLayout:
     positions: Tensor | None = None
     filler: Tensor | None = None
     empty: Tensor | None = None
+    is_last: bool = False
     narrow_at: str | None = None
     memory: dict[str, Tensor] = field(default_factory=dict, compare=False)
 

@@ -171,7 +171,12 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         choices=("adamw_hf", "adamw_torch"),
     )
     learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, above=0)
-    weight_decay: float = flag("training", "decay of all weights but biases and LayerNorms", 0.0, least=0)
+    method_learning_rate: float | None = flag(
+        "training", "learning rate of what the method learns, instead of --learning_rate", above=0
+    )
+    weight_decay: float = flag(
+        "training", "decay of all weights but biases, LayerNorms and what the method learns", 0.0, least=0
+    )
     adam_beta1: float = flag("training", "AdamW's first beta", 0.9, least=0, below=1)
     adam_beta2: float = flag("training", "AdamW's second beta", 0.999, least=0, below=1)
     adam_epsilon: float = flag("training", "AdamW's epsilon", 1e-6, above=0)

@@ -11,6 +11,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 
 from transformers import get_scheduler
+from transformers.contranorm import LearnedMethod
 
 from ..cli.arguments import RunArguments
 
@@ -61,7 +62,7 @@ OPTIMIZERS: dict[str, type[AdamW]] = {"adamw_hf": EpsilonFirstAdamW, "adamw_torc
 def build_optimizer(args: RunArguments, model: nn.Module) -> AdamW:
     """Return the AdamW that `--optim` names over the model's parameters, fused into one kernel."""
     optimizer = OPTIMIZERS[args.optim](
-        parameter_groups(model, args.weight_decay),
+        parameter_groups(model, args.weight_decay, args.method_learning_rate),
         lr=args.learning_rate,
         betas=(args.adam_beta1, args.adam_beta2),
         eps=args.adam_epsilon,
@@ -72,22 +73,31 @@ def build_optimizer(args: RunArguments, model: nn.Module) -> AdamW:
     return optimizer
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Split the parameters into those with weight decay and those without: biases and all of every LayerNorm.
+def parameter_groups(
+    model: nn.Module, weight_decay: float, method_learning_rate: float | None = None
+) -> list[dict[str, Any]]:
+    """Split the parameters into those with weight decay and those without: biases, all of every LayerNorm, and what a
+    method against oversmoothing has learned; these form a third group where there are any.
 
     The kind of module decides, not its name, so that ALBERT's `full_layer_layer_norm` is found as well.
     """
-    exempt = {
-        id(parameter)
-        for module in model.modules()
-        for name, parameter in module.named_parameters(recurse=False)
-        if name == "bias" or isinstance(module, nn.LayerNorm)
-    }
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in parameters if id(p) not in exempt], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if id(p) in exempt], "weight_decay": 0.0},
+    groups: list[dict[str, Any]] = [
+        {"params": [], "weight_decay": weight_decay},
+        {"params": [], "weight_decay": 0.0},
+        {"params": [], "weight_decay": 0.0},
     ]
+    decayed, exempt, learned = groups
+    if method_learning_rate is not None:
+        learned["lr"] = method_learning_rate
+    seen: set[int] = set()
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and id(parameter) not in seen:
+                seen.add(id(parameter))
+                is_exempt = name == "bias" or isinstance(module, nn.LayerNorm)
+                group = learned if isinstance(module, LearnedMethod) else exempt if is_exempt else decayed
+                group["params"].append(parameter)
+    return groups if learned["params"] else groups[:2]
 
 
 def build_schedule(args: RunArguments, optimizer: torch.optim.Optimizer, total_updates: int) -> LRScheduler:

@@ -138,3 +138,13 @@ def test_schedule(warmup, first, peak_at):
         schedule.step()
     assert rates[0] == pytest.approx(first) and rates[peak_at] == pytest.approx(2e-5)
     assert schedule.get_last_lr()[0] == pytest.approx(0.0)
+
+
+def test_what_a_method_learns_is_a_group_of_its_own():
+    model = tiny.model(method="featscale", pos="3")
+    learned = [p for name, p in model.named_parameters() if ".sites." in name]
+    groups = parameter_groups(model, 0.1, 0.5)
+    assert len(groups) == 3 and groups[2]["lr"] == 0.5 and groups[2]["weight_decay"] == 0.0
+    assert {id(p) for p in groups[2]["params"]} == {id(p) for p in learned}
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    assert "lr" not in parameter_groups(model, 0.1)[2] and len(parameter_groups(tiny.model(), 0.1)) == 2

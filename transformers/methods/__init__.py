@@ -22,6 +22,18 @@ METHODS: dict[str, type[Method]] = {
     "contranorm": _method("contranorm", "ContraNorm"),
     "contranorm_v2": _method("contranorm_v2", "ContraNormV2"),
     "centering": _method("centering", "Centering"),
+    "pairnorm": _method("pairnorm", "PairNorm"),
+    "featscale": _method("featscale", "FeatScale"),
+    "attnscale": _method("attnscale", "AttnScale"),
+    "gfsa": _method("gfsa", "GFSA"),
+    "neutreno": _method("neutreno", "NeuTRENO"),
+    "resformer": _method("resformer", "ResFormer"),
+    "shaped": _method("shaped", "ShapedAttention"),
+    "exclusive": _method("exclusive", "Exclusive"),
+    "gated_exclusive": _method("exclusive", "GatedExclusive"),
+    "gated": _method("gated", "GatedAttention"),
+    "tempscale": _method("tempscale", "TempScale"),
+    "softdecay": _method("softdecay", "SoftDecay"),
 }
 
 

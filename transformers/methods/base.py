@@ -10,7 +10,8 @@ There are three kinds, by what they change. After its first argument everything 
 tokens form a sequence: `layout.mean(tokens)`, `layout.map_sequences(function, tokens)`.
 
 Nothing here imports torch, so that the command line can list methods and knobs before anything heavy is loaded; a
-formula needs no more than the tensors that it is given. A method with learned parameters overrides `build`.
+formula needs no more than the tensors that it is given. Learned parameters are named in `start` and `shapes`, and given
+to the formula by keyword.
 """
 
 from __future__ import annotations
@@ -83,14 +84,14 @@ class Method:
         sites: where it may stand, out of `contranorm_sites.SITES`.
         pos: default of `--pos`, in the numbering of the model.
         neutral: values of knobs at which it is the plain layer; empty if it has none, so that only `--pos none` is.
-        start: what its learned parameters begin with, for who reads about it.
+        start: its learned parameters by name, and the value that each begins with; `shapes` says how large they are.
     """
 
     name: ClassVar[str]
     sites: ClassVar[tuple[str, ...]] = SITES
     pos: ClassVar[str] = "7"
     neutral: ClassVar[Mapping[str, Any]] = {}
-    start: ClassVar[Mapping[str, Any]] = {}
+    start: ClassVar[Mapping[str, float]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -103,12 +104,12 @@ class Method:
 
     @classmethod
     def defaults(cls, model_type: str) -> dict[str, Any]:
-        """Return what the knobs are in a run that says nothing about them.
+        """Return what the position and the knobs are in a run that says nothing about them.
 
         Args:
             model_type: the kind of model that it stands in.
         """
-        return {item.name: item.default for item in fields(cls)}
+        return {"pos": cls.pos, **{item.name: item.default for item in fields(cls)}}
 
     @property
     def is_neutral(self) -> bool:
@@ -121,7 +122,19 @@ class Method:
         Args:
             config: that of the model.
         """
-        return self  # type: ignore[return-value]
+        if not self.start:
+            return self  # type: ignore[return-value]
+        from ..contranorm import LearnedMethod
+
+        return LearnedMethod(self, self.shapes(config))
+
+    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each of the parameters named in `start`, which the formula is given by keyword.
+
+        Args:
+            config: that of the model.
+        """
+        return {}
 
 
 class TokenMap(Method):
@@ -133,10 +146,15 @@ class TokenMap(Method):
 
 
 class ContextMap(Method):
-    """A method that maps attention's result, and may look at what attention looked at."""
+    """A method that maps attention's result, and may look at what attention looked at.
+
+    Attributes:
+        attends_again: whether it is given `attend`, for which attention has to keep its probabilities.
+    """
 
     sites = ("context",)
     pos = "2"
+    attends_again: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -174,3 +192,8 @@ class ScoreChange(Method):
     def temperature(self) -> float:
         """What the scores are divided by, besides the square root of a head's width."""
         raise NotImplementedError
+
+
+def by_head(tokens: Tensor, weights: Tensor) -> Tensor:
+    """Multiply each head's part of tokens (..., D) by its own weight, (H, 1)."""
+    return (tokens.unflatten(-1, (len(weights), -1)) * weights).flatten(-2)

@@ -19,6 +19,9 @@ _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 # What torch.compile and DistributedDataParallel put in front of the names of the model that they wrap.
 _WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|module)\.")
 
+# Within a name: what a method against oversmoothing has learned, in the slots of a layer.
+METHOD_PREFIX = ".sites."
+
 _LISTED = 8  # names that a report shows before it only counts
 
 
@@ -40,8 +43,10 @@ class LoadingReport:
 
     def summary(self) -> str:
         """Return the lines that a person should read; empty if every tensor found its place."""
+        learned = [name for name in self.missing if METHOD_PREFIX in name]
         parts = {
-            "not in the checkpoint, newly drawn (train before use)": self.missing,
+            "not in the checkpoint, newly drawn (train before use)": [n for n in self.missing if n not in learned],
+            "not in the checkpoint, at the start that the method gives them": learned,
             "of another shape, newly drawn (train before use)": describe(self.mismatched),
             "in the checkpoint, not used": self.unexpected,
         }
