@@ -21,6 +21,7 @@ RELEASED_FLAGS = """
     contranorm_identity num_hidden_layers do_predict pred_dir
 """
 ADDED_FLAGS = """
+    method_learning_rate gfsa_order gfsa_w0 neutreno_a resformer_r attention_temperature softdecay_alpha gate
     text_column_names label_column_name problem_type
     test_file data_dir ignore_mismatched_sizes with_tracking report_to checkpointing_steps resume_from_checkpoint
     mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
