@@ -176,10 +176,11 @@ class PreTrainedModel(nn.Module):
         tensors = {plain_name(name): tensor.contiguous() for name, tensor in (state_dict or self.state_dict()).items()}
         write_whole(folder / SAFE_WEIGHTS_NAME, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
         if config.contranorm_sites:
+            method = config.to_dict()["method"]
             logging.warning_once(
                 logger,
-                "The saved model uses ContraNorm. Load it with this library: the transformers library from PyPI does "
-                "not know ContraNorm, leaves it out without a word and computes another function.",
+                f"The saved model uses {method}. Load it with this library: the transformers library from PyPI does not "
+                "know it, leaves it out without a word and computes another function.",
             )
 
     def post_init(self) -> None:
