@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from contranorm import ContraNorm, ContraNormV2
 
-from .configuration_utils import PretrainedConfig
 from .kernels.contranorm import fast_kernel
-from .methods import Method
 from .padding import TokenLayout
+
+if TYPE_CHECKING:
+    from .configuration_utils import PretrainedConfig
+    from .methods import Method
 
 
 class MethodSites(nn.Module):

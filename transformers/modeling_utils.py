@@ -179,8 +179,8 @@ class PreTrainedModel(nn.Module):
             method = config.to_dict()["method"]
             logging.warning_once(
                 logger,
-                f"The saved model uses {method}. Load it with this library: the transformers library from PyPI does not "
-                "know it, leaves it out without a word and computes another function.",
+                f"The saved model uses {method}. Load it with this library: the transformers library from PyPI does "
+                "not know it, leaves it out without a word and computes another function.",
             )
 
     def post_init(self) -> None:
