@@ -10,7 +10,7 @@ from glue.errors import UsageError
 from glue.scoring.metrics import higher_is_better
 
 from .arguments import Range, SweepArguments
-from .points import Point, arguments_of, grid, identity, of_method, read_data
+from .points import Point, arguments_of, checkpoint_digest, grid, identity, of_method, read_data
 from .results import DIVERGED, FINISHED, PRUNED, newest
 
 
@@ -35,6 +35,7 @@ class Plan:
 
     args: SweepArguments
     _data: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    _checkpoints: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         choices = self.args.choices
@@ -73,13 +74,13 @@ class Plan:
 
     def _with_data(self, point: Point) -> Point:
         args = arguments_of({name: value for name, value in point.flags if name not in ("do_predict", "test_file")})
-        key = repr(
-            [getattr(args, item.name) for item in fields(args) if item.metadata["group"] == "data"]
-            + [args.model_name_or_path]
-        )
+        key = repr([getattr(args, item.name) for item in fields(args) if item.metadata["group"] == "data"])
         if key not in self._data:
             self._data[key] = read_data(args)
-        return point.with_data(*self._data[key])
+        model = str(args.model_name_or_path)
+        if model not in self._checkpoints:
+            self._checkpoints[model] = checkpoint_digest(model)
+        return point.with_data(*self._data[key], self._checkpoints[model])
 
     def rows(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those rows of results.jsonl that are of this plan: each run of a search, each point of a grid once."""

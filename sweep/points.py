@@ -72,10 +72,11 @@ class Point:
         settings = {name: value for name, value in of_run.items() if value is not None}
         return cls(tuple(sorted(said.items())), settings, args.metric_for_best_model or "")
 
-    def with_data(self, digest: str, metric: str) -> Point:
-        """Return the point with what `read_data` found."""
+    def with_data(self, digest: str, metric: str, checkpoint: str) -> Point:
+        """Return the point with what `read_data` and `checkpoint_digest` found."""
+        found = {"checkpoint": checkpoint} if checkpoint else {}
         kept = {name: value for name, value in self.settings.items() if name not in _PLACES}
-        return replace(self, settings={**kept, "data": digest}, metric=self.metric or metric)
+        return replace(self, settings={**kept, "data": digest, **found}, metric=self.metric or metric)
 
     def __getitem__(self, flag: str) -> Any:
         """The value of a flag, None where it is not given."""
@@ -161,21 +162,27 @@ def of_method(flags: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str,
 
 
 def read_data(args: RunArguments) -> tuple[str, str]:
-    """Return the digest of the data and the local checkpoint that a run reads, and the main metric of the task.
+    """Return the digest of the data that a run reads, and the main metric of their task.
 
-    Of data the digest is of the texts: what a run's own identity has, that of their tokens, takes a tokenizer and some
-    time.
+    The digest is of the texts: what a run's own identity has, that of their tokens, takes a tokenizer and some time.
 
     Raises:
         UsageError: they are missing or broken.
     """
     from glue.data.loading import load_splits
-    from glue.output.manifest import fingerprint
 
     task, tables = load_splits(args)
-    content: list[Any] = [task.label_names, [(split, table.columns) for split, table in sorted(tables.items())]]
-    folder = Path(args.model_name_or_path or "")
-    if args.model_name_or_path and folder.is_dir():
-        files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin", ".json", ".txt"))
-        content.append([(path.name, fingerprint(path)) for path in files if path.is_file()])
+    content = [task.label_names, [(split, table.columns) for split, table in sorted(tables.items())]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), task.main_metric
+
+
+def checkpoint_digest(name_or_path: str) -> str:
+    """Return the digest of a local checkpoint's files, as its path says only where it is; nothing for a name."""
+    from glue.output.manifest import fingerprint
+
+    if not Path(name_or_path).is_dir():
+        return ""
+    kinds = (".safetensors", ".bin", ".json", ".txt")
+    files = sorted(path for path in Path(name_or_path).iterdir() if path.suffix in kinds and path.is_file())
+    content = [(path.name, fingerprint(path)) for path in files]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -183,7 +183,7 @@ def choose_settings(args: RunArguments, config_dict: Mapping[str, Any], model_ty
     method = find_method(given.get("method") or stored.get("method") or "contranorm")
     if method.name != stored.get("method", "contranorm"):
         stored = {}  # knobs of another method
-    defaults = {"method": method.name, "pos": method.pos, **method.defaults(model_type)}
+    defaults = {"method": method.name, **method.defaults(model_type)}
     values, origins = {}, {}
     for name, default in defaults.items():
         sources = (("command line", given), ("checkpoint", stored), ("default", {name: default}))

@@ -158,16 +158,11 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
 
 def _check_vocabulary(datasets: dict[str, EncodedDataset], tokenizer: Any, size: int) -> None:
     """Check that the model has a word embedding for padding and every token of the data."""
-    if tokenizer.pad_token_id >= size:
-        raise UsageError(
-            f"the padding token {tokenizer.pad_token!r} has the id {tokenizer.pad_token_id}, but the model has {size} "
-            "word embeddings: its tokenizer is that of another model, or has tokens that were added later"
-        )
-    for split, dataset in datasets.items():
-        largest = int(dataset.features["input_ids"].max(initial=0))
-        if largest >= size:
-            token = tokenizer.convert_ids_to_tokens(largest)
+    ids = {f"of the {split} split": int(data.features["input_ids"].max(initial=0)) for split, data in datasets.items()}
+    for origin, number in {"for padding": tokenizer.pad_token_id or 0, **ids}.items():
+        if number >= size:
+            token = tokenizer.convert_ids_to_tokens(number)
             raise UsageError(
-                f"token {token!r} of the {split} split has the id {largest}, but the model has {size} word embeddings: "
-                "its tokenizer is that of another model, or has tokens that were added later"
+                f"token {token!r} {origin} has the id {number}, but the model has {size} word embeddings: its "
+                "tokenizer is that of another model, or has tokens that were added later"
             )

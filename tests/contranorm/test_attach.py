@@ -9,7 +9,9 @@ import tiny
 import torch
 from stock import requires_stock, run_stock
 
+from contranorm.hooks import SITES
 from transformers.backbones import BACKBONES
+from transformers.contranorm_sites import parse_positions
 
 pytestmark = requires_stock
 ROOT = Path(__file__).parents[2]
@@ -89,12 +91,6 @@ def test_attached_to_the_stock_model_it_is_our_model(answers, model_type, pos, m
 
 
 def test_all_backbones_have_their_sites():
-    import sys
-
-    sys.path.insert(0, str(ROOT))
-    from contranorm.hooks import SITES
-    from transformers.contranorm_sites import parse_positions
-
     for model_type in BACKBONES:
         for site, (number, _, _) in SITES[model_type].items():
             assert parse_positions(number, model_type) == (site,)

@@ -236,11 +236,13 @@ def test_a_file_of_excel_has_its_first_column(tmp_path):
 def test_other_weights_under_the_same_name_are_not_done(tmp_path):
     import runs
 
-    from sweep.points import arguments_of, read_data
+    words = ["--demo", "--task_name", "rte", "--model_name_or_path", str(runs.make_checkpoint(tmp_path / "model"))]
 
-    words = {"demo": True, "task_name": "rte", "model_name_or_path": str(runs.make_checkpoint(tmp_path / "model"))}
-    before = read_data(arguments_of(words))
-    assert before == read_data(arguments_of(words))
+    def asked() -> list[str]:
+        return [point.key for point in Plan(parse_args([*words, "--output_dir", str(tmp_path / "sweep")])).points]
+
+    before = asked()
+    assert before == asked()
     weights = tmp_path / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    assert before != read_data(arguments_of(words))
+    assert before != asked()

@@ -269,3 +269,13 @@ def test_equal_singular_values_have_a_gradient():
     assert x.grad.isfinite().all()
     generic = torch.randn(2, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: map_singular_values(x, lambda s: (1 + s).log() * s[:, -1:]), generic)
+
+
+def test_a_second_gradient_through_singular_values_is_refused():
+    """It would be wrong, as the first one holds the singular vectors fast."""
+    from transformers.kernels.spectral import map_singular_values
+
+    x = torch.randn(1, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    (gradient,) = torch.autograd.grad(map_singular_values(x, torch.sqrt).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()

@@ -1,7 +1,8 @@
 """Functions of the singular values of sequences, with gradients that stay finite where singular values coincide.
 
 With X = U S V^T, U h(S) V^T = H X, where H = U diag(h(s) / s) U^T is a function of X X^T alone. Its gradient needs the
-divided differences of h(s) / s, not PyTorch's gradient of singular vectors, which has poles.
+divided differences of h(s) / s, not PyTorch's gradient of singular vectors, which has poles. It has no gradient itself:
+asking for one is an error.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def map_singular_values(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
@@ -46,6 +48,7 @@ class _SymmetricFunction(torch.autograd.Function):
         return (vectors * factors[:, None, :]) @ vectors.mT
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> Any:
         squares, vectors, factors = ctx.saved_tensors
         m = vectors.mT @ gradients[0] @ vectors

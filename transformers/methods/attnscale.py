@@ -35,8 +35,5 @@ class AttnScale(ContextMap):
     attends_again = False
     start: ClassVar[Mapping[str, float]] = {"w": 0.0}
 
-    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
-        return {"w": (config.num_attention_heads, 1)}
-
     def __call__(self, context: Tensor, *, value: Tensor, layout: TokenLayout, w: Tensor, **_: Any) -> Tensor:  # type: ignore[override]
         return context + by_head(context - layout.mean(value), w)

@@ -156,6 +156,10 @@ class ContextMap(Method):
     pos = "2"
     attends_again: ClassVar[bool] = True
 
+    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
+        """One number a head, see `by_head`; a method that learns anything else says so."""
+        return dict.fromkeys(self.start, (config.num_attention_heads, 1))
+
     def __call__(
         self,
         context: Tensor,

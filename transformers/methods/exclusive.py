@@ -52,9 +52,6 @@ class GatedExclusive(ContextMap):
     attends_again = False
     start: ClassVar[Mapping[str, float]] = {"g": 0.0}
 
-    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
-        return {"g": (config.num_attention_heads, 1)}
-
     def __call__(self, context: Tensor, *, value: Tensor, g: Tensor, **_: Any) -> Tensor:  # type: ignore[override]
         return context - by_head(along_value(context, value, len(g)), g)
 

@@ -35,9 +35,6 @@ class GFSA(ContextMap):
     gfsa_order: float = knob(3.0, "K, the highest power of attention", above=1)
     gfsa_w0: float = knob(0.0, "weight of a token's own value; 0 starts from the checkpoint's function", at_most=1e4)
 
-    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
-        return {"w": (config.num_attention_heads, 1)}
-
     def __call__(  # type: ignore[override]
         self, context: Tensor, *, value: Tensor, attend: Callable[[Tensor], Tensor], w: Tensor, **_: Any
     ) -> Tensor:

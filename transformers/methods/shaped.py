@@ -35,9 +35,6 @@ class ShapedAttention(ContextMap):
     attends_again = False
     start: ClassVar[Mapping[str, float]] = {"b": 1.0, "a": 0.0, "g": 0.0}
 
-    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
-        return dict.fromkeys(self.start, (config.num_attention_heads, 1))
-
     def __call__(  # type: ignore[override]
         self, context: Tensor, *, value: Tensor, layout: TokenLayout, b: Tensor, a: Tensor, g: Tensor, **_: Any
     ) -> Tensor:
