@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 
@@ -119,7 +120,7 @@ with console():
 
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
     """Or a message would end up in the middle of a checkpoint."""
-    command = f"exec {sys.executable} -c '{FILES}' {tmp_path}/data <&- >&- 2>&-"
+    command = f"exec {shlex.quote(sys.executable)} -c '{FILES}' {tmp_path}/data <&- >&- 2>&-"
     assert subprocess.run(command, shell=True, cwd=runs.ROOT, check=False).returncode == 0
     assert (tmp_path / "data").read_text() == "data"
 

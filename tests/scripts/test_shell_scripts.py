@@ -57,7 +57,7 @@ class Workplace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stub = folder / "stub python"
-        self.stub.write_text(STUB.format(python=sys.executable))
+        self.stub.write_text(STUB.format(python=os.path.realpath(sys.executable)))  # a path without blanks
         self.stub.chmod(0o755)
 
     def environment(self, **variables: str) -> dict[str, str]:

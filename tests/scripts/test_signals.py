@@ -23,8 +23,11 @@ NUMBERS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def no_reprieve(monkeypatch):
-    """A second signal counts however soon it comes."""
+    """A second signal counts however soon it comes, and SIGHUP also where the tests themselves run under nohup."""
     monkeypatch.setattr(signals, "_SAME_WISH", 0.0)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def signal_at(monkeypatch, step: int, number: int):
