@@ -200,9 +200,10 @@ class PretrainedConfig:
         """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
         return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
 
-    def packs(self, device_type: str) -> bool:
-        """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
-        return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
+    @property
+    def packs(self) -> bool:
+        """Whether a model may compute on real tokens only, as long as nobody looks inside."""
+        return self.unpad_inputs and self.contranorm_padding != "include"
 
     def build_method(self) -> Method:
         """Return the method with its knobs as they are set here."""
