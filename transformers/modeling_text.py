@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules import module as torch_module
 
 from .configuration_utils import PROBLEM_TYPES, PretrainedConfig
 from .contranorm import MethodSites
@@ -21,7 +20,7 @@ from .dropout import Dropout
 from .kernels.attention import runs_eagerly_on_cpu
 from .modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from .modeling_utils import PreTrainedModel
-from .padding import TokenLayout, packed_layout, padded_layout
+from .padding import TokenLayout, is_hooked, packed_layout, padded_layout
 from .utils.errors import ConfigurationError
 
 
@@ -300,27 +299,19 @@ def is_watched(model: nn.Module) -> bool:
     What is put on the model itself (by accelerate, say) does not count: what goes in and comes out is the same. Nor do
     the methods in its slots, which know layouts whoever wrote them.
     """
-    if torch_module._has_any_global_hook():
-        return True
     parts = [part for part in model._modules.values() if part is not None]
     while parts:  # this runs at every forward pass
         part = parts.pop()
-        if _is_hooked(part):
+        if is_hooked(part):
             return True
         if type(part) is MethodSites:
-            if any(map(_is_hooked, part.modules())):
+            if any(map(is_hooked, part.modules())):
                 return True
         elif _is_known(type(part)):  # type: ignore[arg-type]
             parts += [child for child in part._modules.values() if child is not None]
         else:
             return True
     return False
-
-
-def _is_hooked(part: nn.Module) -> bool:
-    own = part.__dict__
-    hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
-    return bool(hooks) or "forward" in own
 
 
 @cache
