@@ -15,6 +15,7 @@ import math
 import sys
 import time
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.cli.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
@@ -86,8 +87,10 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     from glue.output.log import TrainingLog, start_tracking, track
     from glue.scoring.validation import evaluate_all, watch_tokens, with_warnings
     from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
+    from glue.training.loss import batch_loss
     from glue.training.optimizer import build_optimizer, build_schedule
     from glue.training.processes import agree
+    from glue.training.recorded import RecordedUpdates
     from glue.training.sampling import TrainingOrder
     from glue.training.state import TrainingState
 
@@ -99,10 +102,11 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
         num_processes=accelerator.num_processes,
         process_index=accelerator.process_index,
         seed=args.seed,
+        lengths=dataset.lengths if args.group_by_length else None,
     )
     total_updates = args.max_train_steps or args.num_train_epochs * order.updates_per_epoch
     num_epochs = -(-total_updates // order.updates_per_epoch)
-    optimizer = build_optimizer(args, setup.model)
+    optimizer = build_optimizer(args, setup.model, capturable=setup.execution.cuda_graphs)
     # Not prepared: accelerate would step the schedule once for every process.
     scheduler = build_schedule(args, optimizer, total_updates)
     model, optimizer = accelerator.prepare(setup.model, optimizer)
@@ -118,6 +122,11 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
         f"{total_updates / order.updates_per_epoch:.3g} epochs, on {accelerator.num_processes} process(es), "
         f"{accelerator.device.type}, precision {str(accelerator.mixed_precision).replace('no', 'fp32')}"
     )
+    recorded = None
+    if setup.execution.cuda_graphs:
+        compute = partial(batch_loss, model, label_smoothing=args.label_smoothing)
+        norm_of = partial(gradient_norm, accelerator, model, args.max_grad_norm)
+        recorded = RecordedUpdates(compute, norm_of, optimizer.optimizer, accelerator.device)
     log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
     patience = args.early_stopping_patience or math.inf
 
@@ -142,7 +151,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     break
                 model.train()
                 learning_rate = scheduler.get_last_lr()[0]
-                for _ in range(MOST_ATTEMPTS):  # one, but for fp16: a gradient that is too large halves its scale
+                # Once, but for fp16: a gradient that is too large halves its scale.
+                for _ in range(0 if recorded else MOST_ATTEMPTS):
                     loss = backward(args, setup, model, dataset, update)
                     norm = gradient_norm(accelerator, model, args.max_grad_norm)
                     optimizer.step()
@@ -150,6 +160,10 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     if not optimizer.step_was_skipped:
                         scheduler.step()
                         break
+                if recorded:
+                    (batch,) = setup.feed.batches(dataset, update)
+                    loss, norm = recorded(batch)
+                    scheduler.step()
 
                 state.updates += 1
                 state.updates_in_epoch += 1
@@ -213,7 +227,7 @@ def backward(args: RunArguments, setup: Setup, model: Any, dataset: EncodedDatas
     """
     import torch
 
-    from glue.training.loss import row_losses
+    from glue.training.loss import batch_loss
 
     accelerator, parts = setup.accelerator, []
     # A process without a row takes one that does not count, for all of them have to take part in the exchange.
@@ -221,7 +235,7 @@ def backward(args: RunArguments, setup: Setup, model: Any, dataset: EncodedDatas
         batch = batch.to(accelerator.device)
         is_last = number == len(update.micro_batches)
         with nullcontext() if is_last else accelerator.no_sync(model):
-            loss = batch.mean(row_losses(model(**batch.inputs).logits, batch.labels, args.label_smoothing))
+            loss = batch_loss(model, batch, args.label_smoothing)
             # The exchange takes the mean over the processes, and what is wanted is the sum.
             accelerator.backward(loss * accelerator.num_processes)
         parts.append(loss.detach())

@@ -39,7 +39,6 @@ _EXCLUDING = (
     *product(("task_name", "demo", "data_dir"), _FILES),
     ("demo", "data_dir"),
     ("method", "use_v2"),
-    ("torch_compile", "gradient_checkpointing"),
     ("warmup_ratio", "num_warmup_steps"),
     ("resume_from_checkpoint", "overwrite_output_dir"),
 )
@@ -183,6 +182,9 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     num_train_epochs: int = flag("training", "passes over the training data", 3, least=1)
     max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", least=1)
     gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, least=1)
+    group_by_length: bool = flag(
+        "training", "let rows of similar length meet in a batch: less padding, another order of training", False
+    )
     lr_scheduler_type: str = flag("training", "how the learning rate goes on", "linear", choices=SCHEDULES)
     num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, least=0)
     warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, least=0, most=1)
@@ -196,7 +198,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "auto",
         choices=("auto", "packed", "padded", "bucketed"),
     )
-    torch_compile: bool = flag("training", "compile the model: minutes to start, slower on CPUs", False)
+    torch_compile: bool = flag("training", "compile the layers: minutes to start, slower on CPUs", False)
     mixed_precision: str | None = flag(
         "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
     )

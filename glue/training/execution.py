@@ -20,6 +20,8 @@ from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import UsageError
 
+_MOST_KINDS = 128  # of compiled layers
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -85,3 +87,17 @@ def _settle_graphs(args: RunArguments, form: str, is_cuda: bool, accelerator: An
     if reason is not None:
         say(f"Note: --cuda_graphs is left out: {reason}")
     return reason is None
+
+
+def compile_layers(model: Any, dynamic: bool, backend: str = "inductor") -> None:
+    """Compile the layers of a model in their places: all of them by what was compiled for the first one.
+
+    Args:
+        model: a classifier of ours that computes on padded tokens.
+        dynamic: compile once for all shapes; else for each, which is faster where there are few.
+        backend: as for `torch.compile`.
+    """
+    # A layer comes in many kinds: for each shape those that train and those that do not, the last one and the others.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _MOST_KINDS)
+    for layer in dict.fromkeys(model.base_model.encoder.layers()):
+        layer.compile(dynamic=dynamic, backend=backend)

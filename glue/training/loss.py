@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..data.batch import Batch
 
 
 def row_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -18,3 +22,13 @@ def row_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> 
     if labels.is_floating_point():
         return (logits[:, 0] - labels).square()
     return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
+
+
+def batch_loss(model: Any, batch: Batch, label_smoothing: float) -> Tensor:
+    """Return a batch's part of the mean loss of its update.
+
+    Args:
+        model: a classifier.
+        batch: on the model's device, with labels.
+    """
+    return batch.mean(row_losses(model(**batch.inputs).logits, batch.labels, label_smoothing))

@@ -23,7 +23,7 @@ from ..data.labels import LabelMapping, make_label_mapping
 from ..data.readers import check_no_pointer
 from ..data.tasks import OWN_FILES, Task
 from ..errors import UsageError
-from .execution import Execution
+from .execution import Execution, compile_layers
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if args.torch_compile:
-        model.compile(dynamic=True)  # batches of any shape
+        compile_layers(model, dynamic=execution.execution != "bucketed")
     return model
 
 
