@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ class RecordedUpdates:
         return static, replay
 
 
-def record_cuda_graph(pool: object, warm_up: Callable[[], None], function: Callable[[], None]) -> Callable[[], None]:
+def record_cuda_graph(pool: Any, warm_up: Callable[[], None], function: Callable[[], None]) -> Callable[[], None]:
     """Record what a function launches, without running it; returns what replays it.
 
     Args:
