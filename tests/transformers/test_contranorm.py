@@ -11,6 +11,7 @@ from transformers.methods import ContextMap, ScoreChange, knob
 from transformers.utils.errors import ConfigurationError
 
 MODELS = tiny.MODELS
+pytestmark = pytest.mark.filterwarnings("ignore:ContraNorm with scale 0")
 LAYERS = pytest.mark.parametrize("layer", [ContraNorm, ContraNormV2])
 
 
