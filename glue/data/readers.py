@@ -213,7 +213,7 @@ def _read_lines(path: Path, text: str) -> tuple[list[tuple[int, int]], list[Any]
 
 
 def _read_parquet(path: Path) -> Table:
-    """Read the columns that may hold texts or labels: those of lists, structures and bytes do not.
+    """Read the columns that may hold texts or labels, by their types: not those of lists, dates, bytes or the like.
 
     Some programs write texts without saying that they are: in a file with no text at all, bytes are taken for UTF-8.
     A text that the file holds once for many rows is one text in memory too.
@@ -225,11 +225,11 @@ def _read_parquet(path: Path) -> Table:
     try:
         schema = parquet.read_schema(path)
         _check_distinct(path, schema.names)
-        texts = [item.name for item in schema if types.is_string(item.type) or types.is_large_string(item.type)]
-        plain = [item.name for item in schema if not types.is_nested(item.type) and "binary" not in str(item.type)]
-        unmarked = [] if texts else [item.name for item in schema if types.is_binary(item.type)]
-        read = {*plain, *unmarked}
-        columns: dict[str, list[Any]] = {name: [] for name in schema.names if name in read}
+        kinds = {item.name: item.type for item in schema}
+        texts = [name for name, kind in kinds.items() if types.is_string(kind) or types.is_large_string(kind)]
+        unmarked = [] if texts else [name for name, kind in kinds.items() if types.is_binary(kind)]
+        unread = {name: str(kind) for name, kind in kinds.items() if name not in unmarked and not _is_plain(kind)}
+        columns: dict[str, list[Any]] = {name: [] for name in kinds if name not in unread}
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             for batch in _bar(file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)), path):
                 for name, column in zip(columns, batch.columns, strict=True):
@@ -239,9 +239,19 @@ def _read_parquet(path: Path) -> Table:
                 _check_size(path, num_bytes, "write it as csv and give that file")
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
         raise UsageError(f"{path}: not a readable parquet file ({' '.join(str(error).split())})") from None
-    if not columns or not next(iter(columns.values())):
+    if columns and not next(iter(columns.values())):
         raise UsageError(f"{path}: no rows")
-    return Table(columns, str(path))
+    return Table(columns, str(path), unread=unread)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a type of pyarrow's is that of texts, numbers, or true and false."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_integer, types.is_floating)
+    return any(test(kind) for test in (*tests, types.is_boolean, types.is_null))
 
 
 def _decoded(path: Path, name: str, column: Any) -> list[Any]:

@@ -303,3 +303,20 @@ def test_a_text_column_holds_text(value, message, tmp_path):
     with pytest.raises(UsageError) as error:
         raw.text("sentence")
     assert ", row 2: column 'sentence'" in str(error.value) and message in str(error.value)
+
+
+def test_columns_of_parquet_that_are_neither_text_nor_labels_are_not_read_and_named_as_they_are(tmp_path):
+    """Dates beyond the calendar of Python among them, which a column that nobody uses may hold."""
+    import pyarrow
+    import pyarrow.parquet
+
+    days = pyarrow.array([0, 2_000_000_000], pyarrow.int32()).cast(pyarrow.date32())
+    times = pyarrow.array([0, 2**62], pyarrow.timestamp("ms"))
+    columns = {"text": ["a", "b"], "label": [[0, 1], [1]], "day": days, "time": times, "cost": [1.5, 2.5]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    raw = read_table(tmp_path / "a.parquet")
+    assert raw.columns == {"text": ["a", "b"], "cost": [1.5, 2.5]}
+    with pytest.raises(UsageError, match=r"a\.parquet: column 'label' is of type list<\w+: int64>, expected text or"):
+        raw.values("label")
+    with pytest.raises(UsageError, match=r"no column 'topic' \(columns there: text, cost, label, day, time\)"):
+        raw.values("topic")
