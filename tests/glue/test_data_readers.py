@@ -320,3 +320,34 @@ def test_columns_of_parquet_that_are_neither_text_nor_labels_are_not_read_and_na
         raw.values("label")
     with pytest.raises(UsageError, match=r"no column 'topic' \(columns there: text, cost, label, day, time\)"):
         raw.values("topic")
+
+
+# file name, content, what seems to separate the fields
+OTHER_SEPARATORS = [
+    ("a.csv", "text;label\nred, and blue;1\n", "semicolons"),
+    ("a.csv", '"text"\t"label"\nred\t1\n', "tabs"),
+    ("a.tsv", "text,label\nred,1\n", "commas"),
+    ("a.tsv.gz", "text;label\nred;1\n", "semicolons"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "found"), OTHER_SEPARATORS, ids=[row[2] for row in OTHER_SEPARATORS])
+def test_fields_that_something_else_separates_are_pointed_out(name, content, found, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else content.encode())
+    expected = "commas" if ".csv" in name else "tabs"
+    with pytest.raises(UsageError, match=rf"separated by {found}.*: expected {expected}"):
+        read_table(path)
+
+
+def test_the_empty_lines_of_a_column_of_texts_are_counted(tmp_path, capsys):
+    path = write(tmp_path, "a.csv", "sentence\nfirst\n\n\nfourth\n\n\n")
+    assert len(read_table(path, whole=True)) == 4
+    inside, after = capsys.readouterr().out.splitlines()
+    assert inside == f"Note: {path}: empty lines are taken for empty texts: 2, the first is row 2"
+    assert after == f'Note: {path}: empty lines at the end are no rows; an empty text is written ""'
+    read_table(write(tmp_path, "b.csv", "sentence\nfirst\n\n"))
+    assert capsys.readouterr().out.count("no rows") == 1
+    read_table(write(tmp_path, "c.csv", 'sentence,label\nfirst,1\n\n"",0\n\n'))
+    read_table(write(tmp_path, "d.csv", "sentence\nfirst\n"))
+    assert capsys.readouterr().out == ""
