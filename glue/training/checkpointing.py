@@ -36,6 +36,7 @@ from torch import Tensor
 
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, read_json, sync, write_synced
+from transformers.utils.folders import is_of_trainer
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
@@ -178,6 +179,11 @@ class Checkpointer:
         candidates = [place] if is_checkpoint else list_checkpoints(place) or list_checkpoints(place / "checkpoints")
         if not candidates and wanted == "auto":
             return None
+        if not candidates and is_of_trainer(place):
+            raise UsageError(
+                f"--resume_from_checkpoint: {place} is of the stock library's Trainer, which cannot be continued here; "
+                "start from its weights with --model_name_or_path"
+            )
         if not candidates:
             raise UsageError(
                 f"--resume_from_checkpoint: {place} holds no checkpoint (written with --checkpointing_steps); leave "

@@ -113,6 +113,13 @@ def test_other_logging_is_taken(flags, uninterrupted, tmp_path):
 
 def test_no_checkpoint_to_resume_from(flags, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
+    for name in ("checkpoint-500", "around"):
+        state = tmp_path / name / ("checkpoint-500" if name == "around" else "") / "trainer_state.json"
+        state.parent.mkdir(parents=True)
+        state.write_text("{}")
+        words = ["--resume_from_checkpoint", tmp_path / name, "--output_dir", tmp_path / "empty"]
+        assert runs.run_here(*flags, *words) == 2
+        assert "stock library's Trainer, which cannot be continued here" in capsys.readouterr().err
     for words in (["--resume_from_checkpoint", tmp_path / "empty"], ["--resume_from_checkpoint"]):
         assert runs.run_here(*flags, *words, "--output_dir", tmp_path / "empty") == 2
         assert "holds no checkpoint" in capsys.readouterr().err
