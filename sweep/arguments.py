@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -166,25 +167,29 @@ def _build_parser() -> OneLineParser:
     for item in fields(RunArguments):
         if item.name not in _OWN:
             kind = (get_args(hints[item.name]) or (hints[item.name],))[0]
-            kind = _number_or_range if kind is float else kind
             options = {"metavar": "VALUE", "type": kind, **item.metadata["options"], "nargs": "+"}
+            if kind is float:
+                options["type"] = _or_range(options["type"])
             if kind is bool:
                 options |= {"nargs": "*", "choices": ("true", "false"), "type": str.lower}
             section.add_argument(f"--{item.name}", help=item.metadata["help"].replace("%", "%%"), **options)
     return parser
 
 
-def _number_or_range(text: str) -> float | Range:
-    low, colon, high = text.partition(":")
-    if not colon:
-        return float(text)
-    found = Range(float(low), float(high))
-    if not -math.inf < found.low < found.high < math.inf:
-        raise ValueError
-    return found
+def _or_range(number: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what reads a range like 1:2, or whatever a run's own flag reads."""
 
+    def read(text: str) -> Any:
+        low, colon, high = text.partition(":")
+        if not colon:
+            return number(text)
+        found = Range(float(low), float(high))
+        if not -math.inf < found.low < found.high < math.inf:
+            raise ValueError
+        return found
 
-_number_or_range.__name__ = "float"  # argparse puts it into its message
+    read.__name__ = "float"  # argparse puts it into its message
+    return read
 
 
 def _one_range(name: str, values: list[Any]) -> Any:

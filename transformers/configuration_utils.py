@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .contranorm_sites import parse_positions
-from .methods import Method, all_knobs, find_method, knobs_of, settings_of
+from .methods import Method, all_knobs, find_method, knobs_of, of_each_layer, settings_of
 from .utils import logging
 from .utils.checks import check_count, check_number, check_switch, drop_without_effect, is_whole
 from .utils.errors import ConfigurationError
@@ -64,7 +64,8 @@ class PretrainedConfig:
         **kwargs: pos, str or int: digits of the method's positions, "0" or "none" for none; default the method's own.
             The method's knobs (ContraNorm's are scale, tau, contranorm_identity, contranorm_padding): where one is left
             out, the value at which it changes nothing, if it has one, so that a new configuration is the plain model;
-            a scale without a position acts at the method's own. Any other key is kept as an attribute.
+            a scale without a position acts at the method's own; ContraNorm's may be a list, or a text with commas, of
+            one number a layer. Any other key is kept as an attribute.
 
     Raises:
         ConfigurationError: a value is wrong, or asks for something that this library does not have.
@@ -204,6 +205,19 @@ class PretrainedConfig:
     def packs(self, device_type: str) -> bool:
         """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
         return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
+
+    def of_layer(self, number: int) -> PretrainedConfig:
+        """Return the configuration of a layer, counted from 0: this one, but for knobs that have a number a layer."""
+        several = self._numbers_of_layers()
+        if not several:
+            return self
+        config = copy.copy(self)
+        vars(config).update({name: numbers[number] for name, numbers in several.items()})
+        return config
+
+    def _numbers_of_layers(self) -> dict[str, list[Any]]:
+        found = {name: of_each_layer(getattr(self, name)) for name in knobs_of(self.method)}
+        return {name: numbers for name, numbers in found.items() if numbers is not None}
 
     def build_method(self) -> Method:
         """Return the method with its knobs as they are set here."""
@@ -445,6 +459,12 @@ class PretrainedConfig:
             elif kind.startswith("float") and (check_number(key, value) < 0 or ("dropout" in key and value > 1)):
                 limits = "from 0 to 1" if "dropout" in key else "that is not negative"
                 raise ConfigurationError(f"{key} {value!r}: expected a number {limits}")
+        for name, numbers in self._numbers_of_layers().items():
+            said = f"{name} {getattr(self, name)}"
+            if hasattr(self, "num_hidden_groups"):
+                raise ConfigurationError(f"{said}: {self.model_type} uses its layers several times: give one number")
+            if len(numbers) != self.num_hidden_layers:
+                raise ConfigurationError(f"{said}: {len(numbers)} numbers for {self.num_hidden_layers} layers")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigurationError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"

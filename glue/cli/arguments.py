@@ -61,6 +61,13 @@ def _checkpointing_steps(text: str) -> int | str:
 _checkpointing_steps.__name__ = "number of steps or 'epoch'"  # argparse puts it into its message
 
 
+def _number_or_numbers(text: str) -> float | str:
+    return text if "," in text else float(text)
+
+
+_number_or_numbers.__name__ = "float"
+
+
 def _knob_flags() -> list[tuple[str, Any, Any]]:
     """Return a field for every knob of every method, as `make_dataclass` takes them; None where it is not given."""
     found: list[tuple[str, Any, Any]] = []
@@ -69,9 +76,12 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         default = "the model's own" if item.default is None else item.default
         help = f"{item.metadata['help']} ({', '.join(methods)}; default {default})"
         choices = item.metadata["choices"]
+        options: dict[str, Any] = {"choices": choices} if choices else {}
+        if item.metadata["per_layer"]:
+            options = {"type": _number_or_numbers, "metavar": "X|X,X,..."}
         is_switch = item.default is None or isinstance(item.default, bool)
         kind: Any = str if choices else bool if is_switch else float
-        found.append((name, kind | None, flag("method", help, **({"choices": choices} if choices else {}))))
+        found.append((name, kind | None, flag("method", help, **options)))
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 from transformers.contranorm_sites import parse_positions
-from transformers.methods import find_method, knobs_of
+from transformers.methods import find_method, knobs_of, of_each_layer, settings_of
 from transformers.utils import logging
 from transformers.utils.errors import CheckpointError
 
@@ -155,7 +155,8 @@ class MethodSettings:
     @property
     def attracts(self) -> bool:
         """Whether the scale is negative, which pulls the tokens together."""
-        return bool(self.sites) and self.values.get("scale", 0) < 0
+        scale = self.values.get("scale", 0)
+        return bool(self.sites) and min(of_each_layer(scale) or [scale]) < 0
 
     def summary(self) -> str:
         """Return all settings in one line."""
@@ -189,6 +190,7 @@ def choose_settings(args: RunArguments, config_dict: Mapping[str, Any], model_ty
         sources = (("command line", given), ("checkpoint", stored), ("default", {name: default}))
         origins[name], source = next((origin, source) for origin, source in sources if name in source)
         values[name] = source[name]
+    values |= settings_of(method, values)
     sites = parse_positions(values["pos"], model_type)
     plain = method(**{name: values[name] for name in knobs_of(method)}).is_neutral
     return MethodSettings(values, origins, () if plain else sites)

@@ -94,7 +94,8 @@ def set_up(args: RunArguments) -> Setup:
         Path(args.output_dir or "", "checkpoints"), identity, accelerator, args.save_total_limit
     )
     resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
-    losses = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+    scale = config.scale if isinstance(config.scale, str) else f"{config.scale:g}"
+    losses = f"{scale}_{config.pos}_{config.num_hidden_layers}_loss.txt"
     folder = RunFolder(output_dir, accelerator.is_main_process, identity, losses)
     predictions = [task.prediction_file(split) for split in datasets if split in task.test_splits]
     for name in predictions if args.pred_dir else ():

@@ -50,10 +50,13 @@ def test_any_flag_of_a_run_is_passed_on_or_swept(tmp_path):
     assert all(point["max_grad_norm"] == 1 and point["scale"] == -0.1 for point in points)
 
 
-def test_the_words_of_a_point_are_read_back_as_its_flags(tmp_path):
+@pytest.mark.parametrize("scale", [0.1, "0.1,0.2"])
+def test_the_words_of_a_point_are_read_back_as_its_flags(scale, tmp_path):
     from glue.cli.arguments import parse_args as parse_run
 
-    flags = {"demo": True, "task_name": "rte", "scale": 0.1, "pos": "17", "use_v2": False, "learning_rate": 3e-5}
+    (choice,) = parse_args(["--scale", str(scale), "--output_dir", str(tmp_path / "sweep")]).choices["scale"]
+    assert choice == scale
+    flags = {"demo": True, "task_name": "rte", "scale": scale, "pos": "17", "use_v2": False, "learning_rate": 3e-5}
     args = parse_run(Point.of(flags).words)
     expected = {**flags, "use_v2": None, "method": "contranorm", "seed": 2021}
     assert {name: getattr(args, name) for name in expected} == expected

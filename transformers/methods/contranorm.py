@@ -31,7 +31,12 @@ class ContraNorm(TokenMap):
     formula: ClassVar[str] = "ContraNorm"  # a class in `contranorm/`
     neutral: ClassVar[Mapping[str, Any]] = {"scale": 0.0}
 
-    scale: float = knob(0.005, "how strongly; 0 is the plain model, below 0 it attracts", at_most=STRONGEST_SCALE)
+    scale: float = knob(
+        0.005,
+        "how strongly, or a number a layer as in 0.1,0.2; 0 is the plain model, below 0 it attracts",
+        at_most=STRONGEST_SCALE,
+        per_layer=True,
+    )
     tau: float = knob(1.0, "temperature of the softmax", above=0)
     contranorm_identity: bool | None = knob(
         None, "add scale * x back, so that a token like no other stays; left out: as the released code of the model"
