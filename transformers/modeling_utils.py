@@ -53,6 +53,8 @@ class PreTrainedModel(nn.Module):
 
     config_class: type[PretrainedConfig] = PretrainedConfig
     base_model_prefix: str = ""
+    main_input_name: str = "input_ids"
+    supports_gradient_checkpointing: bool = True
 
     def __init__(self, config: PretrainedConfig, *inputs: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -66,9 +68,10 @@ class PreTrainedModel(nn.Module):
     @classmethod
     def from_pretrained(
         cls: type[ModelType],
-        pretrained_model_name_or_path: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str] | None,
         *,
         config: PretrainedConfig | str | os.PathLike[str] | None = None,
+        state_dict: dict[str, Tensor] | None = None,
         ignore_mismatched_sizes: bool = False,
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
@@ -80,8 +83,9 @@ class PreTrainedModel(nn.Module):
         """Load a checkpoint, in evaluation mode.
 
         Args:
-            pretrained_model_name_or_path: a local folder, or a Hub id.
+            pretrained_model_name_or_path: a local folder, or a Hub id; None where `config` and `state_dict` are given.
             config: a configuration, or where to read one; default that of the checkpoint.
+            state_dict: tensors by their names, in the place of the checkpoint's own.
             ignore_mismatched_sizes: draw tensors anew that the checkpoint has in another shape, instead of raising.
             dtype, torch_dtype: type of the weights, two names of which the first counts; "auto" keeps the file's;
                 default torch's default, float32.
@@ -100,12 +104,14 @@ class PreTrainedModel(nn.Module):
             CheckpointError: the checkpoint cannot be found or read, or does not fit.
             ConfigurationError: a setting is wrong, unknown, or not supported.
         """
-        name = os.fspath(pretrained_model_name_or_path)
+        if pretrained_model_name_or_path is None and (config is None or state_dict is None):
+            raise ConfigurationError("without a checkpoint's name, config and state_dict are needed: give both")
+        name = os.fspath(pretrained_model_name_or_path or "the given state_dict")
         drop_without_effect(kwargs)
         device = _one_device(device_map)
         where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
         settings, model_arguments = cls._read_config(name, config, where, kwargs)
-        stored = open_weights(name, use_safetensors, **where)
+        stored = open_weights(name, use_safetensors, **where) if state_dict is None else state_dict
         check_memory(f"a model of the sizes in the configuration of {name}", 4 * settings.parameter_estimate())
 
         with _NothingDrawn():
@@ -229,6 +235,10 @@ class PreTrainedModel(nn.Module):
         """Where the model was loaded from; empty for a new one."""
         return self.config.name_or_path
 
+    @name_or_path.setter
+    def name_or_path(self, name: str) -> None:
+        self.config.name_or_path = name
+
     def get_input_embeddings(self) -> nn.Module:
         """Return the module that turns token ids into vectors."""
         embeddings: Any = self.base_model.embeddings
@@ -288,6 +298,18 @@ class PreTrainedModel(nn.Module):
         """Return the bytes that the parameters take, and the buffers unless `return_buffers` is False."""
         tensors = [*self.parameters(), *(self.buffers() if return_buffers else ())]
         return sum(tensor.nbytes for tensor in tensors)
+
+    def enable_input_require_grads(self) -> None:
+        """Let gradients reach what the token ids are turned into, though the embeddings may be frozen."""
+        self.disable_input_require_grads()
+        self._gradient_hook = self.get_input_embeddings().register_forward_hook(
+            lambda module, inputs, output: output.requires_grad_(True)
+        )
+
+    def disable_input_require_grads(self) -> None:
+        """Take back what `enable_input_require_grads` did."""
+        if (hook := self.__dict__.pop("_gradient_hook", None)) is not None:
+            hook.remove()
 
     @property
     def is_gradient_checkpointing(self) -> bool:

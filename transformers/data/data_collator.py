@@ -59,6 +59,21 @@ class DataCollatorWithPadding:
         return batch
 
 
+@dataclass
+class DefaultDataCollator:
+    """`default_data_collator` with its arguments kept.
+
+    Args:
+        return_tensors: "pt" (default) or "np".
+    """
+
+    return_tensors: str = "pt"
+
+    def __call__(self, features: Sequence[Any], return_tensors: str | None = None) -> dict[str, Any]:
+        """Make a batch of rows that have one length already."""
+        return default_data_collator(features, return_tensors or self.return_tensors)
+
+
 def default_data_collator(features: Sequence[Any], return_tensors: str = "pt") -> dict[str, Any]:
     """Make a batch of rows that have one length already; `label` or `label_ids` become `labels`.
 

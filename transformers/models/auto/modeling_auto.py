@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
-from ...backbones import backbone_of
+from ...backbones import backbone_of, register
 from ...configuration_utils import PretrainedConfig
 from ...modeling_utils import PreTrainedModel
 from ...utils.hub import HUB_ARGUMENTS
@@ -56,6 +56,13 @@ class _AutoModel:
             **kwargs: as for `PreTrainedModel.from_config`.
         """
         return cls._class_for(config.model_type, "this configuration").from_config(config, **kwargs)
+
+    @classmethod
+    def register(
+        cls, config_class: type[PretrainedConfig], model_class: type[PreTrainedModel], exist_ok: bool = False
+    ) -> None:
+        """Choose a model class of your own for a configuration of your own; arguments as of `AutoConfig.register`."""
+        register(config_class.model_type, config_class, cls._ending, model_class, exist_ok)
 
     @classmethod
     def _class_for(cls, model_type: Any, origin: str) -> type[PreTrainedModel]:
