@@ -9,18 +9,24 @@ import importlib.util
 import sys
 from typing import Any
 
-from .backbones import BACKBONES
+from .backbones import BACKBONES, HEADS
 
 __version__ = "0.1.0+contranorm"
 
 _NAMES_OF_MODULES = {
     "configuration_utils": ("PreTrainedConfig", "PretrainedConfig"),
     "contranorm": ("ContraNorm", "ContraNormV2"),
-    "data": ("DataCollatorWithPadding", "DefaultDataCollator", "default_data_collator"),
-    "modeling_outputs": ("BaseModelOutput", "BaseModelOutputWithPooling", "ModelOutput", "SequenceClassifierOutput"),
+    "data": (
+        *("DataCollatorForLanguageModeling", "DataCollatorWithPadding", "DefaultDataCollator"),
+        "default_data_collator",
+    ),
+    "modeling_outputs": (
+        *("BaseModelOutput", "BaseModelOutputWithPooling", "ModelOutput", "SequenceClassifierOutput"),
+        *("MaskedLMOutput", "TokenClassifierOutput", "QuestionAnsweringModelOutput"),
+    ),
     "modeling_utils": ("PreTrainedModel",),
     "models.auto.configuration_auto": ("AutoConfig",),
-    "models.auto.modeling_auto": ("AutoModel", "AutoModelForSequenceClassification"),
+    "models.auto.modeling_auto": ("AutoModel", *(f"AutoModel{head}" for head in HEADS)),
     "models.auto.tokenization_auto": ("AutoTokenizer",),
     "optimization": (
         "get_constant_schedule",

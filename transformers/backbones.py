@@ -12,6 +12,8 @@ from typing import Any
 
 from .utils.errors import ConfigurationError
 
+HEADS = ("ForSequenceClassification", "ForMaskedLM", "ForTokenClassification", "ForQuestionAnswering")
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -34,7 +36,7 @@ class Backbone:
     site_numbers: str = "12374586"  # the released BERT code's: 7 and 8 were added after 1 to 6 had been numbered
     contranorm_identity: bool = True
     stacks: tuple[tuple[str, str], ...] = (("encoder.layer.", "num_hidden_layers"),)
-    unused_keys: tuple[str, ...] = ("cls.",)
+    unused_keys: tuple[str, ...] = ("cls.", "bert.pooler.", "pooler.")
     own_classes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,7 +58,7 @@ class Backbone:
         """The names that the library offers of it, by their module."""
         endings = {
             f"configuration_{self.folder}": ("Config",),
-            f"modeling_{self.folder}": ("ForSequenceClassification", "Model", "PreTrainedModel"),
+            f"modeling_{self.folder}": (*HEADS, "Model", "PreTrainedModel"),
             f"tokenization_{self.folder}_fast": ("Tokenizer", "TokenizerFast"),
         }
         return {f"models.{self.folder}.{key}": tuple(self.prefix + end for end in endings[key]) for key in endings}
@@ -80,7 +82,7 @@ _RECORDS = (
         site_numbers="12345678",
         contranorm_identity=False,
         stacks=(("encoder.albert_layer_groups.", "num_hidden_groups"), ("albert_layers.", "inner_group_num")),
-        unused_keys=("predictions.", "sop_classifier."),
+        unused_keys=("predictions.", "sop_classifier.", "albert.pooler.", "pooler."),
     ),
     Backbone("roberta", "Roberta", unused_keys=("lm_head.", "roberta.pooler.", "pooler.")),
     Backbone("electra", "Electra", unused_keys=("discriminator_predictions.", "generator_")),

@@ -118,7 +118,7 @@ class PreTrainedModel(nn.Module):
             model = cls(settings, **model_arguments)
         model.to(_chosen_dtype(torch_dtype if dtype is None else dtype, settings, stored))
         backbone = backbone_of(settings.model_type)
-        report = match_tensors(model, f"{cls.base_model_prefix}.", backbone, stored, name)
+        report = match_tensors(model, f"{cls.base_model_prefix}.", backbone, stored, name, [*model.tied_weights()])
         if report.mismatched and not ignore_mismatched_sizes:
             raise CheckpointError(
                 f"{name} does not fit: {'; '.join(describe(report.mismatched))}. Give other sizes, or "
@@ -179,7 +179,8 @@ class PreTrainedModel(nn.Module):
         config.architectures = [type(self).__name__]
         config.dtype = str(self.dtype).removeprefix("torch.")
         config.save_pretrained(folder)
-        tensors = {plain_name(name): tensor.contiguous() for name, tensor in (state_dict or self.state_dict()).items()}
+        named = {plain_name(name): tensor for name, tensor in (state_dict or self.state_dict()).items()}
+        tensors = {name: tensor.contiguous() for name, tensor in named.items() if name not in self.tied_weights()}
         write_whole(folder / SAFE_WEIGHTS_NAME, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
         if config.contranorm_sites:
             method = config.to_dict()["method"]
@@ -192,14 +193,19 @@ class PreTrainedModel(nn.Module):
     def post_init(self) -> None:
         """Draw the initial weights; a model calls this at the end of its constructor."""
         self.init_weights()
+        self.tie_weights()
 
     @torch.no_grad()
     def init_weights(self) -> None:
         """Draw the weights of all modules that have none yet from this library: no module is drawn twice."""
-        for module in self.modules():
+        tied = {name.rpartition(".")[0] for name in self.tied_weights()}
+        for name, module in self.named_modules():
             if not getattr(module, "_weights_are_set", False):
-                self._init_weights(module)
-                module._weights_are_set = True  # type: ignore[assignment]
+                if name not in tied:
+                    self._init_weights(module)
+                elif isinstance(module, nn.Linear):  # the weight is another module's
+                    nn.init.zeros_(module.bias)
+                module._weights_are_set = True
 
     def _init_weights(self, module: nn.Module) -> None:
         """Draw the weights of one module, not of its children, as BERT's were drawn."""
@@ -275,10 +281,26 @@ class PreTrainedModel(nn.Module):
                 new.weight[: len(old.weight)] = old.weight[:size]
             new.weight.requires_grad_(old.weight.requires_grad)
             self.set_input_embeddings(new)
+            self.tie_weights()
         return self.get_input_embeddings()
 
+    def get_output_embeddings(self) -> nn.Module | None:
+        """Return the layer that turns vectors into scores of tokens; None where there is none."""
+        return None
+
+    def set_output_embeddings(self, value: Any) -> None:
+        """Put another layer in the place of the one that turns vectors into scores of tokens."""
+        raise ConfigurationError(f"{type(self).__name__} predicts no tokens: it has no such layer")
+
+    def tied_weights(self) -> dict[str, str]:
+        """Return which tensors are others of this model, under a second name, by that name. Files have the others."""
+        return {}
+
     def tie_weights(self, **kwargs: Any) -> None:
-        """Do nothing: no model here has a tensor in two places."""
+        """Make each of the `tied_weights` the tensor that it is said to be."""
+        for name, source in self.tied_weights().items():
+            owner, _, last = name.rpartition(".")
+            setattr(self.get_submodule(owner), last, self.get_parameter(source))
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Return the number of parameters.
@@ -353,7 +375,7 @@ class PreTrainedModel(nn.Module):
     @torch.no_grad()
     def _fill(self, stored: dict[str, Tensor], report: LoadingReport, origin: str) -> None:
         """Draw anew what the checkpoint does not have, and copy the rest from it."""
-        places = self.state_dict()
+        places = {name: tensor for name, tensor in self.state_dict().items() if name not in self.tied_weights()}
         # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
         for name in dict.fromkeys(place.rpartition(".")[0] for place in places if place not in report.sources):
             self._init_weights(self.get_submodule(name))

@@ -226,7 +226,9 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         settings = {name: value for name, value in settings.items() if name in setting_names(type(self))}
         settings |= {"additional_special_tokens": extra, "name_or_path": ""}
         unknown = settings.get("unk_token")
-        trained = train_backend(self._tokenizer, text_iterator, vocab_size, [*special], unknown, renamed, length, **kwargs)
+        trained = train_backend(
+            self._tokenizer, text_iterator, vocab_size, [*special], unknown, renamed, length, **kwargs
+        )
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, TOKENIZER_FILE))
             trained.save(path)

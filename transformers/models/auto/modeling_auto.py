@@ -1,4 +1,4 @@
-"""`AutoModel` and `AutoModelForSequenceClassification`; mirrors Hugging Face's classes of these names."""
+"""`AutoModel` and its kin for each head; mirrors Hugging Face's classes of these names."""
 
 from __future__ import annotations
 
@@ -95,3 +95,21 @@ class AutoModelForSequenceClassification(_AutoModel):
     """
 
     _ending = "ForSequenceClassification"
+
+
+class AutoModelForMaskedLM(_AutoModel):
+    """Models that predict masked tokens, such as `BertForMaskedLM`; use the class methods, not the constructor."""
+
+    _ending = "ForMaskedLM"
+
+
+class AutoModelForTokenClassification(_AutoModel):
+    """Classifiers of tokens, such as `BertForTokenClassification`; use the class methods, not the constructor."""
+
+    _ending = "ForTokenClassification"
+
+
+class AutoModelForQuestionAnswering(_AutoModel):
+    """Models that find an answer's span, such as `BertForQuestionAnswering`; use the class methods."""
+
+    _ending = "ForQuestionAnswering"
