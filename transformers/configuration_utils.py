@@ -202,6 +202,15 @@ class PretrainedConfig:
         """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
         return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
 
+    @property
+    def use_return_dict(self) -> bool:
+        """Another name of `return_dict`, which code for the stock library reads."""
+        return self.return_dict
+
+    def get_text_config(self, **kwargs: Any) -> PretrainedConfig:
+        """Return this configuration: there are no others inside it."""
+        return self
+
     def packs(self, device_type: str) -> bool:
         """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
         return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
@@ -484,6 +493,8 @@ class PretrainedConfig:
         tables = width * (self.vocab_size + self.max_position_embeddings + getattr(self, "type_vocab_size", 0))
         return tables + hidden * self.num_labels + layers * hidden * (4 * hidden + 2 * self.intermediate_size)
 
+
+PreTrainedConfig = PretrainedConfig  # the newer spelling of the name
 
 _PLACEHOLDER = re.compile(r"LABEL_\d+")
 _MOST_LABELS = 10**6  # far above every classifier there is: what is beyond it is a damaged file
