@@ -111,7 +111,7 @@ def _comparisons(rows: list[dict[str, Any]]) -> str:
                 *_judgement(row, "%" if UNITS[row["measure"]] == "%" else ""),
             ]
         )
-    return _table(["model", "task", "measure", "precision", "ours", "stock", "ours / stock", "target", "met"], lines)
+    return table(["model", "task", "measure", "precision", "ours", "stock", "ours / stock", "target", "met"], lines)
 
 
 def _sites(rows: list[dict[str, Any]]) -> str:
@@ -126,7 +126,7 @@ def _sites(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return _table(["model", "task", "variant", "seconds a round", "cost over scale 0", "target", "met"], lines)
+    return table(["model", "task", "variant", "seconds a round", "cost over scale 0", "target", "met"], lines)
 
 
 def _lengths(rows: list[dict[str, Any]]) -> str:
@@ -140,7 +140,7 @@ def _lengths(rows: list[dict[str, Any]]) -> str:
         sizes = [f"{form[key]:.1f}" for key in ("peak", "kept") for form in (direct, library)]
         lines.append([str(row["length"]), *times, f"{row['ratio']:.2f}", *sizes, *_judgement(row, " x")])
     head = ["S", "direct, ms", "library, ms", "library / direct", "direct peak", "library peak", "direct kept"]
-    return _table([*head, "library kept", "target", "met"], lines)
+    return table([*head, "library kept", "target", "met"], lines)
 
 
 def _judgement(row: dict[str, Any], unit: str) -> tuple[str, str]:
@@ -163,6 +163,7 @@ def _digits(value: float) -> str:
     return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """Return a table in Markdown."""
     rule = ["---"] * len(head)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))

@@ -16,6 +16,7 @@ from glue.cli.paths import check_writable, expand
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 
+from .devices import find_gpu
 from .files import read_file
 
 SAMPLERS = ("grid", "random", "tpe")
@@ -73,7 +74,8 @@ class SweepArguments:
 
     device: list[str] = flag(  # noqa: RUF009
         "who works",
-        "a worker for each: index of a GPU, cpu, or auto (the default: one worker, which takes a GPU if there is one)",
+        "a worker for each: index of a GPU (several times for several on it), cpu, or auto (the default: one worker, "
+        "which takes a GPU if there is one)",
         nargs="+",
         type=str,
         metavar="DEVICE",
@@ -106,6 +108,8 @@ class SweepArguments:
         for device in self.device:
             if device not in ("cpu", "auto") and not device.isdecimal():
                 raise UsageError(f"--device {device}: expected the index of a GPU, cpu or auto")
+            if device.isdecimal():
+                find_gpu(device)
         for name in ("output_dir", "log_dir"):
             check_writable(f"--{name}", Path(getattr(self, name)))
         self.study_name = self.study_name or Path(os.path.abspath(self.output_dir)).name

@@ -11,6 +11,7 @@ import difflib
 import inspect
 import json
 import os
+import re
 import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -201,6 +202,15 @@ class PretrainedConfig:
         """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
         return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
 
+    @property
+    def use_return_dict(self) -> bool:
+        """Another name of `return_dict`, which code for the stock library reads."""
+        return self.return_dict
+
+    def get_text_config(self, **kwargs: Any) -> PretrainedConfig:
+        """Return this configuration: there are no others inside it."""
+        return self
+
     def packs(self, device_type: str) -> bool:
         """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
         return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
@@ -285,7 +295,8 @@ class PretrainedConfig:
 
         named = len(values["id2label"]) if isinstance(values.get("id2label"), dict) else None
         if named is not None and values.pop("num_labels", named) != named:
-            logger.warning("num_labels is %s but id2label has %d: going by id2label", config_dict["num_labels"], named)
+            count = config_dict["num_labels"]
+            logging.warning_once(logger, f"num_labels is {count} but id2label has {named}: going by id2label")
         if "id2label" in kwargs or kwargs.get("num_labels") not in (None, named):
             for key in ("num_labels", "id2label", "label2id"):
                 values.pop(key, None)
@@ -406,7 +417,7 @@ class PretrainedConfig:
             raise ConfigurationError(f"pos {pos!r}: {found.name} is defined at {', '.join(found.sites)} only")
 
     def _set_labels(self, num_labels: Any, id2label: Any, label2id: Any) -> None:
-        if id2label is None and label2id:
+        if id2label is None and isinstance(label2id, dict) and label2id:
             id2label = {index: name for name, index in label2id.items()}
         elif id2label is None:
             count = 2 if num_labels is None else check_count("num_labels", num_labels)
@@ -415,8 +426,12 @@ class PretrainedConfig:
             id2label = {index: f"LABEL_{index}" for index in range(count)}
         try:
             self.id2label: dict[int, str] = {int(index): name for index, name in id2label.items()}
+            hash(
+                (*self.id2label.values(), *(label2id or {}).values())
+            )  # what no dict takes as a key is no name, nor id
         except (AttributeError, TypeError, ValueError):
-            raise ConfigurationError(f"id2label {id2label!r}: expected a dict from label ids to names") from None
+            shown = f"id2label {reprlib.repr(id2label)}, label2id {reprlib.repr(label2id)}"
+            raise ConfigurationError(f"{shown}: expected dicts from label ids to names and back") from None
         if not self.id2label or sorted(self.id2label) != list(range(len(self.id2label))):
             ids = reprlib.repr(list(self.id2label))
             raise ConfigurationError(f"id2label has the ids {ids}: give it with 0, 1, ... without a gap")
@@ -424,7 +439,21 @@ class PretrainedConfig:
             raise ConfigurationError(
                 f"num_labels {num_labels!r} but id2label has {len(self.id2label)}: give one of them"
             )
-        self.label2id: dict[str, int] = label2id or {name: index for index, name in self.id2label.items()}
+        self.label2id: dict[str, int] = label2id or self._ids_by_name()
+        if not self._labels_agree():
+            shown = f"id2label says {reprlib.repr(self.id2label)} but label2id {reprlib.repr(label2id)}"
+            logging.warning_once(logger, f"{shown}: going by id2label")
+            self.label2id = self._ids_by_name()
+
+    def _ids_by_name(self) -> dict[str, int]:
+        return {name: index for index, name in self.id2label.items()}
+
+    def _labels_agree(self) -> bool:
+        """Whether label2id leads back from every name to its id; placeholders on either side say nothing."""
+        for names in (self.label2id, self.id2label.values()):
+            if all(_PLACEHOLDER.fullmatch(str(name)) for name in names):
+                return True
+        return all(self.id2label.get(self.label2id.get(name, -1)) == name for name in self.id2label.values())
 
     def _check_encoder(self) -> None:
         """Check sizes and rates that every encoder has."""
@@ -465,6 +494,9 @@ class PretrainedConfig:
         return tables + hidden * self.num_labels + layers * hidden * (4 * hidden + 2 * self.intermediate_size)
 
 
+PreTrainedConfig = PretrainedConfig  # the newer spelling of the name
+
+_PLACEHOLDER = re.compile(r"LABEL_\d+")
 _MOST_LABELS = 10**6  # far above every classifier there is: what is beyond it is a damaged file
 
 _ALWAYS_WRITTEN = ("method", "pos", "use_v2", "center", "unpad_inputs")

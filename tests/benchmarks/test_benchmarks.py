@@ -17,7 +17,7 @@ from stock import requires_stock
 from benchmarks import growth, measuring, steps
 from benchmarks.growth import direct_form, measure_length
 from benchmarks.inputs import prepare
-from benchmarks.lengths import GLUE_LENGTHS, glue_like_splits
+from benchmarks.lengths import GLUE_LENGTHS, PLACES, glue_like_splits
 from benchmarks.options import Options
 from benchmarks.results import Comparison, Summary, find_target, judge, site_rows
 from benchmarks.sites import WITHOUT_LAYER
@@ -191,19 +191,19 @@ def test_a_ratio_is_one_median_over_the_other():
 
 
 def test_made_rows_have_glue_lengths(tmp_path):
-    """Tokens under the vocabulary that is made for them follow the table, at its deciles."""
+    """Tokens under the vocabulary that is made for them follow the table, at its quantiles."""
     options = Options(only="training", models="checkpoint", tasks="rte")
     inputs = prepare(options, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(inputs.models["checkpoint"].folder)
     assert len(tokenizer) == 30522
     tables = glue_like_splits(GLUE_TASKS["rte"], options.seed)
     assert [len(tables[split]) for split in ("train", "validation")] == [2490, 277]
-    for column, deciles in zip(("sentence1", "sentence2"), GLUE_LENGTHS["rte"].deciles, strict=True):
+    for column, quantiles in zip(("sentence1", "sentence2"), GLUE_LENGTHS["rte"].quantiles, strict=True):
         ids = tokenizer(tables["train"].columns[column], add_special_tokens=False)["input_ids"]
         assert not any(tokenizer.unk_token_id in row for row in ids)
         lengths = torch.tensor([len(row) for row in ids], dtype=torch.float)
-        for number in range(1, 10):
-            assert lengths.quantile(number / 10).item() == pytest.approx(deciles[number], rel=0.15, abs=1)
+        for place, expected in list(zip(PLACES, quantiles, strict=True))[1:-2]:
+            assert lengths.quantile(place).item() == pytest.approx(expected, rel=0.15, abs=1)
     written = [json.loads(line) for line in (inputs.tasks["rte"].folder / "validation.jsonl").open()]
     assert [row["sentence2"] for row in written] == tables["validation"].columns["sentence2"]
 
@@ -239,7 +239,7 @@ def test_matrix_rate_and_memory_are_those_of_this_process():
     ("settings", "message"),
     [
         ({"only": "training,nothing"}, "--only 'nothing'"),
-        ({"tasks": "sst2"}, "--tasks sst2 needs --data_dir"),
+        ({"tasks": "qqp"}, "--tasks qqp needs --data_dir"),
         ({"rounds": 0}, "--rounds 0"),
         ({"lengths": "128,x"}, "--lengths 128,x"),
         ({"model": "no/such/folder"}, "--model no/such/folder"),

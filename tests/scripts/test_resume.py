@@ -113,6 +113,13 @@ def test_other_logging_is_taken(flags, uninterrupted, tmp_path):
 
 def test_no_checkpoint_to_resume_from(flags, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
+    for name in ("checkpoint-500", "around"):
+        state = tmp_path / name / ("checkpoint-500" if name == "around" else "") / "trainer_state.json"
+        state.parent.mkdir(parents=True)
+        state.write_text("{}")
+        words = ["--resume_from_checkpoint", tmp_path / name, "--output_dir", tmp_path / "empty"]
+        assert runs.run_here(*flags, *words) == 2
+        assert "stock library's Trainer, which cannot be continued here" in capsys.readouterr().err
     for words in (["--resume_from_checkpoint", tmp_path / "empty"], ["--resume_from_checkpoint"]):
         assert runs.run_here(*flags, *words, "--output_dir", tmp_path / "empty") == 2
         assert "holds no checkpoint" in capsys.readouterr().err
@@ -446,3 +453,34 @@ def test_a_gradient_that_fp16_never_holds_ends_the_run(flags, scaled, tmp_path, 
     assert re.search("the norm of the gradient is (inf|nan) at update 1", capsys.readouterr().err)
     (row,) = (tmp_path / "out" / "train_log.jsonl").read_text().splitlines()
     assert json.loads(row, parse_constant=lambda name: pytest.fail(name))["grad_norm"] is None
+
+
+def test_what_somebody_has_put_into_a_checkpoint_stays(flags, uninterrupted, tmp_path, capsys):
+    """Where the limit takes the checkpoint away, and where a resumed run writes it anew."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    notes = {name: folder / "checkpoints" / name / "deep" / "notes.txt" for name in ("step_000004", "step_000012")}
+    for path in notes.values():
+        path.parent.mkdir()
+        path.write_text("mine")
+    changed = folder / "checkpoints" / "step_000012" / "training_state.json"
+    changed.write_text("looked at")
+    checkpoint = folder / "checkpoints" / "step_000008"
+    words = ["--output_dir", folder, "--resume_from_checkpoint", checkpoint, "--save_total_limit", "1"]
+    assert runs.run_here(*flags, *words) == 0
+    assert essence(folder) == essence(uninterrupted)
+    kept = "step_000012.kept"  # step_000016, which is written anew too, is the run's own, and goes
+    assert f"Note: what is not the run's own in {changed.parent} is now in" in capsys.readouterr().out
+    assert {name for name in runs.files_in(folder) if "checkpoints" in name and "step_000016" not in name} == {
+        "checkpoints/step_000004/deep/notes.txt",
+        f"checkpoints/{kept}/deep/notes.txt",
+        f"checkpoints/{kept}/training_state.json",
+    }
+    assert checkpointing.list_checkpoints(folder / "checkpoints") == [folder / "checkpoints" / "step_000016"]
+
+
+def test_a_folder_without_a_file_of_a_checkpoint_is_none(tmp_path):
+    for number, name in enumerate(("notes.txt", "model.safetensors"), start=1):
+        (tmp_path / f"step_00000{number}").mkdir()
+        (tmp_path / f"step_00000{number}" / name).write_text("something")
+    assert [path.name for path in checkpointing.list_checkpoints(tmp_path)] == ["step_000002"]
