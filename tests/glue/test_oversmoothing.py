@@ -255,9 +255,16 @@ def test_command_writes_file_and_figures(checkpoints, tmp_path, capsys):
         assert image[:8] == b"\x89PNG\r\n\x1a\n"
         drawing = (tmp_path / "out" / f"oversmoothing{name}.svg").read_text()
         assert "ContraNorm" in drawing and word in drawing
-    assert run_oversmoothing.main([*words, "--batch_size", "2"]) == 0  # the same to rounding, and the same figure
-    again = json.loads((tmp_path / "out" / "oversmoothing.json").read_text())["models"]["plain"]["effective_rank"]
-    assert again == pytest.approx(content["models"]["plain"]["effective_rank"], rel=1e-5)
+    run = run_oversmoothing.OversmoothingArguments(
+        model_name_or_path=[str(checkpoints / "plain")],
+        task_name="rte",
+        data_dir=str(checkpoints / "glue"),
+        max_length=32,
+        cpu=True,
+        batch_size=2,
+    )
+    again = run_oversmoothing.measure(run.of_run(str(checkpoints / "plain")), True)  # the same to rounding
+    assert again["effective_rank"] == pytest.approx(content["models"]["plain"]["effective_rank"], rel=1e-5)
 
 
 @pytest.mark.parametrize(
