@@ -67,8 +67,8 @@ def check_report(folder: Path) -> None:
 def _check(manifest: Manifest, names: Sequence[str]) -> None:
     if foreign := manifest.foreign(names):
         raise UsageError(
-            f"{manifest.folder / foreign[0]} is not on the list of what reports have written there, or was changed since: "
-            "move it away, or give another --output_dir"
+            f"{manifest.folder / foreign[0]} is not on the list of what reports have written there, or was changed "
+            "since: move it away, or give another --output_dir"
         )
 
 
