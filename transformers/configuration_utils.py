@@ -215,7 +215,7 @@ class PretrainedConfig:
         """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
         return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
 
-    def of_layer(self, number: int) -> PretrainedConfig:
+    def of_layer(self: ConfigType, number: int) -> ConfigType:
         """Return the configuration of a layer, counted from 0: this one, but for knobs that have a number a layer."""
         several = self._numbers_of_layers()
         if not several:
