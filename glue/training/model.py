@@ -158,6 +158,12 @@ class MethodSettings:
         scale = self.values.get("scale", 0)
         return bool(self.sites) and min(of_each_layer(scale) or [scale]) < 0
 
+    @property
+    def label(self) -> str:
+        """What a model with this method is called beside others: its name, and of the knobs position and scale."""
+        named = [f"{name} {self.values[name]}" for name in ("pos", "scale") if name in self.values]
+        return " ".join([self.values["method"], *named]) if self.sites else "plain"
+
     def summary(self) -> str:
         """Return all settings in one line."""
         knobs = ", ".join(f"{name} {value} ({self.origins[name]})" for name, value in self.values.items())
