@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .configuration_utils import PretrainedConfig
 from .modeling_text import TextClassifier
-from .modeling_utils import PreTrainedModel
+from .modeling_utils import PreTrainedModel, one_device
 from .models.auto.modeling_auto import AutoModelForSequenceClassification
 from .models.auto.tokenization_auto import AutoTokenizer
 from .tokenization_utils_base import PreTrainedTokenizerBase
@@ -121,7 +121,7 @@ class TextClassificationPipeline:
         self.model = model.eval()
         self.tokenizer = tokenizer
         if device is not None:
-            self.model.to("cpu" if device == -1 else device)
+            self.model.to(one_device("device", "cpu" if device == -1 else device))
         self.device = model.device
         self._settings = kwargs
         self._check(kwargs)

@@ -85,7 +85,7 @@ def read_table(path: Path, *, whole: bool = False, header: Sequence[str] | None 
 
 def lines_as_table(text: str, source: str, whole: bool) -> Table:
     """Return the lines of a text as the column `text`; without the empty ones, unless the `whole` of it counts."""
-    lines = text.removesuffix("\n").split("\n")  # nothing else ends a line: U+2028 may stand in a text
+    lines = text.removesuffix("\n").split("\n") if text else []  # nothing else ends a line: U+2028 may stand in a text
     kept = [(number, line.rstrip("\r")) for number, line in enumerate(lines, 1) if whole or line.strip()]
     places = [(row, number) for row, (number, _) in enumerate(kept, 1)]
     return Table({"text": [line for _, line in kept]}, source, is_typed=False, places=places)
