@@ -6,7 +6,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from itertools import product
 from pathlib import Path
@@ -259,6 +259,12 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             if (folder := getattr(self, name)) is not None:
                 check_writable(f"--{name}", Path(folder))
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> RunArguments:
+        """Return the settings of a run for what was given; a run of the demo takes the demo's sizes for the rest."""
+        args = cls(**given)
+        return cls(**{**DEMO_DEFAULTS, **given}) if args.uses_demo_data and args.uses_demo_model else args
+
     @property
     def uses_own_files(self) -> bool:
         """Whether the data are the user's own files instead of a GLUE task."""
@@ -426,11 +432,8 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
     )
     given = vars(parser.parse_args(argv))
     try:
-        args = RunArguments(**given)
-        if args.uses_demo_data and args.uses_demo_model:
-            args = RunArguments(**{**DEMO_DEFAULTS, **given})
+        return RunArguments.of(given)
     except UsageError as error:
         parser.error(str(error))
     except OSError as error:  # a name that is too long, a folder that may not be entered
         parser.error(f"{error.filename}: {error.strerror}")
-    return args

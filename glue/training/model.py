@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 from transformers.contranorm_sites import parse_positions
 from transformers.methods import find_method, knobs_of, of_each_layer, settings_of
@@ -123,7 +125,7 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     """Load the classifier; its head is drawn anew where the checkpoint has none.
 
     Raises:
-        CheckpointError: the weights cannot be read, or do not fit the configuration.
+        CheckpointError: the weights cannot be read, do not fit the configuration, or are not finite.
     """
     model = AutoModelForSequenceClassification.from_pretrained(
         checkpoint.path,
@@ -131,11 +133,19 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
         ignore_mismatched_sizes=args.ignore_mismatched_sizes,
         **checkpoint.options,
     )
+    if bad := not_finite(model):
+        raise CheckpointError(f"{checkpoint.name}: the weight {bad[0]} is not finite: the checkpoint is damaged")
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if args.torch_compile:
         model.compile(dynamic=True)  # batches of any shape
     return model
+
+
+def not_finite(model: Any) -> list[str]:
+    """Return the names of the weights that hold an infinity or no number."""
+    with torch.no_grad():
+        return [name for name, tensor in model.named_parameters() if not tensor.isfinite().all()]
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,9 @@ def set_up(args: RunArguments) -> Setup:
         say("Note: --use_slow_tokenizer changes nothing: there is one tokenizer, and it gives the slow one's ids")
     if tokenizer.padding_side == "left":
         say("Note: padding is on the left; the first real token is classified (the stock library takes place 0)")
+    kind = checkpoint.config_dict.get("problem_type")
+    if kind is not None and kind != config.problem_type:
+        say(f"Note: the checkpoint's problem_type {kind} gives way to {config.problem_type}, one label a row")
     if mapping.note:
         say(f"Note: {mapping.note}")
     return Setup(
