@@ -25,6 +25,7 @@ from ..data.labels import LabelMapping, make_label_mapping
 from ..data.readers import check_no_pointer
 from ..data.tasks import OWN_FILES, Task
 from ..errors import UsageError
+from .execution import Execution
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ def padding_multiple(config: PretrainedConfig) -> int:
     return 8 if config.contranorm_padding == "include" else 1
 
 
-def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
-    """Load the classifier; its head is drawn anew where the checkpoint has none.
+def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig, execution: Execution) -> Any:
+    """Load the classifier, ready for its execution; its head is drawn anew where the checkpoint has none.
 
     Raises:
         CheckpointError: the weights cannot be read, do not fit the configuration, or are not finite.
@@ -135,6 +136,7 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
     )
     if bad := not_finite(model):
         raise CheckpointError(f"{checkpoint.name}: the weight {bad[0]} is not finite: the checkpoint is damaged")
+    model.base_model.pads = execution.execution != "packed"
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if args.torch_compile:
