@@ -45,6 +45,7 @@ def sweep(plan: Plan) -> int:
     """Let the workers run the points, and say what came of them."""
     from glue.cli.signals import StopSignals
     from reports.sweep_report import check_report
+    from sweep.devices import describe_sharing
     from sweep.results import RESULTS, append_results, newest, read_results
     from sweep.study import enqueue, missing_runs, open_study, rows_of
 
@@ -56,6 +57,8 @@ def sweep(plan: Plan) -> int:
         done = sum(row["status"] in plan.lasting for row in rows)
         new = enqueue(study, plan, newest(read_results(results)))
         say(f"{plan.total} runs, {done} of them done before, {new} new; results in {results}, logs in {logs}/")
+        for line in describe_sharing(plan.args.device):
+            say(line)
         work(plan, study, max(0, plan.total - done), signals)
         append_results(results, rows_of(study))
         everything = read_results(results)

@@ -64,10 +64,13 @@ def knobs_with_several_values(scores: Scores) -> list[str]:
 
 
 def _groups(scores: Scores, *axes: str) -> dict[Variant, list[Variant]]:
-    """Variants that are alike but for some of their settings, by what they share, where each of these differs."""
+    """Variants that are alike but for some of their settings, by what they share, where each of these differs.
+
+    The first of `axes` is a knob; variants in which it is no number, but one a layer, have no place on it.
+    """
     found: dict[Variant, list[Variant]] = {}
     for variant in scores.variants:
-        if scores.plain(variant) != variant:
+        if scores.plain(variant) != variant and isinstance(dict(variant).get(axes[0]), (int, float)):
             found.setdefault(tuple(item for item in variant if item[0] not in axes), []).append(variant)
     return {
         rest: variants

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .contranorm_sites import parse_positions
-from .methods import Method, all_knobs, find_method, knobs_of, settings_of
+from .methods import Method, all_knobs, find_method, knobs_of, of_each_layer, settings_of
 from .utils import logging
 from .utils.checks import check_count, check_number, check_switch, drop_without_effect, is_whole
 from .utils.errors import ConfigurationError
@@ -64,7 +64,8 @@ class PretrainedConfig:
         **kwargs: pos, str or int: digits of the method's positions, "0" or "none" for none; default the method's own.
             The method's knobs (ContraNorm's are scale, tau, contranorm_identity, contranorm_padding): where one is left
             out, the value at which it changes nothing, if it has one, so that a new configuration is the plain model;
-            a scale without a position acts at the method's own. Any other key is kept as an attribute.
+            a scale without a position acts at the method's own; ContraNorm's may be a list, or a text with commas, of
+            one number a layer. Any other key is kept as an attribute.
 
     Raises:
         ConfigurationError: a value is wrong, or asks for something that this library does not have.
@@ -201,9 +202,32 @@ class PretrainedConfig:
         """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
         return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
 
-    def packs(self, device_type: str) -> bool:
-        """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
-        return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
+    @property
+    def use_return_dict(self) -> bool:
+        """Another name of `return_dict`, which code for the stock library reads."""
+        return self.return_dict
+
+    def get_text_config(self, **kwargs: Any) -> PretrainedConfig:
+        """Return this configuration: there are no others inside it."""
+        return self
+
+    @property
+    def packs(self) -> bool:
+        """Whether a model may compute on real tokens only, as long as nobody looks inside."""
+        return self.unpad_inputs and self.contranorm_padding != "include"
+
+    def of_layer(self: ConfigType, number: int) -> ConfigType:
+        """Return the configuration of a layer, counted from 0: this one, but for knobs that have a number a layer."""
+        several = self._numbers_of_layers()
+        if not several:
+            return self
+        config = copy.copy(self)
+        vars(config).update({name: numbers[number] for name, numbers in several.items()})
+        return config
+
+    def _numbers_of_layers(self) -> dict[str, list[Any]]:
+        found = {name: of_each_layer(getattr(self, name)) for name in knobs_of(self.method)}
+        return {name: numbers for name, numbers in found.items() if numbers is not None}
 
     def build_method(self) -> Method:
         """Return the method with its knobs as they are set here."""
@@ -445,6 +469,12 @@ class PretrainedConfig:
             elif kind.startswith("float") and (check_number(key, value) < 0 or ("dropout" in key and value > 1)):
                 limits = "from 0 to 1" if "dropout" in key else "that is not negative"
                 raise ConfigurationError(f"{key} {value!r}: expected a number {limits}")
+        for name, numbers in self._numbers_of_layers().items():
+            said = f"{name} {getattr(self, name)}"
+            if hasattr(self, "num_hidden_groups"):
+                raise ConfigurationError(f"{said}: {self.model_type} uses its layers several times: give one number")
+            if len(numbers) != self.num_hidden_layers:
+                raise ConfigurationError(f"{said}: {len(numbers)} numbers for {self.num_hidden_layers} layers")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigurationError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
@@ -464,6 +494,8 @@ class PretrainedConfig:
         tables = width * (self.vocab_size + self.max_position_embeddings + getattr(self, "type_vocab_size", 0))
         return tables + hidden * self.num_labels + layers * hidden * (4 * hidden + 2 * self.intermediate_size)
 
+
+PreTrainedConfig = PretrainedConfig  # the newer spelling of the name
 
 _PLACEHOLDER = re.compile(r"LABEL_\d+")
 _MOST_LABELS = 10**6  # far above every classifier there is: what is beyond it is a damaged file

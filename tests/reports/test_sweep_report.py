@@ -207,7 +207,7 @@ def test_other_data_under_the_same_name_are_another_variant():
 def test_a_knob_of_any_method_is_reported_by_its_name(tmp_path):
     """Nothing but the rows says what there is; a method that this code does not know has a name too."""
     rows = [row(method="none")]
-    rows += [row(method="contranorm", tau=tau, scale=0.1) for tau in (1.0, 2.0)]
+    rows += [row(method="contranorm", tau=tau, scale=0.1) for tau in (1.0, 2.0)] + [row(tau=1.0, scale="0.1,0.2")]
     rows += [row(method="centering", scale=scale) for scale in (0.5, 1.0)] + [row(method="of_tomorrow", scale=None)]
     scores = Scores(rows)
     assert {scores.label(variant) for variant in scores.variants} == {
@@ -215,6 +215,7 @@ def test_a_knob_of_any_method_is_reported_by_its_name(tmp_path):
         "Centering scale 0.5",
         "Centering scale 1",
         "ContraNorm scale 0.1 tau 1",
+        "ContraNorm scale 0.1,0.2 tau 1",
         "ContraNorm scale 0.1 tau 2",
         "of_tomorrow",
     }

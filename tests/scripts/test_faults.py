@@ -71,13 +71,13 @@ def test_the_rows_in_the_message_are_those_of_the_update(flags, tmp_path, monkey
     """Read off what the model was given, through the row numbers that the dataset was asked for."""
     from glue.data.encoding import EncodedDataset
 
-    asked, collate = [], EncodedDataset.collate
+    asked, make = [], EncodedDataset.batch
 
-    def noting(data, rows, **options):
+    def noting(data, rows, *options):
         asked.append(list(rows))
-        return collate(data, rows, **options)
+        return make(data, rows, *options)
 
-    monkeypatch.setattr(EncodedDataset, "collate", noting)
+    monkeypatch.setattr(EncodedDataset, "batch", noting)
     poison(monkeypatch, 3, float("nan"))
     assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 3
     expected = ", ".join(str(row) for rows in asked[-2:] for row in rows)
