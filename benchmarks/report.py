@@ -43,6 +43,7 @@ def write_report(folder: Path, options: Options, inputs: Inputs, results: Result
         "data": {task.name: {"train_rows": task.train_rows, "source": task.source} for task in inputs.tasks.values()},
         "comparisons": [row.to_dict() for row in results.comparisons],
         "contranorm": results.sites,
+        "methods": results.methods,
         "length": results.lengths,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +58,8 @@ def to_markdown(content: dict[str, Any]) -> str:
         blocks.append("## Beside the stock library\n\n" + _comparisons(content["comparisons"]))
     if content["contranorm"]:
         blocks.append("## What ContraNorm costs in a training step (fp32)\n\n" + _sites(content["contranorm"]))
+    if content["methods"]:
+        blocks.append("## What each method costs in a training step (fp32)\n\n" + _sites(content["methods"]))
     if content["length"]:
         blocks.append(
             "## ContraNorm alone on one sequence of S tokens x 768, forward and backward (fp32)\n\n"
@@ -123,7 +126,7 @@ def _sites(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return table(["model", "task", "ContraNorm", "seconds a round", "cost over scale 0", "target", "met"], lines)
+    return table(["model", "task", "variant", "seconds a round", "cost over scale 0", "target", "met"], lines)
 
 
 def _lengths(rows: list[dict[str, Any]]) -> str:

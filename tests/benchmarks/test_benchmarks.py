@@ -25,9 +25,10 @@ from benchmarks.workers import Pool, Worker, WorkerError
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 from transformers import AutoModel, AutoTokenizer
+from transformers.methods import METHODS
 
 TABLE = ["model", "task", "measure", "precision", "ours", "stock", "ours / stock", "target", "met"]
-SITES = ["model", "task", "ContraNorm", "seconds a round", "cost over scale 0", "target", "met"]
+SITES = ["model", "task", "variant", "seconds a round", "cost over scale 0", "target", "met"]
 SERVE = (
     "import sys; from benchmarks.serve import serve; serve(lambda: {'divide': lambda a, b: print('noise') or a / b})"
 )
@@ -58,7 +59,7 @@ def tiny(folder, *words):
 @pytest.mark.timeout(300)
 def test_speed_of_both_sides(tmp_path):
     """Training, evaluation, positions and lengths: all rows are there, and all ratios are those of the medians."""
-    content, tables = tiny(tmp_path, "--only", "training,evaluation,contranorm,length", "--rounds", 3)
+    content, tables = tiny(tmp_path, "--only", "training,evaluation,contranorm,methods,length", "--rounds", 3)
     assert content["versions"]["stock"]["transformers"] == importlib.metadata.version("transformers")
     assert "transformers" not in content["versions"]["ours"]
     assert content["versions"]["ours"]["torch"] == torch.__version__
@@ -92,6 +93,9 @@ def test_speed_of_both_sides(tmp_path):
     for row in costs.values():
         assert row["cost_percent"] == pytest.approx(100 * (statistics.median(row["values"]) / plain - 1))
     assert [name for name, row in costs.items() if row["target"]] == ["pos 7"]
+
+    assert [row["variant"] for row in content["methods"]] == ["scale 0", *METHODS]
+    assert all(min(row["values"]) > 0 and not row["target"] for row in content["methods"])
 
     assert [row["length"] for row in content["length"]] == [8, 16]
     assert all(row["direct"]["peak"] > 1 and row["library"]["seconds"]["median"] > 0 for row in content["length"])
