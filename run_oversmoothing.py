@@ -52,7 +52,11 @@ class OversmoothingArguments(_DataArguments):  # type: ignore[misc, valid-type]
         "models", "checkpoint folders or Hub ids", is_path=True, nargs="+", type=str, metavar="NAME"
     )
     names: list[str] = flag(  # noqa: RUF009
-        "models", "their names in figure and file; left out: as above", nargs="+", type=str, metavar="NAME"
+        "models",
+        "their names in figure and file; left out: as above, in the figure with their method",
+        nargs="+",
+        type=str,
+        metavar="NAME",
     )
     cpu: bool = flag("models", "run on the CPU although there is a GPU", False)
     max_samples: int | None = flag("data", "use only the first N rows", least=1)
@@ -115,7 +119,10 @@ def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
     bar = progress_bar(batches, desc=str(args.model_name_or_path), leave=False, delay=1)
     inputs = (dataset.collate(rows, device=device) for rows in bar)
     sinks = sinks_of(setup.tokenizer) if attentions else {}
-    return measure_oversmoothing(setup.model.to(device), inputs, attentions, sinks)
+    return {
+        "method": setup.contranorm.label,
+        **measure_oversmoothing(setup.model.to(device), inputs, attentions, sinks),
+    }
 
 
 def write(args: OversmoothingArguments, measured: dict[str, dict[str, Any]], run: RunArguments) -> None:
@@ -128,9 +135,11 @@ def write(args: OversmoothingArguments, measured: dict[str, dict[str, Any]], run
     folder, task = make_folder(args.output_dir), run.task_name or run.validation_file
     for name, values in measured.items():
         last = ", ".join(f"{key} {values[key][-1]:.4f}" for key in _PRINTED if key in values)
-        say(f"{name}, last layer: {last}; {values['sequences']} sequences")
+        say(f"{name} ({values['method']}), last layer: {last}; {values['sequences']} sequences")
     text = json.dumps({"task": task, "models": measured}, indent=1) + "\n"
     write_whole(folder / "oversmoothing.json", lambda path: path.write_text(text, encoding="utf-8"))
+    if args.names == args.model_name_or_path:
+        measured = {f"{name} ({values['method']})": values for name, values in measured.items()}
     files = draw_oversmoothing(measured, f"Tokens of one sequence, {task}", folder / "oversmoothing")
     say(f"Written: {folder}/oversmoothing.json, {', '.join(file.name for file in files)}")
 

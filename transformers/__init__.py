@@ -39,6 +39,7 @@ _NAMES_OF_MODULES = {
         "get_scheduler",
         "get_wsd_schedule",
     ),
+    "pipelines": ("TextClassificationPipeline", "pipeline"),
     "tokenization_utils_base": ("AddedToken", "BatchEncoding", "PreTrainedTokenizerBase"),
     "tokenization_utils_fast": ("PreTrainedTokenizer", "PreTrainedTokenizerFast"),
     "trainer_utils": ("SchedulerType", "set_seed"),

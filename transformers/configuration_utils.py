@@ -211,9 +211,10 @@ class PretrainedConfig:
         """Return this configuration: there are no others inside it."""
         return self
 
-    def packs(self, device_type: str) -> bool:
-        """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
-        return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
+    @property
+    def packs(self) -> bool:
+        """Whether a model may compute on real tokens only, as long as nobody looks inside."""
+        return self.unpad_inputs and self.contranorm_padding != "include"
 
     def of_layer(self: ConfigType, number: int) -> ConfigType:
         """Return the configuration of a layer, counted from 0: this one, but for knobs that have a number a layer."""

@@ -108,7 +108,7 @@ class PreTrainedModel(nn.Module):
             raise ConfigurationError("without a checkpoint's name, config and state_dict are needed: give both")
         name = os.fspath(pretrained_model_name_or_path or "the given state_dict")
         drop_without_effect(kwargs)
-        device = _one_device(device_map)
+        device = one_device("device_map", device_map)
         where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
         settings, model_arguments = cls._read_config(name, config, where, kwargs)
         stored = open_weights(name, use_safetensors, **where) if state_dict is None else state_dict
@@ -415,10 +415,15 @@ def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     return found
 
 
-def _one_device(device_map: Any) -> torch.device:
-    device = device_map.get("") if isinstance(device_map, dict) and len(device_map) == 1 else device_map
+def one_device(name: str, value: Any) -> torch.device:
+    """Return the one device that an argument names, as such, by its number, or as `{"": device}`; None is the CPU.
+
+    Raises:
+        ConfigurationError: it names none that is there, or several.
+    """
+    device = value.get("") if isinstance(value, dict) and len(value) == 1 else value
     try:
-        return torch.empty(0, device="cpu" if device_map is None else device).device
+        return torch.empty(0, device="cpu" if value is None else device).device
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigurationError(f"device_map {device_map!r}: expected one device, such as cpu ({reason})") from None
+        raise ConfigurationError(f"{name} {value!r}: expected one device, such as cpu ({reason})") from None

@@ -255,16 +255,14 @@ def test_command_writes_file_and_figures(checkpoints, tmp_path, capsys):
         assert image[:8] == b"\x89PNG\r\n\x1a\n"
         drawing = (tmp_path / "out" / f"oversmoothing{name}.svg").read_text()
         assert "ContraNorm" in drawing and word in drawing
-    run = run_oversmoothing.OversmoothingArguments(
-        model_name_or_path=[str(checkpoints / "plain")],
-        task_name="rte",
-        data_dir=str(checkpoints / "glue"),
-        max_length=32,
-        cpu=True,
-        batch_size=2,
-    )
-    again = run_oversmoothing.measure(run.of_run(str(checkpoints / "plain")), True)  # the same to rounding
-    assert again["effective_rank"] == pytest.approx(content["models"]["plain"]["effective_rank"], rel=1e-5)
+    # Without names, and in other batches: the same to rounding; each model is known by the method that it has stored.
+    assert run_oversmoothing.main([*models, *data, "--batch_size", "2", "--output_dir", str(tmp_path / "out")]) == 0
+    unnamed = json.loads((tmp_path / "out" / "oversmoothing.json").read_text())["models"]
+    assert [values["method"] for values in unnamed.values()] == ["plain", "contranorm pos 7 scale 0.3"]
+    drawing = (tmp_path / "out" / "oversmoothing.svg").read_text()
+    assert "plain (plain)" in drawing and "contranorm (contranorm pos 7 scale 0.3)" in drawing
+    again = unnamed[models[1]]["effective_rank"]
+    assert again == pytest.approx(content["models"]["plain"]["effective_rank"], rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 import run_glue_no_trainer
 from glue.output import manifest as checksums
 from glue.training import checkpointing, setup
+from transformers.methods import METHODS
 
 restore_all = checkpointing.restore_random_states
 
@@ -36,6 +37,21 @@ def test_resumed_run_equals_the_uninterrupted_one(flags, uninterrupted, tmp_path
     torch.manual_seed(99)  # the generators' states have to come from the checkpoint
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
     assert essence(folder) == essence(uninterrupted)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_with_any_method_is_resumed_bit_for_bit(flags, tmp_path, method):
+    words = flags[: flags.index("--pos")]  # the position and the knobs are the method's own
+    words += ["--method", method, "--max_train_steps", "2", "--checkpointing_steps", "1", "--learning_rate", "0.01"]
+    words += ["--per_device_train_batch_size", "2", "--no-do_eval", "--do_train", "--output_dir", tmp_path]
+    assert runs.run_here(*words) == 0
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    shutil.rmtree(tmp_path / "checkpoints" / "step_000002")
+    weights.unlink()
+    assert runs.run_here(*words, "--resume_from_checkpoint") == 0
+    assert weights.read_bytes() == whole
+    assert json.loads((tmp_path / "config.json").read_text())["method"] == method
 
 
 def test_resume_from_a_named_checkpoint_into_another_folder(flags, uninterrupted, tmp_path):
