@@ -80,13 +80,16 @@ _RECORDS = (
     ),
 )
 BACKBONES: dict[str, Backbone] = {record.folder: record for record in _RECORDS}
+# Stands before the kind of a model whose checkpoint carries its layer, see `for_stock.py`.
+FOR_STOCK = "contranorm_"
 
 
 def backbone_of(model_type: Any, origin: str = "this configuration") -> Backbone:
     """Return the record of a model type.
 
     Args:
-        model_type: the value of config.json's key of that name; None where it has none.
+        model_type: the value of config.json's key of that name; None where it has none. That of a checkpoint which
+            carries its layer is the same model.
         origin: what to call the checkpoint in an error.
 
     Raises:
@@ -99,6 +102,7 @@ def backbone_of(model_type: Any, origin: str = "this configuration") -> Backbone
     known = ", ".join(BACKBONES)
     if model_type is None:
         raise ConfigurationError(f"{origin} has no model_type in its config.json: expected one of {known}")
-    if not isinstance(model_type, str) or model_type not in BACKBONES:
+    kind = model_type.removeprefix(FOR_STOCK) if isinstance(model_type, str) else None
+    if kind not in BACKBONES:
         raise ConfigurationError(f"{origin} is a model of type {model_type!r}: this lean library has {known} only")
-    return BACKBONES[model_type]
+    return BACKBONES[kind]

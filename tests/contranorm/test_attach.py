@@ -145,12 +145,23 @@ model, inputs = load(payload["folder"]), tensors(payload["inputs"])
 result["other model"] = message(lambda: contranorm.attach(nn.Linear(2, 2)))
 result["method"] = message(lambda: contranorm.attach(model, "nothing"))
 result["pos"] = message(lambda: contranorm.attach(model, pos="9"))
+result["padding"] = message(lambda: contranorm.attach(model, padding="some"))
+for name, value in {"is_decoder": True, "chunk_size_feed_forward": 2}.items():
+    setattr(model.config, name, value)
+    result[name] = message(lambda: contranorm.attach(model))
+    setattr(model.config, name, type(value)(0))
 contranorm.attach(model, scale=0.1)
 result["twice"] = message(lambda: contranorm.attach(model))
-wide = torch.ones(3, 1, 14, 14, dtype=torch.bool)
-result["mask"] = message(lambda: model(inputs["input_ids"], attention_mask=wide))
-model.gradient_checkpointing_enable()
-result["checkpointing"] = message(lambda: model.train()(**inputs))
+
+def with_mask(mask, **more):
+    return message(lambda: model(inputs["input_ids"], attention_mask=mask, **more))
+
+causal = torch.ones(14, 14, dtype=torch.bool).tril().expand(3, 1, 14, 14)
+result["mask"] = [with_mask(causal[:, 0]), with_mask(causal), with_mask(torch.full((3, 1, 1, 14), -0.5))]
+result["several in a row"] = with_mask(None, cu_seq_lens_q=torch.tensor([0, 7, 14]))
+model.config._attn_implementation = "flex_attention"
+result["flex"] = with_mask(None)
+model.config._attn_implementation = "sdpa"
 contranorm.detach(model)
 del model.bert.encoder.layer[1].attention.output.LayerNorm
 result["lacks"] = message(lambda: contranorm.attach(model))
@@ -160,9 +171,13 @@ result["left"] = sum(len(m._forward_pre_hooks) for m in model.modules())
     assert answer["other model"].startswith("no sites are known for Linear: expected one of bert")
     assert answer["method"] == "method 'nothing': expected contranorm or contranorm_v2, or a class"
     assert answer["pos"].startswith("pos '9' is no position of bert")
+    assert answer["padding"] == "padding 'some': expected exclude or include"
+    assert answer["is_decoder"] == "is_decoder True: ContraNorm looks at whole sequences"
+    assert answer["chunk_size_feed_forward"] == "chunk_size_feed_forward 2: ContraNorm looks at whole sequences"
     assert answer["twice"] == "the model has ContraNorm attached already: detach it first"
-    assert "(B, S)" in answer["mask"]
-    assert "switch gradient checkpointing off" in answer["checkpointing"]
+    assert all("ContraNorm takes (B, S), or the same for all queries" in message for message in answer["mask"])
+    assert answer["several in a row"].startswith("cu_seq_lens")
+    assert answer["flex"].startswith("attn_implementation 'flex_attention'")
     assert answer["lacks"] == "BertModel lacks BertLayer.attention.output.LayerNorm"
     assert answer["left"] == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...backbones import BACKBONES
+from ...backbones import BACKBONES, FOR_STOCK
 from ...configuration_utils import CONFIG_NAME
 from ...tokenization_utils_fast import (
     TOKENIZER_CONFIG_FILE,
@@ -57,7 +57,8 @@ def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedT
         class_name, model_type = model.get("tokenizer_class"), model.get("model_type", model_type)
     wanted = str(class_name).removesuffix("Fast")
     for kind, backbone in BACKBONES.items():
-        if wanted == f"{backbone.prefix}Tokenizer" or (class_name is None and kind == model_type):
+        kinds = (kind, FOR_STOCK + kind)
+        if wanted == f"{backbone.prefix}Tokenizer" or (class_name is None and model_type in kinds):
             return backbone.tokenizer_class
     if has(TOKENIZER_FILE):  # says all about a tokenizer
         return PreTrainedTokenizerFast
