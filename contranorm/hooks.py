@@ -1,8 +1,8 @@
 """A layer at any site of a model of the Hugging Face library, by forward hooks.
 
 A transformer layer has eight sites; where they are in a module tree, and how the released code numbers them, stands in
-`SITES`. The attention mask is taken from what the model hands each layer, so that padding neither pushes nor is counted,
-in a layer that gradient checkpointing computes again as well.
+`SITES`. The attention mask is taken from what the model hands each layer, so that padding neither pushes nor is
+counted, in a layer that gradient checkpointing computes again as well.
 """
 
 from __future__ import annotations

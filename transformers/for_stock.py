@@ -31,7 +31,7 @@ _COPIED = (
 )
 
 _FILE = '''\
-"""{prefix} with ContraNorm (Guo et al., ICLR 2023, arXiv 2303.06562) for the transformers library, version 5.5 or newer.
+"""{prefix} with ContraNorm (Guo et al., ICLR 2023, arXiv 2303.06562), on top of the transformers library, 5.5 or newer.
 
 Made when the model was saved, from the sources of the layer; their documentation is there. Load it as it is meant:
 
@@ -74,7 +74,8 @@ def put_in(model: nn.Module) -> None:
     if config.scale != 0 and str(config.pos).strip().lower() not in ("0", "none"):
         identity = {identity} if config.contranorm_identity is None else config.contranorm_identity
         layer = (ContraNormV2 if config.use_v2 else ContraNorm)(config.scale, config.tau, identity)
-        attach_layer(model, layer, config.pos, config.contranorm_padding == "include")
+        counts = {{"exclude": False, "include": True}}[config.contranorm_padding]
+        attach_layer(model, layer, config.pos, count_padding=counts)
 '''
 _MODEL = '''\
 class ContraNorm{name}({name}):

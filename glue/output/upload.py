@@ -66,7 +66,7 @@ def upload(args: RunArguments, folder: Path, names: list[str]) -> str:
         hub = without_password(constants.ENDPOINT)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(constants.ENDPOINT, hub)
         raise CheckpointError(
-            f"the upload to {repo_id} on {hub} failed ({reason}); everything is saved in {folder}: try again with "
-            f"`hf upload {repo_id} {folder} . --include {' '.join(names)}`"
+            f"the upload to {repo_id} on {hub} failed ({reason}); everything is saved in {folder}: upload it with "
+            f"`hf upload {repo_id} {folder} . --exclude '*/*'`"
         ) from error
     return str(commit.commit_url)

@@ -3,6 +3,7 @@ who does not trust the file gets no model at all.
 """
 
 import ast
+import inspect
 import json
 
 import pytest
@@ -69,10 +70,13 @@ for model_type, case in payload["models"].items():
             file.put_in(net)
             model = copy.deepcopy(net)
             found = result[f"{model_type} {pos} {padding}"] = {
-                name: model(**masked(inputs, value)).logits.tolist() for name, value in masks.items()
+                name: model(**masked(inputs, value)).logits.tolist()
+                for name, value in masks.items()
+                if name in ("none", "long", "wide") or pos in ("7", "12345678")
             }
-            model.set_attn_implementation("eager")
-            found["eager"] = model(**inputs).logits.tolist()
+            if pos in ("7", "12345678"):
+                model.set_attn_implementation("eager")
+                found["eager"] = model(**inputs).logits.tolist()
             found["single"] = model.float()(**inputs).logits.tolist()
     if model_type not in payload["checkpointed"]:
         continue
@@ -86,7 +90,8 @@ for model_type, case in payload["models"].items():
         first, second = model(**inputs).logits.sum(), model(**row).logits.sum()
         first.backward()
         second.backward()
-        result[f"{model_type} gradients {checkpointing}"] = {n: p.grad.norm().item() for n, p in model.named_parameters()}
+        gradients = {name: parameter.grad.norm().item() for name, parameter in model.named_parameters()}
+        result[f"{model_type} gradients {checkpointing}"] = gradients
 
 for model_type, case in payload["models"].items():
     torch.manual_seed(5)
@@ -144,9 +149,11 @@ def test_the_stock_library_computes_our_logits(answers, model_type, pos, rule):
     inputs = inputs_of(model_type)
     with torch.no_grad():
         logits = model(**inputs).logits
-        for form in ("long", "bool", "wide", "added", "eager"):
+        for form in set(theirs) - {"none", "single"}:
             close(logits, theirs[form])
-        close(model(**{name: value for name, value in inputs.items() if name != "attention_mask"}).logits, theirs["none"])
+        close(
+            model(**{name: value for name, value in inputs.items() if name != "attention_mask"}).logits, theirs["none"]
+        )
         tolerance = 1e-6 if len(pos) < 8 else 5e-6  # the rounding of eight layers in each
         close(model.float()(**inputs).logits, theirs["single"], tolerance * max(1, logits.abs().max().item()))
 
@@ -188,7 +195,7 @@ def test_the_file_is_made_of_the_sources_of_the_layer(folder, model_type):
     tree = ast.parse(text)
     written = {node.name: node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
     for module in (contranorm, hooks):
-        for node in ast.parse(open(module.__file__).read()).body:
+        for node in ast.parse(inspect.getsource(module)).body:
             if getattr(node, "name", None) in written:
                 assert without_documentation(written.pop(node.name)) == without_documentation(node)
     prefix = BACKBONES[model_type].prefix
