@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.backbones import BACKBONES
 from transformers.for_stock import stock_source
 
+pytestmark = pytest.mark.timeout(360)  # one process answers for all
 SCALE = 0.3
 ROWS = ([7, 3, 12], 14)
 POSITIONS = [pos for pos in tiny.POSITIONS if pos != "0"]
@@ -132,7 +133,7 @@ def answers(folder) -> dict:
             for name in tiny.MODELS
         },
     }
-    return run_stock(PRELUDE + LOGITS, payload, folder)
+    return run_stock(PRELUDE + LOGITS, payload, folder, timeout=300)
 
 
 def close(ours: torch.Tensor, theirs: list, tolerance: float = 1e-10) -> None:
