@@ -38,7 +38,12 @@ Made when the model was saved, from the sources of the layer; their documentatio
     AutoModelForSequenceClassification.from_pretrained(NAME, revision=COMMIT, trust_remote_code=True)
 """
 
+from __future__ import annotations
+
 import inspect
+import math
+import warnings
+from collections.abc import Sequence
 from functools import partial
 from threading import get_ident
 from typing import Any
@@ -98,10 +103,11 @@ def needs_file(config: PretrainedConfig) -> bool:
     if not config.contranorm_sites:
         return False
     found = find_method(config.method)
-    if found is not METHODS.get(found.name) or not hasattr(found, "formula"):
+    is_known = found is METHODS.get(found.name) and found.name in contranorm.METHODS
+    if not is_known or not isinstance(config.scale, (int, float)) or not str(config.pos).isdecimal():
         raise ConfigurationError(
-            f"for_stock (--save_for_stock): a checkpoint cannot carry {found.name}, only contranorm and contranorm_v2; "
-            "leave it out"
+            f"for_stock (--save_for_stock): a checkpoint cannot carry {found.name} with pos {config.pos} and scale "
+            f"{config.scale}, only contranorm and contranorm_v2 that are the same in every layer"
         )
     return True
 
@@ -168,10 +174,11 @@ def _auto_map(backbone: Backbone) -> dict[str, str]:
 def _shortened(item: Any) -> str:
     """Return the source of a class or function with the first line of each docstring in place of all of it."""
     lines = inspect.getsource(item).splitlines()
+    dropped: set[int] = set()
     for node in ast.walk(ast.parse("\n".join(lines))):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
-            start, end = node.body[0].lineno - 1, node.body[0].end_lineno or 0
-            if end - start > 1:
-                lines[start] += '"""'
-                lines[start + 1 : end] = [None] * (end - start - 1)
-    return "\n".join(line for line in lines if line is not None)
+            start, end = node.body[0].lineno, node.body[0].end_lineno or 0
+            if end > start:
+                lines[start - 1] += '"""'
+                dropped.update(range(start, end))
+    return "\n".join(line for number, line in enumerate(lines) if number not in dropped)

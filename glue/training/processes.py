@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from torch import distributed
 
 from transformers.utils.errors import UserError
 
+from ..cli.console import say
 from ..errors import UsageError
 
 # What launchers leave in the environment: how many processes there are, and which of them this is.
@@ -70,7 +72,14 @@ def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
         )
     if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise UsageError("--mixed_precision fp16 needs a GPU: on the CPU give bf16 or no")
+    if mixed_precision == "bf16" and accelerator.device.type == "cpu" and _emulates_bf16():
+        say("Warning: this processor has no AVX-512, and computes bf16 many times slower than --mixed_precision no")
     return accelerator
+
+
+def _emulates_bf16() -> bool:
+    """Whether matrix products in bf16 run without instructions for them, at a hundredth of the speed of fp32."""
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT") and platform.machine() in ("x86_64", "AMD64")
 
 
 def _check_launcher(mixed_precision: str) -> int:

@@ -16,7 +16,9 @@ from transformers.utils import logging
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..cli.signals import StopSignals
+from ..data.batch import bucket_widths
 from ..data.encoding import EncodedDataset, encode
+from ..data.feed import Feed
 from ..data.labels import LabelMapping
 from ..data.loading import load_splits
 from ..data.tasks import Task
@@ -29,6 +31,7 @@ from ..output.submission import check_replaceable, write_predictions
 from ..output.upload import check_upload, upload
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
+from .execution import Execution, choose_execution
 from .identity import run_identity
 from .memory import keep_freed_memory
 from .model import MethodSettings, build_config, load_model, open_checkpoint, padding_multiple
@@ -39,13 +42,15 @@ from .processes import join, on_main
 class Setup:
     """What a run works with, once arguments, data and checkpoint have been found good.
 
-    `checkpoint` is where a resumed run goes on.
+    `feed` makes the batches of its updates; `checkpoint` is where a resumed run goes on.
     """
 
     accelerator: Accelerator
     task: Task
     mapping: LabelMapping
     contranorm: MethodSettings
+    execution: Execution
+    feed: Feed
     datasets: dict[str, EncodedDataset]
     tokenizer: Any
     model: Any
@@ -79,12 +84,14 @@ def set_up(args: RunArguments) -> Setup:
         config, mapping, contranorm = build_config(args, checkpoint, task)
         if args.save_for_stock:
             needs_file(config)
+        execution = choose_execution(args, config, accelerator)
         tokenizer = checkpoint.tokenizer()
         kept = cache_folder("none" if args.uses_demo_data else args.token_cache)
         cache = TokenCache(kept, writes=accelerator.is_local_main_process)
         shape: dict[str, Any] = {
             "pad_to_max_length": args.pad_to_max_length,
             "pad_to_multiple_of": padding_multiple(config),
+            "widths": bucket_widths(args.max_length) if execution.execution == "bucketed" else (),
         }
         datasets = {
             split: encode(table, task, tokenizer, args.max_length, mapping=mapping, cache=cache, **shape)
@@ -92,16 +99,17 @@ def set_up(args: RunArguments) -> Setup:
         }
         _check_vocabulary(datasets, tokenizer, config.vocab_size)
         set_seed(args.seed)
-        model = load_model(args, checkpoint, config)
+        model = load_model(args, checkpoint, config, execution)
     if accelerator.process_index:  # all have drawn the same weights; each draws dropout masks of its own
         set_seed((args.seed + accelerator.process_index) % 2**32)
     scored = {split: dataset for split, dataset in datasets.items() if split not in task.test_splits}
-    identity = run_identity(args, config, contranorm.values, scored, accelerator)
+    identity = run_identity(args, contranorm.values, scored, execution, accelerator)
     checkpointer = Checkpointer(
         Path(args.output_dir or "", "checkpoints"), identity, accelerator, args.save_total_limit
     )
     resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
-    losses = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+    scale = config.scale if isinstance(config.scale, str) else f"{config.scale:g}"
+    losses = f"{scale}_{config.pos}_{config.num_hidden_layers}_loss.txt"
     folder = RunFolder(output_dir, accelerator.is_main_process, identity, losses)
     predictions = [task.prediction_file(split) for split in datasets if split in task.test_splits]
     for name in predictions if args.pred_dir else ():
@@ -116,10 +124,25 @@ def set_up(args: RunArguments) -> Setup:
         say("Note: --use_slow_tokenizer changes nothing: there is one tokenizer, and it gives the slow one's ids")
     if tokenizer.padding_side == "left":
         say("Note: padding is on the left; the first real token is classified (the stock library takes place 0)")
+    kind = checkpoint.config_dict.get("problem_type")
+    if kind is not None and kind != config.problem_type:
+        say(f"Note: the checkpoint's problem_type {kind} gives way to {config.problem_type}, one label a row")
     if mapping.note:
         say(f"Note: {mapping.note}")
+    on_gpu = accelerator.device.type == "cuda"
     return Setup(
-        accelerator, task, mapping, contranorm, datasets, tokenizer, model, folder, checkpointer, checkpoint=resumed
+        accelerator=accelerator,
+        task=task,
+        mapping=mapping,
+        contranorm=contranorm,
+        execution=execution,
+        feed=Feed(args.per_device_train_batch_size, ahead=on_gpu, pin=on_gpu),
+        datasets=datasets,
+        tokenizer=tokenizer,
+        model=model,
+        folder=folder,
+        checkpointer=checkpointer,
+        checkpoint=resumed,
     )
 
 

@@ -5,6 +5,7 @@ who does not trust the file gets no model at all.
 import ast
 import inspect
 import json
+import sys
 
 import pytest
 import tiny
@@ -14,7 +15,7 @@ from stock import requires_stock, run_stock
 import contranorm
 from contranorm import hooks
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, ConfigurationError
-from transformers.backbones import BACKBONES
+from transformers.backbones import BACKBONES, HEADS
 from transformers.for_stock import stock_source
 
 pytestmark = pytest.mark.timeout(360)  # one process answers for all
@@ -200,10 +201,11 @@ def test_the_file_is_made_of_the_sources_of_the_layer(folder, model_type):
             if getattr(node, "name", None) in written:
                 assert without_documentation(written.pop(node.name)) == without_documentation(node)
     prefix = BACKBONES[model_type].prefix
-    assert {f"ContraNorm{prefix}{end}" for end in ("Config", "Model", "ForSequenceClassification")} < set(written)
+    assert {f"ContraNorm{prefix}{end}" for end in ("Config", "Model", *HEADS)} < set(written)
     imported = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert imported == {"inspect", "functools", "threading", "typing", "torch", "transformers"}
+    imported -= set(sys.stdlib_module_names)
+    assert imported == {"collections.abc", "torch", "transformers"}
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
@@ -217,11 +219,8 @@ def without_documentation(tree: ast.AST) -> str:
 @pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_our_own_library_loads_it_like_any_other(folder, tmp_path, model_type):
     config = json.loads((folder / model_type / "config.json").read_text())
-    assert config["model_type"] == f"contranorm_{model_type}" and set(config["auto_map"]) == {
-        "AutoConfig",
-        "AutoModel",
-        "AutoModelForSequenceClassification",
-    }
+    assert config["model_type"] == f"contranorm_{model_type}"
+    assert set(config["auto_map"]) == {"AutoConfig", "AutoModel", *(f"AutoModel{head}" for head in HEADS)}
     assert config["contranorm_identity"] is (model_type != "albert") and "method" not in config
     model, expected = (
         AutoModelForSequenceClassification.from_pretrained(folder / model_type, dtype=torch.float64),
@@ -248,9 +247,16 @@ def test_the_plain_model_needs_no_file(tmp_path, library_log):
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "bert"
 
 
-def test_another_method_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(ConfigurationError, match="cannot carry pairnorm, only contranorm and contranorm_v2"):
-        tiny.model("bert", method="pairnorm", pos="7").save_pretrained(tmp_path / "new", for_stock=True)
+@pytest.mark.parametrize(
+    "settings",
+    [{"method": "pairnorm"}, {"method": "contranorm_learned", "scale": 0.1}, {"scale": [0.1, 0.2, 0.3]}],
+    ids=str,
+)
+def test_what_no_file_carries_is_refused_before_anything_is_written(tmp_path, settings):
+    with pytest.raises(
+        ConfigurationError, match=r"cannot carry .*, only contranorm and contranorm_v2 that are the same"
+    ):
+        tiny.model("bert", pos="7", **settings).save_pretrained(tmp_path / "new", for_stock=True)
     assert not (tmp_path / "new").exists()
 
 
