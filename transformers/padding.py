@@ -289,6 +289,21 @@ def _takes_layout(part: nn.Module) -> bool:
     return any(parameter.name == "layout" or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
+def mask_of_tokens(attention_mask: Tensor | None) -> Tensor | None:
+    """Return the mask (B, S) that a mask for every query (B, S, S) stands for; any other mask as it is.
+
+    Raises:
+        ValueError: two real tokens attend to different ones: ContraNorm has no meaning there.
+    """
+    if attention_mask is None or attention_mask.dim() != 3:
+        return attention_mask
+    seen = attention_mask != 0
+    real = seen.any(dim=1)
+    if not torch.equal(seen & real[:, :, None], real[:, None] & real[:, :, None]):
+        raise ValueError("attention_mask has other entries for other queries: that is not supported")
+    return real.to(attention_mask.dtype)
+
+
 def layout_of_module(hidden_states: Tensor, attention_mask: Tensor | None) -> TokenLayout:
     """Return the layout for a part of a model that somebody calls by itself.
 

@@ -6,7 +6,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from itertools import product
 from pathlib import Path
@@ -60,6 +60,13 @@ def _checkpointing_steps(text: str) -> int | str:
 _checkpointing_steps.__name__ = "number of steps or 'epoch'"  # argparse puts it into its message
 
 
+def _number_or_numbers(text: str) -> float | str:
+    return text if "," in text else float(text)
+
+
+_number_or_numbers.__name__ = "float"
+
+
 def _knob_flags() -> list[tuple[str, Any, Any]]:
     """Return a field for every knob of every method, as `make_dataclass` takes them; None where it is not given."""
     found: list[tuple[str, Any, Any]] = []
@@ -68,9 +75,12 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         default = "the model's own" if item.default is None else item.default
         help = f"{item.metadata['help']} ({', '.join(methods)}; default {default})"
         choices = item.metadata["choices"]
+        options: dict[str, Any] = {"choices": choices} if choices else {}
+        if item.metadata["per_layer"]:
+            options = {"type": _number_or_numbers, "metavar": "X|X,X,..."}
         is_switch = item.default is None or isinstance(item.default, bool)
         kind: Any = str if choices else bool if is_switch else float
-        found.append((name, kind | None, flag("method", help, **({"choices": choices} if choices else {}))))
+        found.append((name, kind | None, flag("method", help, **options)))
     return found
 
 
@@ -239,6 +249,14 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
 
     output_dir: str | None = flag("output", "folder for all that is kept; left out: scores are printed", is_path=True)
     overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
+    save_for_stock: bool = flag(
+        "output", "add a file that carries ContraNorm to the model, for the stock library (see docs/STOCK.md)", False
+    )
+    push_to_hub: bool = flag("output", "upload model, tokenizer, card and scores to the Hub at the end", False)
+    hub_model_id: str | None = flag(
+        "output", "name or owner/name on the Hub; left out: the name of --output_dir", metavar="ID"
+    )
+    hub_private_repo: bool = flag("output", "make a repository on the Hub that only its owner sees", False)
     pred_dir: str | None = flag("output", "folder of predictions; left out: that in --output_dir", is_path=True)
     logging_steps: int = flag("output", "print the training loss every N updates", 50, least=1)
     log_oversmoothing: bool = flag(
@@ -266,6 +284,12 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         for name in ("output_dir", "pred_dir"):
             if (folder := getattr(self, name)) is not None:
                 check_writable(f"--{name}", Path(folder))
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> RunArguments:
+        """Return the settings of a run for what was given; a run of the demo takes the demo's sizes for the rest."""
+        args = cls(**given)
+        return cls(**{**DEMO_DEFAULTS, **given}) if args.uses_demo_data and args.uses_demo_model else args
 
     @property
     def uses_own_files(self) -> bool:
@@ -379,7 +403,14 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
             lacks = not (self.do_train and self.do_eval)
             yield getattr(self, name) and lacks, f"--{name} needs training and evaluation on validation data"
-        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
+        for name in ("hub_model_id", "hub_private_repo"):
+            yield getattr(self, name) and not self.push_to_hub, f"--{name} goes with --push_to_hub: give both"
+        for name in ("save_for_stock", "push_to_hub"):
+            yield getattr(self, name) and not self.do_train, f"--{name} is for a model that was trained, and none is"
+        for name in (
+            *("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"),
+            *("save_for_stock", "push_to_hub"),
+        ):
             yield getattr(self, name) and not self.output_dir, f"--{name} needs --output_dir to write into"
         yield (
             self.do_predict and not (self.output_dir or self.pred_dir),
@@ -434,11 +465,8 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
     )
     given = vars(parser.parse_args(argv))
     try:
-        args = RunArguments(**given)
-        if args.uses_demo_data and args.uses_demo_model:
-            args = RunArguments(**{**DEMO_DEFAULTS, **given})
+        return RunArguments.of(given)
     except UsageError as error:
         parser.error(str(error))
     except OSError as error:  # a name that is too long, a folder that may not be entered
         parser.error(f"{error.filename}: {error.strerror}")
-    return args

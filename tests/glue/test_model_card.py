@@ -1,5 +1,6 @@
 """The card of a saved model: true of the run that was made, and its lines of code work."""
 
+import hashlib
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from glue.data.tasks import GLUE_TASKS
 from glue.demo.checkpoint import build_demo_checkpoint
 from glue.output.model_card import model_card
 from glue.training.model import choose_settings
+from transformers.methods import METHODS, knobs_of
 
 RESULTS = {
     "eval_pearson": 0.87654,
@@ -24,9 +26,10 @@ RESULTS = {
 }
 
 
-def card(results=RESULTS, **settings):
+def card(results=RESULTS, stock_file=None, **settings):
     args = RunArguments(model_name_or_path="demo", task_name="stsb", demo=True, seed=7, num_train_epochs=5, **settings)
-    return model_card(args, GLUE_TASKS["stsb"], choose_settings(args, {}, "bert"), results, num_rows=100)
+    chosen = choose_settings(args, {}, "bert")
+    return model_card(args, GLUE_TASKS["stsb"], chosen, results, num_rows=100, stock_file=stock_file)
 
 
 def test_it_says_what_was_done():
@@ -42,6 +45,14 @@ def test_it_says_what_was_done():
     assert "It has not been evaluated." in card({"epochs": 1, "updates": 2})
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_it_has_every_method_with_all_its_knobs(method):
+    text = card(method=method)
+    settings = choose_settings(RunArguments(demo=True, method=method), {}, "bert")
+    assert f"\n{method} against oversmoothing, in every layer, at {settings.sites[0]} (`--pos " in text
+    assert all(f"| {name} | {settings.values[name]} | " in text for name in knobs_of(method))
+
+
 def test_every_sentence_of_the_warning_is_whole():
     quoted = [line.removeprefix("> ") for line in card().splitlines() if line.startswith(">")]
     assert all(">" not in line for line in quoted)
@@ -53,6 +64,14 @@ def test_a_plain_model_needs_no_warning(settings):
     text = card(**settings)
     assert "None: the plain model, which the stock library computes as well." in text
     assert "\n>" not in text and "| knob |" not in text
+
+
+def test_a_file_for_the_stock_library_is_named_with_its_hash(tmp_path):
+    file = tmp_path / "modeling_contranorm_bert.py"
+    file.write_text("class Model: ...\n")
+    text = " ".join(card(stock_file=file, pos="7").replace(">", "").split())
+    assert "in `modeling_contranorm_bert.py`" in text and hashlib.sha256(file.read_bytes()).hexdigest() in text
+    assert 'revision="COMMIT", trust_remote_code=True' in text and "without a word" not in text
 
 
 def test_its_lines_of_code_load_the_model(tmp_path):
