@@ -25,12 +25,14 @@ from glue.errors import DivergedError
 from transformers.utils.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accelerate import Accelerator
     from torch import Tensor
 
     from glue.data.encoding import EncodedDataset
     from glue.training.sampling import Update
-    from glue.training.setup import Setup
+    from glue.training.setup import Prepare, Setup
 
 
 MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first scale, and the gradient is not finite
@@ -38,15 +40,29 @@ MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first sc
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    return run("run_glue_no_trainer.py", lambda: parse_args(argv))
+
+
+def run(program: str, parse: Callable[[], RunArguments], prepare: Callable[[], Prepare] | None = None) -> int:
+    """Run a training, an evaluation or both, from the command line to the files.
+
+    Args:
+        program: the name of the script.
+        parse: reads and checks the command line.
+        prepare: returns what makes data, model and scores of it; default a classifier's, see `glue/training/setup.py`.
+
+    Returns:
+        The exit status.
+    """
     setup = None
     with console(), StopSignals() as signals:
         try:
             with signals.at_once():
-                args = parse_args(argv)
+                args = parse()
                 provide_caches()
                 from glue.training.setup import finish, set_up, start
 
-                setup = set_up(args)
+                setup = set_up(args) if prepare is None else set_up(args, prepare())
             if args.do_train:
                 start(args, setup)
                 results = train(args, setup, signals)
@@ -55,22 +71,22 @@ def main(argv: list[str] | None = None) -> int:
                     results = evaluate_only(args, setup)
             finish(args, setup, results, signals)
         except Stopped as stop:
-            return fail(stop, stop.status, "", shared=True)
+            return fail(stop, stop.status, "", shared=True, program=program)
         except DivergedError as error:
             if setup is not None and args.do_train:
                 setup.folder.write_diverged(error)
-            return fail(error, 3, shared=True)
+            return fail(error, 3, shared=True, program=program)
         except (UserError, OSError) as error:
             # A CheckpointError is both: what cannot be read before the run is the user's to mend, what cannot be
             # written in it the system's.
             is_mendable = isinstance(error, UserError) and (setup is None or not isinstance(error, OSError))
-            return fail(error, 2 if is_mendable else 1)
+            return fail(error, 2 if is_mendable else 1, program=program)
         except RuntimeError as error:
             from glue.training.processes import is_lost_peer
 
             if setup is None or not is_lost_peer(setup.accelerator, error):
                 raise
-            return fail(f"another process of this run has ended: {error}", 1)
+            return fail(f"another process of this run has ended: {error}", 1, program=program)
         finally:
             if setup is not None:
                 from glue.training.processes import leave
