@@ -124,10 +124,15 @@ class EncodedDataset:
         batch["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
         if self.labels is not None:
             batch["labels"] = torch.from_numpy(self.labels[rows])
-        if device is None or device.type == "cpu":
-            return batch
-        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-        return moved | {"attention_mask": batch["attention_mask"]}
+        return moved(batch, device)
+
+
+def moved(batch: dict[str, torch.Tensor], device: torch.device | None) -> dict[str, torch.Tensor]:
+    """Return a batch with all but its mask on a device."""
+    if device is None or device.type == "cpu":
+        return batch
+    tensors = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    return tensors | {"attention_mask": batch["attention_mask"]}
 
 
 def encode(
