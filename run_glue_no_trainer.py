@@ -153,7 +153,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
 
     with progress_bar(total=total_updates, initial=state.updates, desc="training") as bar:
         while state.epoch < num_epochs and state.epochs_without_improvement < patience:
-            for update in order.epoch(state.epoch, start=state.updates_in_epoch):
+            for update in setup.feed.ahead(dataset, order.epoch(state.epoch, start=state.updates_in_epoch)):
                 if state.updates == total_updates:
                     break
                 model.train()
@@ -228,20 +228,14 @@ def backward(args: RunArguments, setup: Setup, model: Any, dataset: EncodedDatas
         This process's part of that mean, still on the device.
     """
     import torch
-    from torch.nn import functional as F
 
     accelerator, parts = setup.accelerator, []
-    for number, rows in enumerate(update.micro_batches, start=1):
-        # A process without a row takes one that does not count, for all of them have to take part in the exchange.
-        inputs = dataset.collate(rows if len(rows) else [0], device=accelerator.device)
+    # A process without a row takes one that does not count, for all of them have to take part in the exchange.
+    for number, batch in enumerate(setup.feed.batches(dataset, update), start=1):
+        batch = batch.to(accelerator.device)
         is_last = number == len(update.micro_batches)
         with nullcontext() if is_last else accelerator.no_sync(model):
-            if args.label_smoothing:
-                labels = inputs.pop("labels")
-                loss = F.cross_entropy(model(**inputs).logits, labels, label_smoothing=args.label_smoothing)
-            else:
-                loss = model(**inputs).loss
-            loss = loss * (len(rows) / update.num_examples)
+            loss = setup.loss(model, batch, args.label_smoothing)
             # The exchange takes the mean over the processes, and what is wanted is the sum.
             accelerator.backward(loss * accelerator.num_processes)
         parts.append(loss.detach())

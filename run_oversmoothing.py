@@ -4,7 +4,8 @@
     python run_oversmoothing.py --model_name_or_path output/rte-plain output/rte-contranorm --names plain ContraNorm \\
         --task_name rte --output_dir output/oversmoothing
 
-Writes oversmoothing.json, .png and .svg. The measures, over real tokens only, are in `glue/scoring/oversmoothing.py`.
+Writes oversmoothing.json and three figures, as .png and .svg. The measures, over real tokens only, are in
+`glue/scoring/oversmoothing.py`; docs/MEASURES.md says what they show.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _GROUPS = {
     "data": "as for run_glue_no_trainer.py, whose validation split is read; without any, the built-in demo's",
     "output": "what is written",
 }
+_PRINTED = ("token_similarity", "effective_rank", "uniformity", "variance", "attention_similarity")
 # Flags of a run about other splits than that of validation; its number of rows has a name of its own here.
 _OTHER_SPLITS = ("train_file", "test_file", "max_train_samples", "max_eval_samples")
 _DATA = {
@@ -50,7 +52,11 @@ class OversmoothingArguments(_DataArguments):  # type: ignore[misc, valid-type]
         "models", "checkpoint folders or Hub ids", is_path=True, nargs="+", type=str, metavar="NAME"
     )
     names: list[str] = flag(  # noqa: RUF009
-        "models", "their names in figure and file; left out: as above", nargs="+", type=str, metavar="NAME"
+        "models",
+        "their names in figure and file; left out: as above, in the figure with their method",
+        nargs="+",
+        type=str,
+        metavar="NAME",
     )
     cpu: bool = flag("models", "run on the CPU although there is a GPU", False)
     max_samples: int | None = flag("data", "use only the first N rows", least=1)
@@ -103,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
     """Measure one model on the validation split."""
-    from glue.scoring.oversmoothing import measure_oversmoothing
+    from glue.scoring.oversmoothing import measure_oversmoothing, sinks_of
     from glue.training.sampling import evaluation_batches
     from glue.training.setup import set_up
 
@@ -112,23 +118,28 @@ def measure(args: RunArguments, attentions: bool) -> dict[str, Any]:
     batches = evaluation_batches(dataset.lengths, args.per_device_eval_batch_size)
     bar = progress_bar(batches, desc=str(args.model_name_or_path), leave=False, delay=1)
     inputs = (dataset.collate(rows, device=device) for rows in bar)
-    return measure_oversmoothing(setup.model.to(device), inputs, attentions=attentions)
+    sinks = sinks_of(setup.tokenizer) if attentions else {}
+    return {
+        "method": setup.contranorm.label,
+        **measure_oversmoothing(setup.model.to(device), inputs, attentions, sinks),
+    }
 
 
 def write(args: OversmoothingArguments, measured: dict[str, dict[str, Any]], run: RunArguments) -> None:
     """Print the last layers' measures, and write file and figure."""
     import json
 
-    from glue.scoring.oversmoothing import ATTENTION, MEASURES
     from reports.oversmoothing_figure import draw_oversmoothing
     from transformers.utils.files import make_folder, write_whole
 
     folder, task = make_folder(args.output_dir), run.task_name or run.validation_file
     for name, values in measured.items():
-        last = ", ".join(f"{key} {values[key][-1]:.4f}" for key in (*MEASURES, ATTENTION) if key in values)
-        say(f"{name}, last layer: {last}; {values['sequences']} sequences")
+        last = ", ".join(f"{key} {values[key][-1]:.4f}" for key in _PRINTED if key in values)
+        say(f"{name} ({values['method']}), last layer: {last}; {values['sequences']} sequences")
     text = json.dumps({"task": task, "models": measured}, indent=1) + "\n"
     write_whole(folder / "oversmoothing.json", lambda path: path.write_text(text, encoding="utf-8"))
+    if args.names == args.model_name_or_path:
+        measured = {f"{name} ({values['method']})": values for name, values in measured.items()}
     files = draw_oversmoothing(measured, f"Tokens of one sequence, {task}", folder / "oversmoothing")
     say(f"Written: {folder}/oversmoothing.json, {', '.join(file.name for file in files)}")
 

@@ -249,12 +249,12 @@ class Scores:
         return [key for key in product(self.tasks, self.variants, self.seeds) if key not in seen]
 
     def label(self, variant: Variant) -> str:
-        """Return what a variant is called: only what differs between variants is said, and always a scale."""
+        """Return what a variant is called: of a method only what differs in it is said, and always a scale."""
         settings = dict(variant)
-        others = [dict(other) for other in self.variants if dict(other)["method"] != PLAIN]
-        differing = [name for name in METHOD[1:] if len({repr(other[name]) for other in others}) > 1]
-        knobs = [name for name in dict.fromkeys(["scale", *differing]) if settings.get(name) is not None]
         method = settings["method"]
+        others = [dict(other) for other in self.variants if dict(other)["method"] == method]
+        differing = [name for name in METHOD[1:] if len({repr(other.get(name)) for other in others}) > 1]
+        knobs = [name for name in dict.fromkeys(["scale", *differing]) if settings.get(name) is not None]
         name = METHODS[method].__name__ if method in METHODS else "plain" if method == PLAIN else str(method)
         return " ".join([name, *(f"{knob} {_short(settings[knob])}" for knob in (*knobs, *self.varied))])
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from sweep.points import METHOD
 
 from .scores import Row, Scores, Variant
-from .style import STYLE, line_style, save
+from .style import STYLE, files_of, line_style, save
 
 _Caption = tuple[str, str, str]
 
@@ -35,6 +35,17 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
         Of each figure the path of the PNG (an SVG lies beside it), and what `report.j2` makes its caption of: its kind,
         the knob, and the settings that it is about.
     """
+    drawn = [(_panels(scores, folder / name, draw), caption) for name, draw, caption in _planned(scores)]
+    return [(path, caption) for path, caption in drawn if path is not None]
+
+
+def figure_files(scores: Scores, folder: Path) -> list[Path]:
+    """Return the files that `draw_sweep` may write."""
+    return [file for name, _, _ in _planned(scores) for file in files_of(folder / name)]
+
+
+def _planned(scores: Scores) -> list[tuple[str, Callable[..., None], _Caption]]:
+    """Return name, function and caption of each figure that there may be."""
     figures: list[tuple[str, Callable[..., None], _Caption]] = []
     for knob in knobs_with_several_values(scores):
         maps = list(_groups(scores, knob, "pos").items())[:_MOST_MAPS]
@@ -43,9 +54,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
             figures.append((f"heat_map_{knob}_{number}", draw, ("heat_map", knob, _named(rest))))
         if len(groups := _groups(scores, knob)) <= _MOST_LINES:
             figures.append((f"score_by_{knob}", partial(_by_knob, knob=knob, groups=groups), ("by_knob", knob, "")))
-    figures += [("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
-    drawn = [(_panels(scores, folder / name, draw), caption) for name, draw, caption in figures]
-    return [(path, caption) for path, caption in drawn if path is not None]
+    return [*figures, ("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
 
 
 def knobs_with_several_values(scores: Scores) -> list[str]:
@@ -55,10 +64,13 @@ def knobs_with_several_values(scores: Scores) -> list[str]:
 
 
 def _groups(scores: Scores, *axes: str) -> dict[Variant, list[Variant]]:
-    """Variants that are alike but for some of their settings, by what they share, where each of these differs."""
+    """Variants that are alike but for some of their settings, by what they share, where each of these differs.
+
+    The first of `axes` is a knob; variants in which it is no number, but one a layer, have no place on it.
+    """
     found: dict[Variant, list[Variant]] = {}
     for variant in scores.variants:
-        if scores.plain(variant) != variant:
+        if scores.plain(variant) != variant and isinstance(dict(variant).get(axes[0]), (int, float)):
             found.setdefault(tuple(item for item in variant if item[0] not in axes), []).append(variant)
     return {
         rest: variants

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -14,11 +15,16 @@ from glue.cli.command_line import OneLineParser, build_parser, check_values, fla
 from glue.cli.paths import check_writable, expand
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
+from transformers.methods import METHODS
 
+from .devices import find_gpu
 from .files import read_file
 
 SAMPLERS = ("grid", "random", "tpe")
 _PRESETS = Path(__file__).with_name("presets")  # files like those of --config_file
+
+# What `all` stands for; the plain model comes first, which all methods are compared with.
+_ALL = {"task_name": (*GLUE_TASKS,), "method": ("none", *METHODS)}
 
 _GROUPS = {
     "the grid": "the flags of run_glue_no_trainer.py, at the end of this list, with one value or several each",
@@ -54,8 +60,8 @@ class SweepArguments:
 
     preset: str | None = flag(
         "the grid",
-        "the paper's, see sweep/presets/; flags given besides replace its own",
-        choices=("paper-bert", "paper-albert"),
+        "the paper's grids, or a comparison of all methods, see sweep/presets/; flags given besides replace its own",
+        choices=tuple(sorted(file.stem for file in _PRESETS.glob("*.yaml"))),
     )
     config_file: str | None = flag(
         "the grid",
@@ -72,7 +78,8 @@ class SweepArguments:
 
     device: list[str] = flag(  # noqa: RUF009
         "who works",
-        "a worker for each: index of a GPU, cpu, or auto (the default: one worker, which takes a GPU if there is one)",
+        "a worker for each: index of a GPU (several times for several on it), cpu, or auto (the default: one worker, "
+        "which takes a GPU if there is one)",
         nargs="+",
         type=str,
         metavar="DEVICE",
@@ -105,6 +112,8 @@ class SweepArguments:
         for device in self.device:
             if device not in ("cpu", "auto") and not device.isdecimal():
                 raise UsageError(f"--device {device}: expected the index of a GPU, cpu or auto")
+            if device.isdecimal():
+                find_gpu(device)
         for name in ("output_dir", "log_dir"):
             check_writable(f"--{name}", Path(getattr(self, name)))
         self.study_name = self.study_name or Path(os.path.abspath(self.output_dir)).name
@@ -144,8 +153,9 @@ def parse_args(argv: list[str] | None = None) -> SweepArguments:
                 given = vars(parser.parse_args(words))  # of a flag that is given twice the last one counts
         own = {item.name: given.pop(item.name) for item in fields(SweepArguments) if item.name in given}
         choices = {name: _one_range(name, values) for name, values in given.items()}
-        if choices.get("task_name") == ["all"]:
-            choices["task_name"] = list(GLUE_TASKS)
+        for name, every in _ALL.items():
+            if choices.get(name) == ["all"]:
+                choices[name] = list(every)
         return SweepArguments(**{"device": ["auto"], **own}, choices=choices)
     except UsageError as error:
         parser.error(str(error))
@@ -160,31 +170,37 @@ def _build_parser() -> OneLineParser:
         description="Fine-tune on a grid of tasks, scales, positions, seeds or any other flag, and report on it.",
         epilog="Start the same command again after a stop: what is finished stays, what is not goes on.",
     )
-    note = "several values each make up the grid; --task_name all is GLUE's nine"
+    note = "several values each make up the grid; --task_name all is GLUE's nine, --method all every method and none"
     section = parser.add_argument_group("flags of a run", note)
     hints = get_type_hints(RunArguments)
     for item in fields(RunArguments):
         if item.name not in _OWN:
             kind = (get_args(hints[item.name]) or (hints[item.name],))[0]
-            kind = _number_or_range if kind is float else kind
             options = {"metavar": "VALUE", "type": kind, **item.metadata["options"], "nargs": "+"}
+            if kind is float:
+                options["type"] = _or_range(options["type"])
+            if item.name in _ALL and "choices" in options:
+                options["choices"] = ("all", *options["choices"])
             if kind is bool:
                 options |= {"nargs": "*", "choices": ("true", "false"), "type": str.lower}
             section.add_argument(f"--{item.name}", help=item.metadata["help"].replace("%", "%%"), **options)
     return parser
 
 
-def _number_or_range(text: str) -> float | Range:
-    low, colon, high = text.partition(":")
-    if not colon:
-        return float(text)
-    found = Range(float(low), float(high))
-    if not -math.inf < found.low < found.high < math.inf:
-        raise ValueError
-    return found
+def _or_range(number: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return what reads a range like 1:2, or whatever a run's own flag reads."""
 
+    def read(text: str) -> Any:
+        low, colon, high = text.partition(":")
+        if not colon:
+            return number(text)
+        found = Range(float(low), float(high))
+        if not -math.inf < found.low < found.high < math.inf:
+            raise ValueError
+        return found
 
-_number_or_range.__name__ = "float"  # argparse puts it into its message
+    read.__name__ = "float"  # argparse puts it into its message
+    return read
 
 
 def _one_range(name: str, values: list[Any]) -> Any:

@@ -11,12 +11,13 @@ import difflib
 import inspect
 import json
 import os
+import re
 import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .contranorm_sites import parse_positions
-from .methods import Method, all_knobs, find_method, knobs_of, settings_of
+from .methods import Method, all_knobs, find_method, knobs_of, of_each_layer, settings_of
 from .utils import logging
 from .utils.checks import check_count, check_number, check_switch, drop_without_effect, is_whole
 from .utils.errors import ConfigurationError
@@ -63,7 +64,8 @@ class PretrainedConfig:
         **kwargs: pos, str or int: digits of the method's positions, "0" or "none" for none; default the method's own.
             The method's knobs (ContraNorm's are scale, tau, contranorm_identity, contranorm_padding): where one is left
             out, the value at which it changes nothing, if it has one, so that a new configuration is the plain model;
-            a scale without a position acts at the method's own. Any other key is kept as an attribute.
+            a scale without a position acts at the method's own; ContraNorm's may be a list, or a text with commas, of
+            one number a layer. Any other key is kept as an attribute.
 
     Raises:
         ConfigurationError: a value is wrong, or asks for something that this library does not have.
@@ -209,9 +211,23 @@ class PretrainedConfig:
         """Return this configuration: there are no others inside it."""
         return self
 
-    def packs(self, device_type: str) -> bool:
-        """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
-        return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
+    @property
+    def packs(self) -> bool:
+        """Whether a model may compute on real tokens only, as long as nobody looks inside."""
+        return self.unpad_inputs and self.contranorm_padding != "include"
+
+    def of_layer(self: ConfigType, number: int) -> ConfigType:
+        """Return the configuration of a layer, counted from 0: this one, but for knobs that have a number a layer."""
+        several = self._numbers_of_layers()
+        if not several:
+            return self
+        config = copy.copy(self)
+        vars(config).update({name: numbers[number] for name, numbers in several.items()})
+        return config
+
+    def _numbers_of_layers(self) -> dict[str, list[Any]]:
+        found = {name: of_each_layer(getattr(self, name)) for name in knobs_of(self.method)}
+        return {name: numbers for name, numbers in found.items() if numbers is not None}
 
     def build_method(self) -> Method:
         """Return the method with its knobs as they are set here."""
@@ -280,7 +296,8 @@ class PretrainedConfig:
 
         named = len(values["id2label"]) if isinstance(values.get("id2label"), dict) else None
         if named is not None and values.pop("num_labels", named) != named:
-            logger.warning("num_labels is %s but id2label has %d: going by id2label", config_dict["num_labels"], named)
+            count = config_dict["num_labels"]
+            logging.warning_once(logger, f"num_labels is {count} but id2label has {named}: going by id2label")
         if "id2label" in kwargs or kwargs.get("num_labels") not in (None, named):
             for key in ("num_labels", "id2label", "label2id"):
                 values.pop(key, None)
@@ -401,7 +418,7 @@ class PretrainedConfig:
             raise ConfigurationError(f"pos {pos!r}: {found.name} is defined at {', '.join(found.sites)} only")
 
     def _set_labels(self, num_labels: Any, id2label: Any, label2id: Any) -> None:
-        if id2label is None and label2id:
+        if id2label is None and isinstance(label2id, dict) and label2id:
             id2label = {index: name for name, index in label2id.items()}
         elif id2label is None:
             count = 2 if num_labels is None else check_count("num_labels", num_labels)
@@ -410,8 +427,12 @@ class PretrainedConfig:
             id2label = {index: f"LABEL_{index}" for index in range(count)}
         try:
             self.id2label: dict[int, str] = {int(index): name for index, name in id2label.items()}
+            hash(
+                (*self.id2label.values(), *(label2id or {}).values())
+            )  # what no dict takes as a key is no name, nor id
         except (AttributeError, TypeError, ValueError):
-            raise ConfigurationError(f"id2label {id2label!r}: expected a dict from label ids to names") from None
+            shown = f"id2label {reprlib.repr(id2label)}, label2id {reprlib.repr(label2id)}"
+            raise ConfigurationError(f"{shown}: expected dicts from label ids to names and back") from None
         if not self.id2label or sorted(self.id2label) != list(range(len(self.id2label))):
             ids = reprlib.repr(list(self.id2label))
             raise ConfigurationError(f"id2label has the ids {ids}: give it with 0, 1, ... without a gap")
@@ -419,7 +440,21 @@ class PretrainedConfig:
             raise ConfigurationError(
                 f"num_labels {num_labels!r} but id2label has {len(self.id2label)}: give one of them"
             )
-        self.label2id: dict[str, int] = label2id or {name: index for index, name in self.id2label.items()}
+        self.label2id: dict[str, int] = label2id or self._ids_by_name()
+        if not self._labels_agree():
+            shown = f"id2label says {reprlib.repr(self.id2label)} but label2id {reprlib.repr(label2id)}"
+            logging.warning_once(logger, f"{shown}: going by id2label")
+            self.label2id = self._ids_by_name()
+
+    def _ids_by_name(self) -> dict[str, int]:
+        return {name: index for index, name in self.id2label.items()}
+
+    def _labels_agree(self) -> bool:
+        """Whether label2id leads back from every name to its id; placeholders on either side say nothing."""
+        for names in (self.label2id, self.id2label.values()):
+            if all(_PLACEHOLDER.fullmatch(str(name)) for name in names):
+                return True
+        return all(self.id2label.get(self.label2id.get(name, -1)) == name for name in self.id2label.values())
 
     def _check_encoder(self) -> None:
         """Check sizes and rates that every encoder has."""
@@ -434,6 +469,12 @@ class PretrainedConfig:
             elif kind.startswith("float") and (check_number(key, value) < 0 or ("dropout" in key and value > 1)):
                 limits = "from 0 to 1" if "dropout" in key else "that is not negative"
                 raise ConfigurationError(f"{key} {value!r}: expected a number {limits}")
+        for name, numbers in self._numbers_of_layers().items():
+            said = f"{name} {getattr(self, name)}"
+            if hasattr(self, "num_hidden_groups"):
+                raise ConfigurationError(f"{said}: {self.model_type} uses its layers several times: give one number")
+            if len(numbers) != self.num_hidden_layers:
+                raise ConfigurationError(f"{said}: {len(numbers)} numbers for {self.num_hidden_layers} layers")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigurationError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
@@ -456,6 +497,7 @@ class PretrainedConfig:
 
 PreTrainedConfig = PretrainedConfig  # the newer spelling of the name
 
+_PLACEHOLDER = re.compile(r"LABEL_\d+")
 _MOST_LABELS = 10**6  # far above every classifier there is: what is beyond it is a damaged file
 
 _ALWAYS_WRITTEN = ("method", "pos", "use_v2", "center", "unpad_inputs")

@@ -7,7 +7,7 @@ ContraNorm itself is defined in `contranorm/`; `OverSequences` lays it over the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +20,6 @@ from .padding import TokenLayout
 
 if TYPE_CHECKING:
     from .configuration_utils import PretrainedConfig
-    from .methods import Method
 
 
 class MethodSites(nn.Module):
@@ -51,25 +50,29 @@ class LearnedMethod(nn.Module):
     """A method in a layer with the parameters that it learns, which its formula is given by keyword.
 
     Args:
-        method: names the parameters, and says what they begin with.
+        formula: the method, or whatever is called in its place.
+        start: names of the parameters, and what they begin with.
         shapes: the size of each.
     """
 
-    def __init__(self, method: Method, shapes: dict[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self, formula: Callable[..., Tensor], start: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]]
+    ) -> None:
         super().__init__()
-        self.method = method
-        for name in method.start:
+        self.formula = formula
+        self.start = start
+        for name in start:
             self.register_parameter(name, nn.Parameter(torch.empty(shapes[name])))
 
     def reset_parameters(self) -> None:
         """Let all parameters begin anew."""
-        for name, parameter in self.named_parameters():
-            nn.init.constant_(parameter, self.method.start[name])
+        for name, start in self.start.items():
+            nn.init.constant_(getattr(self, name), start)
 
     def forward(self, tokens: Tensor, **context: Any) -> Tensor:
         """Apply the method."""
-        learned = {name: getattr(self, name).to(tokens.dtype) for name in self.method.start}
-        return self.method(tokens, **context, **learned)  # type: ignore[operator]
+        learned = {name: getattr(self, name).to(tokens.dtype) for name in self.start}
+        return self.formula(tokens, **context, **learned)
 
 
 class OverSequences(nn.Module):

@@ -90,10 +90,15 @@ class TextClassifier(PreTrainedModel):
 
 
 class TextModel(PreTrainedModel):
-    """A text encoder: embeddings, a stack of layers, and in some models a pooler on the first token."""
+    """A text encoder: embeddings, a stack of layers, and in some models a pooler on the first token.
+
+    Attributes:
+        pads: compute on padded tokens everywhere, whatever the configuration says. Not saved: it is how, not what.
+    """
 
     embeddings: TextEmbeddings
     encoder: nn.Module
+    pads: bool = False
 
     def pool(self, first: Tensor) -> Tensor | None:
         """Turn the first tokens (B, D) or (B, 1, D) into what a classifier reads (B, D); None without a pooler."""
@@ -201,7 +206,7 @@ class TextModel(PreTrainedModel):
     def _layout(self, given: Tensor, attention_mask: Tensor | None, packs: bool) -> TokenLayout:
         """Choose the layout of a batch: packed where that is possible, for it is the same function and cheaper."""
         batch_size, width = given.shape[:2]
-        packs = packs and self.config.packs(given.device.type) and runs_eagerly_on_cpu(given)
+        packs = packs and self.config.packs and not self.pads and runs_eagerly_on_cpu(given)
         if packs and not is_watched(self):
             return packed_layout(batch_size, width, attention_mask)
         if attention_mask is not None:

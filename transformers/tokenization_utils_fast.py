@@ -24,6 +24,7 @@ from .tokenization_vocabulary import Token, as_added_token, library_errors
 from .utils.checks import check_count, drop_without_effect
 from .utils.errors import CheckpointError, ConfigurationError
 from .utils.files import make_folder, read_json, write_whole
+from .utils.folders import mistaken_for_checkpoint
 from .utils.hub import HUB_ARGUMENTS, resolve_file
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -110,7 +111,8 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         self.padding_side = one_of("padding_side", side, SIDES)
         side = truncation_side or truncation.get("direction", self.truncation_side)
         self.truncation_side = one_of("truncation_side", side, SIDES)
-        no_limit = model_max_length is None or model_max_length >= LARGE_INTEGER
+        is_number = isinstance(model_max_length, (int, float))
+        no_limit = model_max_length is None or (is_number and model_max_length >= LARGE_INTEGER)
         self.model_max_length = VERY_LARGE_INTEGER if no_limit else check_count("model_max_length", model_max_length)
         self.model_input_names = list(model_input_names or self.model_input_names)
         self.clean_up_tokenization_spaces = bool(clean_up_tokenization_spaces)
@@ -145,7 +147,7 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
             CheckpointError: it is missing, no tokenizer, or one of another algorithm than this class has.
         """
         with library_errors(f"{path} is not a file of the tokenizers library"):
-            backend = Tokenizer.from_str(Path(path).read_text(encoding="utf-8"))
+            backend = Tokenizer.from_str(Path(path).read_text(encoding="utf-8-sig"))
         if cls.model is not None and not isinstance(backend.model, cls.model):
             kind = type(backend.model).__name__
             raise CheckpointError(f"{path} holds a {kind} model, {cls.__name__} needs {cls.model.__name__}")
@@ -180,7 +182,8 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         if not any(found.values()):
             if os.path.isdir(name):
                 names = " or ".join(candidates.values())
-                raise CheckpointError(f"the folder {name} has no tokenizer: expected {names}")
+                hint = mistaken_for_checkpoint(name)
+                raise CheckpointError(f"the folder {name} has no tokenizer: expected {names}{hint}")
             resolve_file(name, TOKENIZER_FILE, **where)  # says why there is nothing
         with library_errors(f"cannot load the tokenizer of {name}"):
             config = read_optional(name, TOKENIZER_CONFIG_FILE, where)

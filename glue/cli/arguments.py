@@ -6,7 +6,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from itertools import product
 from pathlib import Path
@@ -61,6 +61,13 @@ def _checkpointing_steps(text: str) -> int | str:
 _checkpointing_steps.__name__ = "number of steps or 'epoch'"  # argparse puts it into its message
 
 
+def _number_or_numbers(text: str) -> float | str:
+    return text if "," in text else float(text)
+
+
+_number_or_numbers.__name__ = "float"
+
+
 def _knob_flags() -> list[tuple[str, Any, Any]]:
     """Return a field for every knob of every method, as `make_dataclass` takes them; None where it is not given."""
     found: list[tuple[str, Any, Any]] = []
@@ -69,11 +76,16 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         default = "the model's own" if item.default is None else item.default
         help = f"{item.metadata['help']} ({', '.join(methods)}; default {default})"
         choices = item.metadata["choices"]
+        options: dict[str, Any] = {"choices": choices} if choices else {}
+        if item.metadata["per_layer"]:
+            options = {"type": _number_or_numbers, "metavar": "X|X,X,..."}
         is_switch = item.default is None or isinstance(item.default, bool)
         kind: Any = str if choices else bool if is_switch else float
-        found.append((name, kind | None, flag("method", help, **({"choices": choices} if choices else {}))))
+        found.append((name, kind | None, flag("method", help, **options)))
     return found
 
+
+Arguments = TypeVar("Arguments", bound="RunArguments")
 
 _Knobs = make_dataclass("_Knobs", _knob_flags())
 
@@ -189,9 +201,25 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", least=0)
     label_smoothing: float = flag("training", "of the cross-entropy (0 to below 1)", 0.0, least=0, below=1)
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
+    execution: str = flag(
+        "training",
+        "how batches are computed: packed (real tokens only, on the CPU), padded, bucketed (padded to a few sizes); "
+        "auto: packed on the CPU, bucketed on NVIDIA GPUs, padded elsewhere; the same function, other dropout masks",
+        "auto",
+        choices=("auto", "packed", "padded", "bucketed"),
+    )
     torch_compile: bool = flag("training", "compile the model: minutes to start, slower on CPUs", False)
     mixed_precision: str | None = flag(
         "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
+    )
+    tf32: bool | None = flag(
+        "training",
+        "matrix products of fp32 by TF32 on NVIDIA GPUs; left out: yes, but not with --contranorm_padding include",
+    )
+    cuda_graphs: bool = flag(
+        "training",
+        "record an update once for each shape of a bucketed run, and replay it; not yet measured on a GPU",
+        False,
     )
     cpu: bool = flag("training", "run on the CPU although there is a GPU", False)
     seed: int = flag("training", "seed of everything random", 2021, least=0, below=2**32)
@@ -248,6 +276,12 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         for name in ("output_dir", "pred_dir"):
             if (folder := getattr(self, name)) is not None:
                 check_writable(f"--{name}", Path(folder))
+
+    @classmethod
+    def of(cls: type[Arguments], given: Mapping[str, Any]) -> Arguments:
+        """Return the settings of a run for what was given; a run of the demo takes the demo's sizes for the rest."""
+        args = cls(**given)
+        return cls(**{**DEMO_DEFAULTS, **given}) if args.uses_demo_data and args.uses_demo_model else args
 
     @property
     def uses_own_files(self) -> bool:
@@ -394,9 +428,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             raise UsageError(f"--metric_for_best_model {self.metric_for_best_model}: expected one of {expected}")
 
 
-Arguments = TypeVar("Arguments", bound=RunArguments)
-
-
 def _checked(prefix: str, check: Callable[..., Any], *values: Any) -> Any:
     """Return what a check of the library returns; what it complains about is said of a flag."""
     try:
@@ -438,11 +469,8 @@ def checked_arguments(parser: OneLineParser, kind: type[Arguments], argv: list[s
     """
     given = vars(parser.parse_args(argv))
     try:
-        args = kind(**given)
-        if args.uses_demo_data and args.uses_demo_model:
-            args = kind(**{**DEMO_DEFAULTS, **given})
+        return kind.of(given)
     except UsageError as error:
         parser.error(str(error))
     except OSError as error:  # a name that is too long, a folder that may not be entered
         parser.error(f"{error.filename}: {error.strerror}")
-    return args

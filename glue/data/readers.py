@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.text import quoted
+
 from ..cli.console import progress_bar, say
 from ..errors import UsageError
 from .table import Table, place
@@ -26,6 +28,7 @@ _MOST_BYTES = 2**30  # that a packed file may unpack to, 13 times GLUE's largest
 _BYTES_OF_A_CELL = 8  # at least, in a list
 _ROWS_AT_ONCE = 16384  # of a parquet file
 _LAST_LINE = "what no file ends with"
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -131,10 +134,10 @@ def _check_distinct(path: Path, names: Sequence[str]) -> None:
         raise UsageError(f"{path}: column {min(doubled)!r} stands there twice")
 
 
-def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Sequence[str] | None) -> Table:
+def _read_separated(path: Path, text: str, is_csv: bool, whole: bool, header: Sequence[str] | None) -> Table:
     """Read a csv or tsv file, all of it as text."""
-    text = text.rstrip("\r\n")
-    form: dict[str, Any] = {} if quoted else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    content, text = text, text.rstrip("\r\n")
+    form: dict[str, Any] = {} if is_csv else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
     csv.field_size_limit(2**31 - 1)  # a field may be as long as it likes
     # A double quote that is never closed swallows all that follows: if it takes the last line, there is one.
     reader = csv.reader(io.StringIO(f"{text}\n{_LAST_LINE}\n", newline=""), **form)
@@ -142,9 +145,10 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
     places: list[tuple[int, int]] = []
     try:
         names = list(header or next(filter(None, reader)))
-        line = reader.line_num + 1
+        line, empty = reader.line_num + 1, list[int]()
         for fields in _bar(reader, path):
             if fields or len(names) == 1:  # of one column, an empty line is an empty text
+                empty += [] if fields else [len(rows) + 1]
                 rows.append(fields or [""])
                 places.append((len(rows), line))
             line = reader.line_num + 1
@@ -154,9 +158,15 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
         opened = place(path, *places[-1]) if places else f"{path}, header"
         raise UsageError(f"{opened}: broken row, a double quote is opened and never closed")
     _check_distinct(path, names)
+    if len(names) == 1:
+        _look_at_one_column(path, names[0], "," if is_csv else "\t")
+    if empty:
+        say(f"Note: {path}: empty lines are taken for empty texts: {len(empty)}, the first is row {empty[0]}")
+    if len(names) == 1 and content.removeprefix(text).count("\n") > 1:
+        say(f'Note: {path}: empty lines at the end are no rows; an empty text is written ""')
     broken = [index for index, fields in enumerate(rows) if len(fields) != len(names)]
     for index in broken:
-        if whole or (quoted and len(rows[index]) > len(names)):
+        if whole or (is_csv and len(rows[index]) > len(names)):
             raise UsageError(
                 f"{place(path, *places[index])}: broken row with {len(rows[index])} fields, but the header has "
                 f"{len(names)} ({', '.join(names)})"
@@ -172,6 +182,17 @@ def _read_separated(path: Path, text: str, quoted: bool, whole: bool, header: Se
         rows, places = [rows[index] for index in kept], [places[index] for index in kept]
     columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     return Table(columns, str(path), is_typed=False, places=places[: len(rows)])
+
+
+def _look_at_one_column(path: Path, name: str, separator: str) -> None:
+    """Check that a file with a single column is not one whose fields something else separates."""
+    found = next((other for other in _SEPARATORS if other != separator and other in name), None)
+    if found is not None:
+        expected = _SEPARATORS[separator]
+        raise UsageError(
+            f"{path}: the fields of its header {quoted(name)} seem to be separated by {_SEPARATORS[found]}: "
+            f"expected {expected}"
+        )
 
 
 def _read_json(path: Path, text: str, is_lines: bool) -> Table:
@@ -223,7 +244,7 @@ def _read_lines(path: Path, text: str) -> tuple[list[tuple[int, int]], list[Any]
 
 
 def _read_parquet(path: Path) -> Table:
-    """Read the columns that may hold texts or labels: those of lists, structures and bytes do not.
+    """Read the columns that may hold texts or labels, by their types: not those of lists, dates, bytes or the like.
 
     Some programs write texts without saying that they are: in a file with no text at all, bytes are taken for UTF-8.
     A text that the file holds once for many rows is one text in memory too.
@@ -235,11 +256,11 @@ def _read_parquet(path: Path) -> Table:
     try:
         schema = parquet.read_schema(path)
         _check_distinct(path, schema.names)
-        texts = [item.name for item in schema if types.is_string(item.type) or types.is_large_string(item.type)]
-        plain = [item.name for item in schema if not types.is_nested(item.type) and "binary" not in str(item.type)]
-        unmarked = [] if texts else [item.name for item in schema if types.is_binary(item.type)]
-        read = {*plain, *unmarked}
-        columns: dict[str, list[Any]] = {name: [] for name in schema.names if name in read}
+        kinds = {item.name: item.type for item in schema}
+        texts = [name for name, kind in kinds.items() if types.is_string(kind) or types.is_large_string(kind)]
+        unmarked = [] if texts else [name for name, kind in kinds.items() if types.is_binary(kind)]
+        unread = {name: str(kind) for name, kind in kinds.items() if name not in unmarked and not _is_plain(kind)}
+        columns: dict[str, list[Any]] = {name: [] for name in kinds if name not in unread}
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             for batch in _bar(file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)), path):
                 for name, column in zip(columns, batch.columns, strict=True):
@@ -249,9 +270,19 @@ def _read_parquet(path: Path) -> Table:
                 _check_size(path, num_bytes, "write it as csv and give that file")
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
         raise UsageError(f"{path}: not a readable parquet file ({' '.join(str(error).split())})") from None
-    if not columns or not next(iter(columns.values())):
+    if columns and not next(iter(columns.values())):
         raise UsageError(f"{path}: no rows")
-    return Table(columns, str(path))
+    return Table(columns, str(path), unread=unread)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a type of pyarrow's is that of texts, numbers, or true and false."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_integer, types.is_floating)
+    return any(test(kind) for test in (*tests, types.is_boolean, types.is_null))
 
 
 def _decoded(path: Path, name: str, column: Any) -> list[Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UsageError
@@ -24,6 +24,7 @@ class Table:
         is_typed: whether values carry types (json, parquet) or are all text (csv, tsv).
         places: number of each row in the file (from 1, without the header) and the line on which it begins; empty where
             no row was left out and lines are not known.
+        unread: columns of the file that are of a type that is neither a text's nor a label's, and that type.
 
     Example:
         >>> table = Table({"sentence": ["Good .", "Bad ."], "label": [1, 0]}, source="example")
@@ -36,6 +37,12 @@ class Table:
     row_numbers: list[Any] | None = None
     is_typed: bool = True
     places: Sequence[tuple[int, int]] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns of the file, those that were not read among them."""
+        return [*self.columns, *self.unread]
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
@@ -53,10 +60,12 @@ class Table:
         """Return column `name`.
 
         Raises:
-            UsageError: there is no such column.
+            UsageError: there is no such column, or it is of a type that is neither a text's nor a label's.
         """
+        if name in self.unread:
+            raise UsageError(f"{self.source}: column {name!r} is of type {self.unread[name]}, expected text or numbers")
         if name not in self.columns:
-            raise UsageError(f"{self.source}: no column {name!r} (columns there: {', '.join(self.columns)}){advice}")
+            raise UsageError(f"{self.source}: no column {name!r} (columns there: {', '.join(self.names)}){advice}")
         return self.columns[name]
 
     def text(self, name: str) -> list[str]:

@@ -87,7 +87,7 @@ def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[
 
 def _label_column(args: RunArguments, raw: Table) -> str:
     wanted = (args.label_column_name,) if args.label_column_name else ("label", "labels")
-    found = next((name for name in wanted if name in raw.columns), wanted[0])
+    found = next((name for name in wanted if name in raw.names), wanted[0])
     raw.values(found, "; name the one that holds the labels with --label_column_name")
     return found
 
@@ -104,16 +104,18 @@ def choose_text_columns(args: Any, raw: Table, saved: Any) -> tuple[str, ...]:
         UsageError: they are not there, or it is not clear which they are; the message lists those there are.
     """
     there = raw.columns.keys()
-    advice = f"(columns there: {listed(list(there))}); name one or two with --text_column_names"
+    advice = f"(columns there: {listed(raw.names)}); name one or two with --text_column_names"
     given = args.text_column_names
     if given:
-        chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in there else given
-        hidden = args.label_column_name or ("label" if "label" in there else "labels")
+        chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in raw.names else given
+        hidden = args.label_column_name or ("label" if "label" in raw.names else "labels")
         if hidden in chosen or len(chosen) > 2 or len(set(chosen)) < len(chosen):
             raise UsageError(
                 f"--text_column_names {' '.join(chosen)}: expected one column or two different ones, not {hidden!r}"
             )
         missing = [name for name in chosen if name not in there]
+        for name in raw.unread.keys() & set(missing):
+            raw.values(name)  # says why not
         if missing:
             raise UsageError(f"--text_column_names: {raw.source} has no column {missing[0]!r} {advice}")
         return chosen
@@ -121,6 +123,8 @@ def choose_text_columns(args: Any, raw: Table, saved: Any) -> tuple[str, ...]:
         missing = [str(name) for name in saved if name not in there]
         if not missing:
             return tuple(saved)
+        for name in raw.unread.keys() & set(missing):
+            raw.values(name)
         if not args.do_train:
             raise UsageError(f"{raw.source}: no column {missing[0]!r}, which the model was trained on {advice}")
         say(f"Note: {raw.source} has no column {missing[0]!r}, which the checkpoint was trained on: others are chosen")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from transformers.utils.files import make_folder, read_json, write_synced, write
 
 MANIFEST = ".run_files.json"
 CHECKSUM_FILE = "checksums.json"
+_SETTLED = 1.0  # seconds after a change, from which on a further one shows in the times of the file
 
 
 class Manifest:
@@ -41,6 +43,7 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._known: dict[tuple[int, ...], dict[str, int | str]] = {}
 
     def names(self) -> list[str]:
         """Return what is listed."""
@@ -62,9 +65,20 @@ class Manifest:
         if name not in listed or self.folder.resolve() not in path.resolve().parents:
             return False
         try:
-            return listed[name] is None or fingerprint(path) == listed[name]
+            return listed[name] is None or self._fingerprint(path) == listed[name]
         except OSError:
             return False
+
+    def _fingerprint(self, path: Path) -> dict[str, int | str]:
+        """Return size and SHA-256 of a file; one that has not been touched since the last call is not read again."""
+        status = path.stat()
+        state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if state in self._known:
+            return self._known[state]
+        found = fingerprint(path)
+        if time.time() - status.st_ctime > _SETTLED:
+            self._known[state] = found
+        return found
 
     def claim(self, *names: str, whole: Mapping[str, Any] | None = None) -> None:
         """List files that are about to be written, and those in `whole` with what `fingerprint` says of them.

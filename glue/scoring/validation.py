@@ -13,7 +13,7 @@ from ..errors import DivergedError
 from ..output.log import track
 from .inference import predict
 from .metrics import MISMATCHED_SUFFIX, ROUNDING, are_equal, compute_metrics, majority_baseline
-from .oversmoothing import ATTENTION, measure_oversmoothing
+from .oversmoothing import ATTENTION, measure_oversmoothing, sinks_of
 
 if TYPE_CHECKING:
     from ..training.setup import Setup
@@ -93,13 +93,16 @@ def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:
     measured = measure_oversmoothing(
         setup.accelerator.unwrap_model(model),
         (dataset.collate(each, device=setup.accelerator.device) for each in np.array_split(rows, -(-len(rows) // 32))),
+        sinks=sinks_of(setup.tokenizer),
     )
     del measured["spectrum"]
     logged = {
         f"oversmoothing/{name}/layer_{layer}": value
         for name, values in measured.items()
         if isinstance(values, list)
-        for layer, value in enumerate(values, start=1 if name == ATTENTION else 0)  # the embeddings are layer 0
+        for layer, value in enumerate(
+            values, start=1 if name.startswith(ATTENTION) else 0
+        )  # the embeddings are layer 0
     }
     track(setup.accelerator, logged, updates)
     return measured

@@ -16,6 +16,7 @@ is never taken.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -36,17 +37,20 @@ from torch import Tensor
 
 from transformers.utils.errors import CheckpointError
 from transformers.utils.files import make_folder, read_json, sync, write_synced
+from transformers.utils.folders import is_of_trainer
 
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
-from ..output.manifest import Manifest, damage, record
+from ..output.manifest import CHECKSUM_FILE, Manifest, damage, record
 from .identity import what_changed
+from .model import not_finite
 from .optimizer import check_moments
 from .processes import on_main
 from .state import TrainingState
 
 _STATE_FILE = "training_state.json"
 _NAME = re.compile(r"step_(\d{6,})")
+_MARKS = (CHECKSUM_FILE, _STATE_FILE, "model.safetensors")  # a folder with none of them is no checkpoint
 
 
 @dataclass
@@ -156,15 +160,19 @@ class Checkpointer:
         }
         if parts.best_weights is not None:
             files["best_model.safetensors"] = partial(save_file, parts.best_weights, metadata={"format": "pt"})
+        if not self.folder.parent.is_dir():  # deleted by somebody: it is not made anew with a checkpoint alone in it
+            raise CheckpointError(f"{target} cannot be written: the folder {self.folder.parent} is no longer there")
         make_folder(self.folder)
         try:
             temporary.mkdir()
             for name, write in files.items():
                 write_synced(temporary / name, write)
+            if _foreign_files(target):
+                _put_aside(target)
             whole = {f"checkpoints/{target.name}/{name}": noted for name, noted in record(temporary).items()}
             Manifest(target.parents[1]).claim(whole=whole)
             sync(temporary)
-            remove(target)  # of a run that was continued from further back
+            _remove_whole(target)  # of a run that was continued from further back
             os.replace(temporary, target)
             sync(target.parent)
             self._delete_old(state)
@@ -178,6 +186,11 @@ class Checkpointer:
         candidates = [place] if is_checkpoint else list_checkpoints(place) or list_checkpoints(place / "checkpoints")
         if not candidates and wanted == "auto":
             return None
+        if not candidates and is_of_trainer(place):
+            raise UsageError(
+                f"--resume_from_checkpoint: {place} is of the stock library's Trainer, which cannot be continued here; "
+                "start from its weights with --model_name_or_path"
+            )
         if not candidates:
             raise UsageError(
                 f"--resume_from_checkpoint: {place} holds no checkpoint (written with --checkpointing_steps); leave "
@@ -216,20 +229,49 @@ def updates_of(checkpoint: Path) -> int:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in a folder, oldest first, damaged ones among them."""
-    return sorted((path for path in folder.glob("step_*") if updates_of(path) >= 0), key=updates_of)
+    found = [path for path in folder.glob("step_*") if updates_of(path) >= 0]
+    return sorted((path for path in found if any((path / name).exists() for name in _MARKS)), key=updates_of)
 
 
 def remove(checkpoint: Path) -> None:
-    """Delete a checkpoint, if there is one, so that at no moment a part of it has its name.
+    """Delete what a run has written of a checkpoint, so that at no moment a part of it passes for a whole one.
+
+    What somebody else has put into its folder, or has changed in it, stays.
 
     Raises:
         OSError: it cannot be deleted.
     """
+    foreign = _foreign_files(checkpoint)
+    if not foreign:
+        _remove_whole(checkpoint)
+        return
+    own = [path for path in checkpoint.rglob("*") if not path.is_dir() and path not in foreign]
+    for path in sorted(own, key=lambda path: path.name != CHECKSUM_FILE):  # without it nothing else is a checkpoint
+        path.unlink()
+
+
+def _foreign_files(checkpoint: Path) -> set[Path]:
+    """Return what lies in a checkpoint and is not as the run has written it."""
+    root = checkpoint.parents[1]
+    names = [path.relative_to(root).as_posix() for path in checkpoint.rglob("*") if not path.is_dir()]
+    return {root / name for name in Manifest(root).foreign(names)}
+
+
+def _remove_whole(checkpoint: Path) -> None:
     doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
     shutil.rmtree(doomed, ignore_errors=True)
     if checkpoint.exists():
         os.replace(checkpoint, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _put_aside(checkpoint: Path) -> None:
+    """Give files of somebody that lie where a checkpoint is about to be written a folder of their own."""
+    remove(checkpoint)
+    places = (checkpoint.with_name(f"{checkpoint.name}.kept{number or ''}") for number in itertools.count())
+    place = next(place for place in places if not place.exists())
+    os.replace(checkpoint, place)
+    say(f"Note: what is not the run's own in {checkpoint} is now in {place}")
 
 
 def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
@@ -238,9 +280,7 @@ def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
     Raises:
         DivergedError: a weight is not finite.
     """
-    with torch.no_grad():
-        bad = [name for name, tensor in model.named_parameters() if not tensor.isfinite().all()]
-    if bad:
+    if bad := not_finite(model):
         raise DivergedError(
             f"{bad[0]} is not finite after update {state.updates}: try a lower --learning_rate, a smaller --scale, or "
             "--max_grad_norm 1",

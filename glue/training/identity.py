@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cli.arguments import RunArguments
+from .execution import Execution
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from transformers import PretrainedConfig
-
     from ..data.encoding import EncodedDataset
 
-VERSION = 2  # changes with what an identity is made of; runs of different versions are never the same
+VERSION = 3  # changes with what an identity is made of; runs of different versions are never the same
 
 # Flags that change no score. Where data are is among them, for their digest says what they are; so is --cpu, in whose
 # place stands how the model is executed.
@@ -43,28 +42,27 @@ def fixed_flags(args: RunArguments) -> dict[str, Any]:
 
 def run_identity(
     args: RunArguments,
-    config: PretrainedConfig,
     knobs: Mapping[str, Any],
     data: Mapping[str, EncodedDataset],
+    execution: Execution,
     accelerator: Accelerator,
 ) -> dict[str, Any]:
     """Return all that the result of a run depends on, as JSON has it.
 
     Args:
         args: the command line.
-        config: the model's.
         knobs: method, position and the method's knobs, with what was left open filled in.
         data: the splits that it is trained and scored on; token ids, labels and class names of each count.
-        accelerator: says how it is computed.
+        execution: how it is computed, in place of what the flags leave open.
+        accelerator: says the same of precision and processes.
     """
-    packs = config.packs(accelerator.device.type) and not args.torch_compile
-    execution = {
-        "execution": "packed" if packs else "padded",
+    settled = {
+        **asdict(execution),
         "mixed_precision": str(accelerator.mixed_precision),
         "num_processes": accelerator.num_processes,
     }
     digest = hashlib.sha256(repr([(split, data[split].digest()) for split in sorted(data)]).encode()).hexdigest()
-    identity = {"version": VERSION, **fixed_flags(args), **knobs, **execution, "data": digest}
+    identity = {"version": VERSION, **fixed_flags(args), **knobs, **settled, "data": digest}
     if knobs.get("contranorm_padding") == "include":  # a row's result depends on the rows beside it
         identity["per_device_eval_batch_size"] = args.per_device_eval_batch_size
     return json.loads(json.dumps(identity))

@@ -1,13 +1,12 @@
 """Continued pretraining: texts without labels, some of whose tokens are hidden and predicted.
 
-In training other tokens are hidden each time a row is used, drawn from torch's generator, whose state is in every
-checkpoint. In validation the same ones are hidden in every run.
+In training other tokens are hidden each time a row is used; which, follows from the seed and the rows of the batch. In
+validation the same ones are hidden in every run.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from transformers import AutoModelForMaskedLM, DataCollatorForLanguageModeling, 
 from ..cli.arguments import RunArguments
 from ..cli.console import progress_bar, say
 from ..cli.mlm_arguments import METRICS, MlmArguments
-from ..data.encoding import EncodedDataset, encode, moved
+from ..data.batch import Batch
+from ..data.encoding import EncodedDataset, encode
 from ..data.labels import LabelMapping
 from ..data.loading import load_glue
 from ..data.readers import read_table
@@ -32,6 +32,7 @@ from ..data.tasks import LANGUAGE_MODEL, Task
 from ..data.user_files import choose_text_columns
 from ..errors import UsageError
 from ..scoring.validation import Scores
+from .execution import choose_execution
 from .model import Checkpoint, changed_config, choose_settings, load_model, padding_multiple
 from .sampling import evaluation_batches
 from .setup import Setup, Work, check_vocabulary, token_cache
@@ -50,6 +51,9 @@ def prepare_language_model(args: RunArguments, checkpoint: Checkpoint, accelerat
     task, tables = _read_texts(args, checkpoint.config_dict)
     settings = choose_settings(args, checkpoint.config_dict, checkpoint.config.model_type)
     config = changed_config(args, checkpoint, settings.values)
+    execution = choose_execution(args, config, accelerator)
+    if execution.execution == "bucketed":  # rows that fill a batch up would have tokens that count
+        execution = replace(execution, execution="padded")
     tokenizer = checkpoint.tokenizer()
     masking = DataCollatorForLanguageModeling(tokenizer, mlm_probability=args.mlm_probability)
     cache = token_cache(args, accelerator)
@@ -62,10 +66,12 @@ def prepare_language_model(args: RunArguments, checkpoint: Checkpoint, accelerat
         rows = _with_something_to_hide(rows if args.line_by_line else _joined(rows, args.max_length), tokenizer)
         if not len(rows):
             raise UsageError(f"{table.source}: no text in it has a token that could be hidden")
-        datasets[split] = _masked_while_read(rows, masking) if split == "train" else _masked_once(rows, masking)
+        datasets[split] = (
+            _masked_while_read(rows, masking, args.seed) if split == "train" else _masked_once(rows, masking)
+        )
     check_vocabulary(datasets, tokenizer, config.vocab_size)
     set_seed(args.seed)
-    model = load_model(args, checkpoint, config, AutoModelForMaskedLM)
+    model = load_model(args, checkpoint, config, execution, AutoModelForMaskedLM)
     model.sparse_prediction = True
     sizes = {split: int(data.lengths.sum()) for split, data in datasets.items()}
     sources = ", ".join(
@@ -73,7 +79,23 @@ def prepare_language_model(args: RunArguments, checkpoint: Checkpoint, accelerat
         for split, table in tables.items()
     )
     mapping = LabelMapping({}, {}, "")
-    return Work(task, mapping, settings, datasets, tokenizer, model, score_language_model, sources)
+    return Work(
+        task,
+        mapping,
+        settings,
+        execution,
+        datasets,
+        tokenizer,
+        model,
+        loss=_hidden_tokens_loss,
+        score=score_language_model,
+        sources=sources,
+    )
+
+
+def _hidden_tokens_loss(model: Any, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
+    """Return the mean loss of a batch's hidden tokens, in proportion to its share of an update's rows."""
+    return model(**batch.inputs).loss * (batch.counts.sum() / batch.total)
 
 
 def score_language_model(args: RunArguments, setup: Setup, model: Any, split: str) -> Scores:
@@ -89,7 +111,7 @@ def score_language_model(args: RunArguments, setup: Setup, model: Any, split: st
     sums = [torch.zeros(3, dtype=torch.float64, device=accelerator.device)]
     with torch.inference_mode():
         for rows in progress_bar(batches, desc="evaluating", leave=False, delay=2):
-            inputs = dataset.collate(rows, device=accelerator.device)
+            inputs = dataset.batch(rows).to(accelerator.device).inputs
             labels = inputs["labels"][inputs["labels"] != _NO_LABEL]
             logits = model(**inputs).logits.float()
             found = (logits.argmax(dim=-1) == labels).sum()
@@ -165,20 +187,24 @@ def _with_something_to_hide(rows: EncodedDataset, tokenizer: Any) -> EncodedData
 
 @dataclass
 class _MaskedWhileRead(EncodedDataset):
-    """A training split whose tokens are hidden anew in every batch."""
+    """A training split whose tokens are hidden anew in every batch, by its rows and the seed: no state is needed."""
 
     masking: Any = None
+    seed: int = 0
 
-    def collate(
-        self, indices: Sequence[int] | np.ndarray, device: torch.device | None = None
-    ) -> dict[str, torch.Tensor]:
-        batch = super().collate(indices)
-        batch["input_ids"], batch["labels"] = self.masking.torch_mask_tokens(batch["input_ids"])
-        return moved(batch, device)
+    def padded(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        features = super().padded(rows)
+        drawn = np.random.SeedSequence([self.seed, *map(int, rows)]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(drawn[0] >> np.uint64(1)))
+        ids = torch.from_numpy(features["input_ids"])
+        hidden, labels = self.masking.torch_mask_tokens(ids, generator=generator)
+        mask = features.pop("attention_mask")
+        return {**features, "input_ids": hidden.numpy(), "labels": labels.numpy(), "attention_mask": mask}
 
 
-def _masked_while_read(rows: EncodedDataset, masking: DataCollatorForLanguageModeling) -> EncodedDataset:
-    return _MaskedWhileRead(**{item.name: getattr(rows, item.name) for item in fields(rows)}, masking=masking)
+def _masked_while_read(rows: EncodedDataset, masking: DataCollatorForLanguageModeling, seed: int) -> EncodedDataset:
+    values = {item.name: getattr(rows, item.name) for item in fields(rows)}
+    return _MaskedWhileRead(**values, masking=masking, seed=seed)
 
 
 def _masked_once(rows: EncodedDataset, masking: DataCollatorForLanguageModeling) -> EncodedDataset:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 from transformers.contranorm_sites import parse_positions
-from transformers.methods import find_method, knobs_of
+from transformers.methods import find_method, knobs_of, of_each_layer, settings_of
 from transformers.utils import logging
 from transformers.utils.errors import CheckpointError
 
@@ -23,6 +25,7 @@ from ..data.labels import LabelMapping, make_label_mapping
 from ..data.readers import check_no_pointer
 from ..data.tasks import OWN_FILES, Task
 from ..errors import UsageError
+from .execution import Execution
 
 
 @dataclass(frozen=True)
@@ -133,15 +136,16 @@ def load_model(
     args: RunArguments,
     checkpoint: Checkpoint,
     config: PretrainedConfig,
+    execution: Execution,
     kind: Any = AutoModelForSequenceClassification,
 ) -> Any:
-    """Load the model; its head is drawn anew where the checkpoint has none.
+    """Load the model, ready for its execution; its head is drawn anew where the checkpoint has none.
 
     Args:
         kind: the Auto class with the head; default a classifier's.
 
     Raises:
-        CheckpointError: the weights cannot be read, or do not fit the configuration.
+        CheckpointError: the weights cannot be read, do not fit the configuration, or are not finite.
     """
     model = kind.from_pretrained(
         checkpoint.path,
@@ -149,11 +153,20 @@ def load_model(
         ignore_mismatched_sizes=args.ignore_mismatched_sizes,
         **checkpoint.options,
     )
+    if bad := not_finite(model):
+        raise CheckpointError(f"{checkpoint.name}: the weight {bad[0]} is not finite: the checkpoint is damaged")
+    model.base_model.pads = execution.execution != "packed"
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if args.torch_compile:
         model.compile(dynamic=True)  # batches of any shape
     return model
+
+
+def not_finite(model: Any) -> list[str]:
+    """Return the names of the weights that hold an infinity or no number."""
+    with torch.no_grad():
+        return [name for name, tensor in model.named_parameters() if not tensor.isfinite().all()]
 
 
 @dataclass(frozen=True)
@@ -173,7 +186,14 @@ class MethodSettings:
     @property
     def attracts(self) -> bool:
         """Whether the scale is negative, which pulls the tokens together."""
-        return bool(self.sites) and self.values.get("scale", 0) < 0
+        scale = self.values.get("scale", 0)
+        return bool(self.sites) and min(of_each_layer(scale) or [scale]) < 0
+
+    @property
+    def label(self) -> str:
+        """What a model with this method is called beside others: its name, and of the knobs position and scale."""
+        named = [f"{name} {self.values[name]}" for name in ("pos", "scale") if name in self.values]
+        return " ".join([self.values["method"], *named]) if self.sites else "plain"
 
     def summary(self) -> str:
         """Return all settings in one line."""
@@ -207,6 +227,7 @@ def choose_settings(args: RunArguments, config_dict: Mapping[str, Any], model_ty
         sources = (("command line", given), ("checkpoint", stored), ("default", {name: default}))
         origins[name], source = next((origin, source) for origin, source in sources if name in source)
         values[name] = source[name]
+    values |= settings_of(method, values)
     sites = parse_positions(values["pos"], model_type)
     plain = method(**{name: values[name] for name in knobs_of(method)}).is_neutral
     return MethodSettings(values, origins, () if plain else sites)

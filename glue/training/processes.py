@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import GradientAccumulationPlugin, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, broadcast_object_list
 from torch import distributed
 
 from transformers.utils.errors import UserError
 
+from ..cli.console import say
 from ..errors import UsageError
 
 # What launchers leave in the environment: how many processes there are, and which of them this is.
@@ -32,6 +34,10 @@ _NOT_SUPPORTED = {
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism config",
     "ACCELERATE_DYNAMO_BACKEND": "a dynamo backend other than by --torch_compile",
 }
+# Every process computes the same buffers, and every parameter has a gradient in every update: nothing is looked for, and
+# nothing is sent but gradients, out of the memory that they are in. Not `static_graph`, which PyTorch does not allow
+# where the first micro-batch of an update is not exchanged.
+_EXCHANGE = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
 _SUPPORTED = "one process, or several that each hold the whole model, as of `accelerate launch --multi_gpu` or torchrun"
 
 
@@ -59,6 +65,7 @@ def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
             mixed_precision=mixed_precision,
             # A launcher's own number of steps would divide the loss, which `backward` has weighted already.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            kwargs_handlers=[_EXCHANGE],
             **settings,
         )
     except (ImportError, LookupError, RuntimeError, ValueError) as error:
@@ -70,7 +77,14 @@ def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
         )
     if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise UsageError("--mixed_precision fp16 needs a GPU: on the CPU give bf16 or no")
+    if mixed_precision == "bf16" and accelerator.device.type == "cpu" and _emulates_bf16():
+        say("Warning: this processor has no AVX-512, and computes bf16 many times slower than --mixed_precision no")
     return accelerator
+
+
+def _emulates_bf16() -> bool:
+    """Whether matrix products in bf16 run without instructions for them, at a hundredth of the speed of fp32."""
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT") and platform.machine() in ("x86_64", "AMD64")
 
 
 def _check_launcher(mixed_precision: str) -> int:

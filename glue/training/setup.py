@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from torch import Tensor
 
 from transformers import set_seed
 from transformers.utils import logging
@@ -15,7 +16,9 @@ from transformers.utils import logging
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..cli.signals import StopSignals
+from ..data.batch import Batch, bucket_widths
 from ..data.encoding import EncodedDataset, encode
+from ..data.feed import Feed
 from ..data.labels import LabelMapping
 from ..data.loading import load_splits
 from ..data.tasks import Task
@@ -28,7 +31,9 @@ from ..output.submission import check_replaceable, write_predictions
 from ..scoring.inference import predict
 from ..scoring.validation import Scores, score_classifier
 from .checkpointing import Checkpointer
+from .execution import Execution, choose_execution
 from .identity import run_identity
+from .loss import batch_loss
 from .memory import keep_freed_memory
 from .model import Checkpoint, MethodSettings, build_config, load_model, open_checkpoint, padding_multiple
 from .processes import join, on_main
@@ -42,8 +47,10 @@ class Work:
         task: its text columns, splits and metrics.
         mapping: the model's class ids against the task's.
         contranorm: method, position and knobs.
+        execution: how it is computed.
         datasets: the encoded splits.
         tokenizer, model: as they were loaded.
+        loss: returns a batch's part of the mean loss, from the model, the batch, and the label smoothing.
         score: scores a validation split, see `evaluate_all`.
         sources: a phrase about the rows of each split.
     """
@@ -51,9 +58,11 @@ class Work:
     task: Task
     mapping: LabelMapping
     contranorm: MethodSettings
+    execution: Execution
     datasets: dict[str, EncodedDataset]
     tokenizer: Any
     model: Any
+    loss: Callable[[Any, Batch, float], Tensor]
     score: Callable[..., Scores]
     sources: str
 
@@ -65,10 +74,11 @@ Prepare = Callable[[RunArguments, Checkpoint, Accelerator], Work]
 class Setup(Work):
     """What a run works with, once arguments, data and checkpoint have been found good.
 
-    `checkpoint` is where a resumed run goes on.
+    `feed` makes the batches of its updates; `checkpoint` is where a resumed run goes on.
     """
 
     accelerator: Accelerator
+    feed: Feed
     folder: RunFolder
     checkpointer: Checkpointer
     checkpoint: Path | None
@@ -82,10 +92,12 @@ def prepare_classifier(args: RunArguments, checkpoint: Checkpoint, accelerator: 
     """
     task, tables = load_splits(args, config_dict=checkpoint.config_dict)
     config, mapping, contranorm = build_config(args, checkpoint, task)
+    execution = choose_execution(args, config, accelerator)
     tokenizer = checkpoint.tokenizer()
     shape: dict[str, Any] = {
         "pad_to_max_length": args.pad_to_max_length,
         "pad_to_multiple_of": padding_multiple(config),
+        "widths": bucket_widths(args.max_length) if execution.execution == "bucketed" else (),
     }
     cache = token_cache(args, accelerator)
     datasets = {
@@ -94,9 +106,12 @@ def prepare_classifier(args: RunArguments, checkpoint: Checkpoint, accelerator: 
     }
     check_vocabulary(datasets, tokenizer, config.vocab_size)
     set_seed(args.seed)
-    model = load_model(args, checkpoint, config)
+    model = load_model(args, checkpoint, config, execution)
+    kind = checkpoint.config_dict.get("problem_type")
+    if kind is not None and kind != config.problem_type:
+        say(f"Note: the checkpoint's problem_type {kind} gives way to {config.problem_type}, one label a row")
     sources = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
-    return Work(task, mapping, contranorm, datasets, tokenizer, model, score_classifier, sources)
+    return Work(task, mapping, contranorm, execution, datasets, tokenizer, model, batch_loss, score_classifier, sources)
 
 
 def token_cache(args: RunArguments, accelerator: Accelerator) -> TokenCache:
@@ -133,12 +148,13 @@ def set_up(args: RunArguments, prepare: Prepare = prepare_classifier) -> Setup:
     if accelerator.process_index:  # all have drawn the same weights; each draws dropout masks of its own
         set_seed((args.seed + accelerator.process_index) % 2**32)
     scored = {split: dataset for split, dataset in datasets.items() if split not in task.test_splits}
-    identity = run_identity(args, config, work.contranorm.values, scored, accelerator)
+    identity = run_identity(args, work.contranorm.values, scored, work.execution, accelerator)
     checkpointer = Checkpointer(
         Path(args.output_dir or "", "checkpoints"), identity, accelerator, args.save_total_limit
     )
     resumed = None if args.resume_from_checkpoint is None else checkpointer.find(args.resume_from_checkpoint)
-    losses = f"{config.scale:g}_{config.pos}_{config.num_hidden_layers}_loss.txt"
+    scale = config.scale if isinstance(config.scale, str) else f"{config.scale:g}"
+    losses = f"{scale}_{config.pos}_{config.num_hidden_layers}_loss.txt"
     folder = RunFolder(output_dir, accelerator.is_main_process, identity, losses)
     predictions = [task.prediction_file(split) for split in datasets if split in task.test_splits]
     for name in predictions if args.pred_dir else ():
@@ -157,7 +173,15 @@ def set_up(args: RunArguments, prepare: Prepare = prepare_classifier) -> Setup:
         say("Note: padding is on the left; the first real token is classified (the stock library takes place 0)")
     if work.mapping.note:
         say(f"Note: {work.mapping.note}")
-    return Setup(**vars(work), accelerator=accelerator, folder=folder, checkpointer=checkpointer, checkpoint=resumed)
+    on_gpu = accelerator.device.type == "cuda"
+    return Setup(
+        **vars(work),
+        accelerator=accelerator,
+        feed=Feed(args.per_device_train_batch_size, ahead=on_gpu, pin=on_gpu),
+        folder=folder,
+        checkpointer=checkpointer,
+        checkpoint=resumed,
+    )
 
 
 def start(args: RunArguments, setup: Setup) -> None:

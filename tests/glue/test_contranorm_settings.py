@@ -3,6 +3,7 @@
 import pytest
 
 from glue.cli.arguments import RunArguments
+from glue.errors import UsageError
 from glue.training.model import choose_settings
 from transformers.utils.errors import ConfigurationError
 
@@ -61,6 +62,18 @@ def test_numbering_is_the_models_own():
 def test_negative_scale_attracts():
     assert choose({}, scale=-0.1).attracts and not choose({}, scale=0.1).attracts
     assert not choose({}, scale=-0.1, pos="0").attracts
+
+
+def test_a_scale_for_each_layer_is_one_value():
+    given = choose({}, scale="0.1, 0.2,-0.3")
+    assert given.values["scale"] == "0.1,0.2,-0.3" and given.attracts
+    assert "scale 0.1,0.2,-0.3 (command line)" in given.summary()
+    assert choose({"scale": [0.1, 0.2]}).values["scale"] == choose({"scale": "0.1,0.2"}).values["scale"] == "0.1,0.2"
+    assert choose({"scale": "0,0"}).sites == ()
+    with pytest.raises(UsageError, match="--scale 'a,b': expected a number, or one a layer"):
+        choose({}, scale="a,b")
+    with pytest.raises(UsageError, match=r"--scale '0\.1,0\.2': expected a finite number"):
+        choose({}, scale="0.1,0.2", method="centering")
 
 
 def test_a_wrong_position_in_the_checkpoint_is_an_error():

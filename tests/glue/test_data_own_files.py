@@ -470,3 +470,17 @@ def test_settings_that_do_not_fit_a_regression_are_refused(settings, message, tm
     path = write_rows(tmp_path / "train.csv", labelled([0.5, 1.5]))
     with pytest.raises(UsageError, match=message):
         load_splits(RunArguments(model_name_or_path="m", train_file=str(path), **settings))
+
+
+@pytest.mark.parametrize("flags", [{}, {"label_column_name": "topics"}, {"text_column_names": ["tokens"]}], ids=str)
+def test_lists_in_the_place_of_labels_or_texts_are_called_so(flags, tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    lists = [["a", "b"], ["c"]]
+    columns = {"text": ["one text", "another"], "label": lists, "labels": [0, 1], "topics": lists, "tokens": lists}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "train.parquet")
+    with pytest.raises(UsageError) as error:
+        read_own_files({"train": tmp_path / "train.parquet"}, {}, **flags)
+    name = next((name[0] if isinstance(name, list) else name for name in flags.values()), "label")
+    assert f"train.parquet: column '{name}' is of type list<" in str(error.value) and "expected" in str(error.value)

@@ -303,3 +303,51 @@ def test_a_text_column_holds_text(value, message, tmp_path):
     with pytest.raises(UsageError) as error:
         raw.text("sentence")
     assert ", row 2: column 'sentence'" in str(error.value) and message in str(error.value)
+
+
+def test_columns_of_parquet_that_are_neither_text_nor_labels_are_not_read_and_named_as_they_are(tmp_path):
+    """Dates beyond the calendar of Python among them, which a column that nobody uses may hold."""
+    import pyarrow
+    import pyarrow.parquet
+
+    days = pyarrow.array([0, 2_000_000_000], pyarrow.int32()).cast(pyarrow.date32())
+    times = pyarrow.array([0, 2**62], pyarrow.timestamp("ms"))
+    columns = {"text": ["a", "b"], "label": [[0, 1], [1]], "day": days, "time": times, "cost": [1.5, 2.5]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    raw = read_table(tmp_path / "a.parquet")
+    assert raw.columns == {"text": ["a", "b"], "cost": [1.5, 2.5]}
+    with pytest.raises(UsageError, match=r"a\.parquet: column 'label' is of type list<\w+: int64>, expected text or"):
+        raw.values("label")
+    with pytest.raises(UsageError, match=r"no column 'topic' \(columns there: text, cost, label, day, time\)"):
+        raw.values("topic")
+
+
+# file name, content, what seems to separate the fields
+OTHER_SEPARATORS = [
+    ("a.csv", "text;label\nred, and blue;1\n", "semicolons"),
+    ("a.csv", '"text"\t"label"\nred\t1\n', "tabs"),
+    ("a.tsv", "text,label\nred,1\n", "commas"),
+    ("a.tsv.gz", "text;label\nred;1\n", "semicolons"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "found"), OTHER_SEPARATORS, ids=[row[2] for row in OTHER_SEPARATORS])
+def test_fields_that_something_else_separates_are_pointed_out(name, content, found, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else content.encode())
+    expected = "commas" if ".csv" in name else "tabs"
+    with pytest.raises(UsageError, match=rf"separated by {found}.*: expected {expected}"):
+        read_table(path)
+
+
+def test_the_empty_lines_of_a_column_of_texts_are_counted(tmp_path, capsys):
+    path = write(tmp_path, "a.csv", "sentence\nfirst\n\n\nfourth\n\n\n")
+    assert len(read_table(path, whole=True)) == 4
+    inside, after = capsys.readouterr().out.splitlines()
+    assert inside == f"Note: {path}: empty lines are taken for empty texts: 2, the first is row 2"
+    assert after == f'Note: {path}: empty lines at the end are no rows; an empty text is written ""'
+    read_table(write(tmp_path, "b.csv", "sentence\nfirst\n\n"))
+    assert capsys.readouterr().out.count("no rows") == 1
+    read_table(write(tmp_path, "c.csv", 'sentence,label\nfirst,1\n\n"",0\n\n'))
+    read_table(write(tmp_path, "d.csv", "sentence\nfirst\n"))
+    assert capsys.readouterr().out == ""

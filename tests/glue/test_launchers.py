@@ -84,6 +84,24 @@ def test_taken(monkeypatch, capsys, variables):
     assert accelerator.mixed_precision == variables.get("ACCELERATE_MIXED_PRECISION", "no")
 
 
+@pytest.mark.parametrize(
+    ("capability", "machine", "precision", "warned"),
+    [
+        ("AVX2", "x86_64", "bf16", True),
+        ("AVX512", "x86_64", "bf16", False),
+        ("DEFAULT", "aarch64", "bf16", False),
+        ("AVX2", "x86_64", "no", False),
+    ],
+)
+def test_a_processor_without_instructions_for_bf16_is_named(
+    monkeypatch, capsys, capability, machine, precision, warned
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(processes.platform, "machine", lambda: machine)
+    processes.join(precision, cpu=True)
+    assert ("Warning: this processor has no AVX-512" in capsys.readouterr().out) == warned
+
+
 def test_a_launcher_s_steps_do_not_divide_the_gradient(monkeypatch):
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
     weight = torch.nn.Parameter(torch.ones(()))

@@ -10,6 +10,7 @@ from glue.data.tasks import GLUE_TASKS
 from glue.demo.checkpoint import build_demo_checkpoint
 from glue.output.model_card import model_card
 from glue.training.model import choose_settings
+from transformers.methods import METHODS, knobs_of
 
 RESULTS = {
     "eval_pearson": 0.87654,
@@ -40,6 +41,14 @@ def test_it_says_what_was_done():
     assert "12 updates on 100 examples, in 3 epoch(s).\n" in text and "5 epoch" not in text
     assert "the weights are those of epoch 2" in card(load_best_model_at_end=True, do_train=True, do_eval=True)
     assert "It has not been evaluated." in card({"epochs": 1, "updates": 2})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_has_every_method_with_all_its_knobs(method):
+    text = card(method=method)
+    settings = choose_settings(RunArguments(demo=True, method=method), {}, "bert")
+    assert f"\n{method} against oversmoothing, in every layer, at {settings.sites[0]} (`--pos " in text
+    assert all(f"| {name} | {settings.values[name]} | " in text for name in knobs_of(method))
 
 
 def test_every_sentence_of_the_warning_is_whole():

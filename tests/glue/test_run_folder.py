@@ -6,7 +6,7 @@ import shutil
 import pytest
 import runs
 
-from glue.output import run_folder
+from glue.output import manifest, run_folder
 from glue.output.manifest import MANIFEST, Manifest
 from transformers import AutoModelForSequenceClassification
 
@@ -200,3 +200,26 @@ def test_a_folder_of_an_odd_name(flags, tmp_path):
     assert runs.run_here(*flags, "--output_dir", folder, "--with_tracking", "--do_predict") == 0
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
     assert {path.name for path in tmp_path.iterdir()} == {folder.name}
+
+
+def test_what_is_replaced_is_read_once(finished, flags, tmp_path, monkeypatch):
+    """Checkpoints of a real model take seconds to read."""
+    out, read = tmp_path / "out", []
+    shutil.copytree(finished, out)
+    fingerprint = manifest.fingerprint
+    monkeypatch.setattr(manifest, "_SETTLED", -1)  # as if they were of yesterday
+    monkeypatch.setattr(manifest, "fingerprint", lambda path: (read.append(path.name), fingerprint(path))[1])
+    kill_at(monkeypatch, run_folder.RunFolder, "start_logs")
+    with pytest.raises(Killed):
+        runs.run_here(*flags, *SHORT, "--output_dir", out, "--overwrite_output_dir")
+    assert read.count("optimizer.pt") == 1 and not list(out.glob("checkpoints/*"))
+
+
+def test_a_change_is_seen_whatever_was_known_before(tmp_path):
+    (tmp_path / "log").write_text("one")
+    mine = Manifest(tmp_path)
+    mine.claim("log")
+    mine.close()
+    assert mine.owns("log")
+    (tmp_path / "log").write_text("two")
+    assert not mine.owns("log")

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 import run_glue_no_trainer
 from glue.output import manifest as checksums
 from glue.training import checkpointing, setup
+from transformers.methods import METHODS
 
 restore_all = checkpointing.restore_random_states
 
@@ -36,6 +37,21 @@ def test_resumed_run_equals_the_uninterrupted_one(flags, uninterrupted, tmp_path
     torch.manual_seed(99)  # the generators' states have to come from the checkpoint
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
     assert essence(folder) == essence(uninterrupted)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_with_any_method_is_resumed_bit_for_bit(flags, tmp_path, method):
+    words = flags[: flags.index("--pos")]  # the position and the knobs are the method's own
+    words += ["--method", method, "--max_train_steps", "2", "--checkpointing_steps", "1", "--learning_rate", "0.01"]
+    words += ["--per_device_train_batch_size", "2", "--no-do_eval", "--do_train", "--output_dir", tmp_path]
+    assert runs.run_here(*words) == 0
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    shutil.rmtree(tmp_path / "checkpoints" / "step_000002")
+    weights.unlink()
+    assert runs.run_here(*words, "--resume_from_checkpoint") == 0
+    assert weights.read_bytes() == whole
+    assert json.loads((tmp_path / "config.json").read_text())["method"] == method
 
 
 def test_resume_from_a_named_checkpoint_into_another_folder(flags, uninterrupted, tmp_path):
@@ -113,6 +129,13 @@ def test_other_logging_is_taken(flags, uninterrupted, tmp_path):
 
 def test_no_checkpoint_to_resume_from(flags, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
+    for name in ("checkpoint-500", "around"):
+        state = tmp_path / name / ("checkpoint-500" if name == "around" else "") / "trainer_state.json"
+        state.parent.mkdir(parents=True)
+        state.write_text("{}")
+        words = ["--resume_from_checkpoint", tmp_path / name, "--output_dir", tmp_path / "empty"]
+        assert runs.run_here(*flags, *words) == 2
+        assert "stock library's Trainer, which cannot be continued here" in capsys.readouterr().err
     for words in (["--resume_from_checkpoint", tmp_path / "empty"], ["--resume_from_checkpoint"]):
         assert runs.run_here(*flags, *words, "--output_dir", tmp_path / "empty") == 2
         assert "holds no checkpoint" in capsys.readouterr().err
@@ -446,3 +469,34 @@ def test_a_gradient_that_fp16_never_holds_ends_the_run(flags, scaled, tmp_path, 
     assert re.search("the norm of the gradient is (inf|nan) at update 1", capsys.readouterr().err)
     (row,) = (tmp_path / "out" / "train_log.jsonl").read_text().splitlines()
     assert json.loads(row, parse_constant=lambda name: pytest.fail(name))["grad_norm"] is None
+
+
+def test_what_somebody_has_put_into_a_checkpoint_stays(flags, uninterrupted, tmp_path, capsys):
+    """Where the limit takes the checkpoint away, and where a resumed run writes it anew."""
+    folder = tmp_path / "out"
+    shutil.copytree(uninterrupted, folder)
+    notes = {name: folder / "checkpoints" / name / "deep" / "notes.txt" for name in ("step_000004", "step_000012")}
+    for path in notes.values():
+        path.parent.mkdir()
+        path.write_text("mine")
+    changed = folder / "checkpoints" / "step_000012" / "training_state.json"
+    changed.write_text("looked at")
+    checkpoint = folder / "checkpoints" / "step_000008"
+    words = ["--output_dir", folder, "--resume_from_checkpoint", checkpoint, "--save_total_limit", "1"]
+    assert runs.run_here(*flags, *words) == 0
+    assert essence(folder) == essence(uninterrupted)
+    kept = "step_000012.kept"  # step_000016, which is written anew too, is the run's own, and goes
+    assert f"Note: what is not the run's own in {changed.parent} is now in" in capsys.readouterr().out
+    assert {name for name in runs.files_in(folder) if "checkpoints" in name and "step_000016" not in name} == {
+        "checkpoints/step_000004/deep/notes.txt",
+        f"checkpoints/{kept}/deep/notes.txt",
+        f"checkpoints/{kept}/training_state.json",
+    }
+    assert checkpointing.list_checkpoints(folder / "checkpoints") == [folder / "checkpoints" / "step_000016"]
+
+
+def test_a_folder_without_a_file_of_a_checkpoint_is_none(tmp_path):
+    for number, name in enumerate(("notes.txt", "model.safetensors"), start=1):
+        (tmp_path / f"step_00000{number}").mkdir()
+        (tmp_path / f"step_00000{number}" / name).write_text("something")
+    assert [path.name for path in checkpointing.list_checkpoints(tmp_path)] == ["step_000002"]

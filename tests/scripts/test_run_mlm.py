@@ -153,11 +153,11 @@ def test_texts_are_joined_and_split(rows, tokenizer):
 
 def test_training_hides_anew_and_validation_hides_once(rows, tokenizer):
     masking = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.5)
-    torch.manual_seed(0)
-    train = _masked_while_read(rows, masking)
-    batches = [train.collate([0, 2]) for _ in range(6)]
+    batches = [_masked_while_read(rows, masking, seed).collate([0, 2]) for seed in range(6)]
     assert len({str(batch["labels"].tolist()) for batch in batches}) > 1
     assert all((batch["labels"] != -100).any() and batch["labels"].shape == (2, 5) for batch in batches)
+    again = _masked_while_read(rows, masking, 3).collate([0, 2])
+    assert torch.equal(again["labels"], batches[3]["labels"])
     one, other = _masked_once(rows, masking), _masked_once(rows, masking)
     assert one.digest() == other.digest() != rows.digest()
     batch = one.collate([0, 1, 2])

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -268,3 +269,23 @@ def test_a_terminal_that_closes(flags, tmp_path):
     os.close(leader)
     assert process.wait(timeout=30) == 128 + signal.SIGHUP
     assert len(runs.log_rows(tmp_path / "out")) == saved_updates(tmp_path / "out") > 0
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_signal_when_somebody_has_deleted_the_output_folder(flags, tmp_path, monkeypatch, capsys, logged):
+    """Whether the log or the checkpoint is written first: one line, and no folder with a checkpoint alone in it."""
+    add = training_log.TrainingLog.add
+
+    def delete_and_add(log, row, update):
+        add(log, row, update)
+        if row["step"] == 5:
+            if logged:
+                log.flush()
+            shutil.rmtree(tmp_path / "out")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(training_log.TrainingLog, "add", delete_and_add)
+    assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot be written: " in error and error.startswith("run_glue_no_trainer.py: error: ")
+    assert not (tmp_path / "out").exists()

@@ -21,6 +21,7 @@ from sweep.plan import Plan
 from sweep.points import Point
 from sweep.points import grid as flags_of_grid
 from sweep.results import append_results, newest, read_results, result_row
+from transformers.methods import METHODS, all_knobs
 
 
 def grid(choices):
@@ -50,10 +51,13 @@ def test_any_flag_of_a_run_is_passed_on_or_swept(tmp_path):
     assert all(point["max_grad_norm"] == 1 and point["scale"] == -0.1 for point in points)
 
 
-def test_the_words_of_a_point_are_read_back_as_its_flags(tmp_path):
+@pytest.mark.parametrize("scale", [0.1, "0.1,0.2"])
+def test_the_words_of_a_point_are_read_back_as_its_flags(scale, tmp_path):
     from glue.cli.arguments import parse_args as parse_run
 
-    flags = {"demo": True, "task_name": "rte", "scale": 0.1, "pos": "17", "use_v2": False, "learning_rate": 3e-5}
+    (choice,) = parse_args(["--scale", str(scale), "--output_dir", str(tmp_path / "sweep")]).choices["scale"]
+    assert choice == scale
+    flags = {"demo": True, "task_name": "rte", "scale": scale, "pos": "17", "use_v2": False, "learning_rate": 3e-5}
     args = parse_run(Point.of(flags).words)
     expected = {**flags, "use_v2": None, "method": "contranorm", "seed": 2021}
     assert {name: getattr(args, name) for name in expected} == expected
@@ -71,13 +75,26 @@ def test_columns_of_own_files_are_one_value(tmp_path):
 )
 def test_presets(tmp_path, name, count, models, positions):
     """Nine tasks with 6 scales and the plain model; five tasks with 7 positions of 6 scales, and the plain model."""
-    points = grid(parsed("--preset", name, tmp_path=tmp_path).choices)
+    seeds = parsed("--preset", name, tmp_path=tmp_path).choices["seed"]
+    assert len(seeds) >= 5 and seeds[0] == 2021
+    points = grid(parsed("--preset", name, "--seed", 2021, tmp_path=tmp_path).choices)
     assert len(points) == count
     recipe = [("learning_rate", 2e-5), ("num_train_epochs", 5), ("per_device_train_batch_size", 32), ("seed", 2021)]
     assert all(point.settings[flag] == value for point in points for flag, value in recipe)
     assert all(point["model_name_or_path"].startswith(models) for point in points)
-    fewer = grid(parsed("--preset", name, "--task_name", "rte", "--scale", 0, 0.1, tmp_path=tmp_path).choices)
-    assert len(fewer) == 1 + positions
+    words = ["--preset", name, "--task_name", "rte", "--scale", 0, 0.1, "--seed", 1]
+    assert len(grid(parsed(*words, tmp_path=tmp_path).choices)) == 1 + positions
+
+
+def test_the_comparison_has_every_method_in_its_own_setting_beside_the_plain_model(tmp_path):
+    points = grid(parsed("--preset", "comparison", tmp_path=tmp_path).choices)
+    of_one = [point for point in points if (point.task, point["seed"]) == ("rte", 1)]
+    assert [point["method"] for point in of_one] == ["none", *METHODS]
+    assert all(point["pos"] is None and all(point[knob] is None for knob in all_knobs()) for point in points)
+    seeds = {point["seed"] for point in points}
+    assert len(seeds) >= 5 and len(points) == 2 * len(seeds) * len(of_one)
+    two = grid(parsed("--preset", "comparison", "--method", "none", "gfsa", tmp_path=tmp_path).choices)
+    assert {point["method"] for point in two} == {"none", "gfsa"}
 
 
 @pytest.mark.parametrize("kind", ["yaml", "toml"])
@@ -197,7 +214,7 @@ def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
     append_results(path, [first, second])
     append_results(path, [second])
     assert read_results(path) == [first, second]
-    newer = {**first, "id": "another attempt", "status": "failed"}
+    newer = {**first, "id": "another attempt", "score": 0.1}
     append_results(path, [newer])
     assert newest(read_results(path)) == [newer, second]
 

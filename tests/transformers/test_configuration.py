@@ -8,6 +8,8 @@ import pytest
 from transformers import (
     AlbertConfig,
     AutoConfig,
+    AutoModel,
+    AutoTokenizer,
     BertConfig,
     CheckpointError,
     ConfigurationError,
@@ -45,8 +47,68 @@ def test_override_of_num_labels_keeps_names_only_if_the_number_stays(tmp_path):
 
 def test_a_file_whose_numbers_of_labels_disagree_goes_by_the_names(tmp_path, library_log):
     name = write(tmp_path, model_type="bert", num_labels=5, id2label={"0": "no", "1": "yes"})
-    assert AutoConfig.from_pretrained(name).num_labels == 2
-    assert "going by id2label" in library_log[0]
+    for _ in range(3):  # as a run reads it, for which it is said once
+        assert AutoConfig.from_pretrained(name).num_labels == 2
+    (message,) = library_log
+    assert "going by id2label" in message
+
+
+# id2label, label2id, whether they contradict each other
+LABELS = [
+    ({"0": "no", "1": "yes"}, {"no": 1, "yes": 0}, True),
+    ({"0": "no", "1": "yes"}, {"off": 0, "on": 1}, True),
+    ({"0": "no", "1": "yes"}, {"no": 0, "yes": "1"}, True),
+    ({"0": "no", "1": "yes"}, {"no": 0, "yes": 1, "never": 0}, False),
+    ({"0": "no", "1": "yes"}, {"LABEL_0": 0, "LABEL_1": 1}, False),
+    ({"0": "same", "1": "same"}, {"same": 1}, False),
+]
+
+
+@pytest.mark.parametrize(("id2label", "label2id", "contradict"), LABELS, ids=str)
+def test_names_of_labels_that_contradict_each_other_are_pointed_out(
+    tmp_path, library_log, id2label, label2id, contradict
+):
+    name = write(tmp_path, model_type="bert", id2label=id2label, label2id=label2id)
+    for _ in range(2):
+        config = AutoConfig.from_pretrained(name)
+    assert len(library_log) == contradict and list(config.id2label.values()) == list(id2label.values())
+    if contradict:
+        assert "but label2id" in library_log[0] and config.label2id == {"no": 0, "yes": 1}
+
+
+def test_a_byte_order_mark_in_front_of_a_file_is_no_content(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "hidden_size": 24}', encoding="utf-8-sig")
+    assert AutoConfig.from_pretrained(tmp_path).hidden_size == 24
+
+
+# What lies in a folder, and what the message about it says besides what is missing.
+MISTAKEN = {
+    "adapter": (["adapter_config.json", "adapter_model.safetensors"], r"holds an adapter \(PEFT\).* merge_and_unload"),
+    "around checkpoints": (
+        ["checkpoint-500/config.json", "checkpoint-1000/config.json"],
+        r"such as .*checkpoint-1000$",
+    ),
+    "home": (["hub/models--me--tiny/refs/main"], r"is a cache of the Hub: give the id of a model, such as me/tiny$"),
+    "hub": (["models--tiny/refs/main"], r"is a cache of the Hub: give the id of a model, such as tiny$"),
+    "models--me--tiny": (["snapshots/abc/config.json"], r"give its id, me/tiny, or a folder in .*/snapshots$"),
+    "checkpoint-500": (["trainer_state.json"], r"a checkpoint of the stock library's Trainer"),
+    "nothing known": (["notes.txt"], r"has no file config.json$"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_a_folder_that_is_no_checkpoint_is_called_what_it_is(tmp_path, name):
+    files, message = MISTAKEN[name]
+    for file in files:
+        (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / file).write_text("{}")
+    with pytest.raises(CheckpointError, match=message):
+        AutoConfig.from_pretrained(tmp_path / name)
+    if name in ("adapter", "checkpoint-500"):  # with a configuration beside, the next thing that is missing says it
+        write(tmp_path / name, model_type="bert")
+        for missing in (AutoModel, AutoTokenizer):
+            with pytest.raises(CheckpointError, match=message):
+                missing.from_pretrained(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +118,9 @@ def test_a_file_whose_numbers_of_labels_disagree_goes_by_the_names(tmp_path, lib
         ({"id2label": {0: "a", 2: "b"}}, "without a gap"),
         ({"id2label": {"x": "a"}}, "id2label"),
         ({"id2label": ["a"]}, "id2label"),
+        ({"id2label": {0: ["a"]}}, "id2label"),
+        ({"id2label": {0: "a"}, "label2id": {"a": {}}}, "label2id"),
+        ({"id2label": {0: "a"}, "label2id": ["a"]}, "label2id"),
         ({"num_labels": 0}, "num_labels 0"),
         ({"num_labels": True}, "num_labels True"),
         ({"pos": "9"}, "layer_input"),  # the message holds the table

@@ -5,12 +5,14 @@ import tiny
 import torch
 from torch.nn import functional as F
 
+from transformers import AutoModelForSequenceClassification
 from transformers.contranorm import ContraNorm, ContraNormV2
 from transformers.contranorm_sites import SITES, parse_positions, positions_table
 from transformers.methods import ContextMap, ScoreChange, knob
 from transformers.utils.errors import ConfigurationError
 
 MODELS = tiny.MODELS
+pytestmark = pytest.mark.filterwarnings("ignore:ContraNorm with scale 0")
 LAYERS = pytest.mark.parametrize("layer", [ContraNorm, ContraNormV2])
 
 
@@ -168,6 +170,53 @@ def test_every_setting_changes_the_result(model_type):
 def test_no_position_adds_a_key_to_the_checkpoint(model_type):
     full = tiny.model(model_type, pos="12345678", scale=0.3).state_dict()
     assert list(full) == list(tiny.model(model_type).state_dict())
+
+
+@pytest.mark.parametrize("model_type", [name for name in MODELS if name != "albert"])
+@pytest.mark.parametrize("method", ["contranorm", "contranorm_v2"])
+def test_a_scale_of_its_own_for_each_layer(model_type, method, tmp_path):
+    scales, batch = [0.3, 0.0, -0.1], tiny.ragged_batch([7, 3, 12], 12, model_type)
+    model = tiny.model(model_type, method=method, pos="17", scale=scales)
+    assert model.config.scale == "0.3,0.0,-0.1"
+    uniform = tiny.model(model_type, method=method, pos="17", scale=1.0)
+    for layer, scale in zip(stack_of(uniform).layers(), scales, strict=True):
+        places = [each for each in layer.modules() if isinstance(each, ContraNorm)]
+        assert len(places) == 2
+        for each in places:
+            each.scale = scale
+    logits = model(**batch).logits
+    torch.testing.assert_close(logits, uniform(**batch).logits, rtol=0, atol=0)
+    model.save_pretrained(tmp_path)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=torch.float64)
+    assert again.config.scale == model.config.scale
+    torch.testing.assert_close(again(**batch).logits, logits, rtol=0, atol=0)
+
+
+def stack_of(model):
+    return model.base_model.transformer if model.config.model_type == "distilbert" else model.base_model.encoder
+
+
+def test_scales_of_layers_that_are_all_the_same_are_one():
+    assert tiny.model(scale="0.2, 0.2,0.2").config.scale == 0.2
+    assert tiny.model(scale=[0, 0, 0], pos="7").config.contranorm_sites == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scale": "0.1,0.2"}, "scale 0.1,0.2: 2 numbers for 3 layers"),
+        ({"scale": "0.1,x,0.2"}, "expected a number, or one a layer with commas between them"),
+        ({"scale": []}, "expected a number, or one a layer"),
+        ({"scale": [0.1, float("nan"), 0.2]}, "expected a finite number"),
+        ({"scale": [0.1, 1e5, 0.2]}, "expected 10000 at most"),
+        ({"scale": [0.1, 0.2, 0.3], "method": "centering"}, "expected a finite number"),
+        ({"tau": [0.1, 0.2, 0.3]}, "expected a finite number"),
+        ({"scale": [0.1, 0.2, 0.3], "model_type": "albert"}, "albert uses its layers several times"),
+    ],
+)
+def test_wrong_scales_of_layers_are_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        tiny.model(**settings)
 
 
 class Warmer(ScoreChange):

@@ -7,7 +7,7 @@ from contranorm import ContraNorm, ContraNormV2
 from transformers.contranorm import OverSequences
 from transformers.kernels import attention
 from transformers.kernels import contranorm as kernels
-from transformers.kernels.contranorm import ContraNormKernel, ContraNormV2Kernel, LongContraNormKernel
+from transformers.kernels.contranorm import ContraNormKernel, LongContraNormKernel, OverFeaturesKernel
 from transformers.padding import packed_layout, padded_layout
 
 LENGTHS = (13, 4, 1, 4, 9)
@@ -49,7 +49,7 @@ def result_and_gradient(function, tokens, mask):
 def watch_kernels(monkeypatch):
     """A growing list of the kernels that are called."""
     called = []
-    for kernel in (ContraNormKernel, LongContraNormKernel, ContraNormV2Kernel):
+    for kernel in (ContraNormKernel, LongContraNormKernel, OverFeaturesKernel):
 
         def counting(*words, kernel=kernel, original=kernel.compute):
             called.append(kernel)
@@ -61,7 +61,7 @@ def watch_kernels(monkeypatch):
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("tau", [1.0, 0.2])
-def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monkeypatch):
+def test_the_form_over_features_has_result_and_gradient_of_its_formula(tau, masked, monkeypatch):
     tokens, mask = batch()
     layout = padded_layout(*mask.shape, mask) if masked else packed_layout(*mask.shape, mask)
     layer, called = ContraNormV2(0.4, tau), watch_kernels(monkeypatch)
@@ -78,7 +78,7 @@ def test_the_dual_form_has_result_and_gradient_of_its_formula(tau, masked, monke
         return result
 
     ours = result_and_gradient(lambda x: in_a_model(layer, x, layout), tokens, mask)
-    assert called[-1:] == [ContraNormV2Kernel]
+    assert called[-1:] == [OverFeaturesKernel]
     for result, formula in zip(ours, result_and_gradient(direct, tokens, mask), strict=True):
         torch.testing.assert_close(result, formula, rtol=1e-11, atol=1e-12)
 

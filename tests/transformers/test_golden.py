@@ -6,6 +6,8 @@ import torch
 
 from transformers.contranorm import ContraNorm, ContraNormV2
 
+pytestmark = pytest.mark.filterwarnings("ignore:ContraNorm with scale 0")
+
 CASES = [
     pytest.param(variant, case, id=f"{variant}-{case['mask']}-pos{case['pos']}-scale{case['scale']}")
     for variant, name in golden.VARIANTS.items()

@@ -16,6 +16,8 @@ from transformers.utils.errors import ConfigurationError
 
 MODELS = ("bert", "roberta")
 SETTINGS = {
+    "contranorm_learned": {"tau": 0.5, "contranorm_identity": True},
+    "contranorm_learned-albert": {"contranorm_identity": False},
     "attnscale": {},
     "featscale": {},
     "gfsa": {"gfsa_order": 4, "gfsa_w0": 0.3},
@@ -69,6 +71,10 @@ def context(name, knobs, learned, parts, first):
 def tokens(name, knobs, learned, y, real):
     if name == "featscale":
         return y + learned["s"] * mean(y, real) + learned["t"] * (y - mean(y, real))
+    if name == "contranorm_learned":
+        n = torch.nn.functional.normalize(y, dim=-1)
+        scores = (n @ n.mT / knobs.get("tau", 1.0)).masked_fill(~real[:, None], -torch.inf)
+        return (1 + learned["s"] * knobs["contranorm_identity"]) * y - learned["s"] * scores.softmax(-1) @ y
     centred = y - mean(y, real)
     if name == "centering":
         return y - knobs["scale"] * mean(y, real)
@@ -104,7 +110,7 @@ def answer(folder, name, knobs, learned, inputs):
                 layer.output.LayerNorm.register_forward_hook(lambda m, i, o: tokens(name, knobs, learned, o, real))
         elif name == "featscale":
             layer.attention.output.dropout.register_forward_hook(lambda m, i, o: tokens(name, knobs, learned, o, real))
-        elif name in ("centering", "pairnorm"):
+        elif name in ("centering", "pairnorm", "contranorm_learned"):
             norm = layer.attention.output.LayerNorm
             norm.register_forward_pre_hook(lambda m, i: (tokens(name, knobs, learned, i[0], real),))
         else:

@@ -59,14 +59,22 @@ def test_a_length_without_limit(folder, value):
     assert AutoTokenizer.from_pretrained(folder).model_max_length == int(1e30)
 
 
-@pytest.mark.parametrize("value", ["NaN", "-1", "0", '"many"', "[512]"])
+@pytest.mark.parametrize("value", ["NaN", "-1", "0", '"many"', '"512"', "[512]"])
 def test_a_length_that_is_none_is_one_line(folder, value):
     write_files(
         folder, {"tokenizer_config.json": f'{{"tokenizer_class": "BertTokenizer", "model_max_length": {value}}}'}
     )
     with pytest.raises((CheckpointError, ConfigurationError)) as caught:
         AutoTokenizer.from_pretrained(folder)
+    assert "model_max_length" in str(caught.value) and "expected a whole number" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_byte_order_marks_in_front_of_files_are_no_content(folder):
+    plain = AutoTokenizer.from_pretrained(folder)("the red house")["input_ids"]
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_text((folder / name).read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert AutoTokenizer.from_pretrained(folder)("the red house")["input_ids"] == plain
 
 
 @pytest.mark.parametrize("role", ["cls_token", "sep_token"])

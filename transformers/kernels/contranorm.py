@@ -43,20 +43,20 @@ logger = logging.get_logger(__name__)
 def fast_kernel(layer: Any, tokens: Tensor, layout: TokenLayout) -> Kernel | None:
     """Return a kernel that computes what `layer` defines, if there is one for exactly this layer and these tokens.
 
-    A subclass has none, nor has a layer with a hook or with a method of its own; and where the definition in
-    `contranorm/` has been changed, so that a kernel gives another result, none is used from then on.
+    A subclass has none, nor has a layer with a hook, a method of its own, a learned scale or dual weights; and where
+    the definition in `contranorm/` has been changed, so that a kernel gives another result, none is used from then on.
 
     Args:
         layer: a layer over padded sequences.
         tokens: hidden states of the layout.
     """
     kind: Any = type(layer)
-    if kind not in _KERNELS or not runs_eagerly_on_cpu(tokens):
+    if kind not in (ContraNorm, ContraNormV2) or layer.learnable or layer.dual or not runs_eagerly_on_cpu(tokens):
         return None
     if layer._forward_hooks or layer._forward_pre_hooks or not vars(layer).keys().isdisjoint(_DEFINITION):
         return None
-    agrees = _agree(kind, tuple(getattr(kind, name) for name in _DEFINITION))
-    return _KERNELS[kind](layout, layer) if agrees else None
+    agrees = _agree(kind, layer.over, tuple(getattr(kind, name) for name in _DEFINITION))
+    return _KERNELS[layer.over](layout, layer) if agrees else None
 
 
 class _KernelOfLayer(Kernel):
@@ -128,8 +128,8 @@ class LongContraNormKernel(_KernelOfLayer):
             return torch.autograd.grad(self.compute(x)[0], x, gradient)
 
 
-class ContraNormV2Kernel(_KernelOfLayer):
-    """`ContraNormV2`: c x - scale x P, with P = softmax(n^T n / tau) (D, D) for each sequence.
+class OverFeaturesKernel(_KernelOfLayer):
+    """`ContraNorm` over features: c x - scale x P, with P = softmax(n^T n / tau) (D, D) for each sequence.
 
     One sequence at a time, so that its matrices stay in the processor's cache; P is made again for the backward pass.
     The gradient is c G - scale (G P^T + N(n (dS + dS^T) / tau)), where N is that of the directions n.
@@ -164,17 +164,18 @@ def _for_tokens(layout: TokenLayout, layer: ContraNorm) -> Kernel:
     return (ContraNormKernel if layout.longest <= SHORT else LongContraNormKernel)(layout, layer)
 
 
-_KERNELS: dict[type, Callable[[TokenLayout, Any], Kernel]] = {ContraNorm: _for_tokens, ContraNormV2: ContraNormV2Kernel}
-_DEFINITION = ("forward", "weighted_mean", "push")
+_KERNELS: dict[str, Callable[[TokenLayout, Any], Kernel]] = {"tokens": _for_tokens, "features": OverFeaturesKernel}
+_DEFINITION = ("forward", "weighted_mean", "push", "strength")
 
 
 @cache
-def _agree(layer: Any, definition: tuple[Any, ...]) -> bool:
+def _agree(layer: Any, over: str, definition: tuple[Any, ...]) -> bool:
     """Whether the kernels of a layer give what it defines, tried once on four tokens."""
     x = torch.arange(12.0, dtype=torch.float64).view(1, 4, 3).sin()
     layout, example = TokenLayout(1, 4, (SequenceGroup(1, 4),)), layer(0.5, 0.7)
+    example.over = over
     with torch.no_grad():
-        agree = torch.allclose(_KERNELS[layer](layout, example)(x), example(x), rtol=1e-10)
+        agree = torch.allclose(_KERNELS[over](layout, example)(x), example(x), rtol=1e-10)
     if not agree:
         logger.warning("The definition of %s has been changed: it is used as it is, without kernels", layer.__name__)
     return agree

@@ -11,7 +11,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from ..utils.errors import ConfigurationError
-from .base import ContextMap, Method, ScoreChange, TokenMap, check_knob, knob
+from .base import ContextMap, Method, ScoreChange, TokenMap, check_knob, knob, of_each_layer
 
 
 def _method(module: str, name: str) -> type[Method]:
@@ -21,6 +21,7 @@ def _method(module: str, name: str) -> type[Method]:
 METHODS: dict[str, type[Method]] = {
     "contranorm": _method("contranorm", "ContraNorm"),
     "contranorm_v2": _method("contranorm_v2", "ContraNormV2"),
+    "contranorm_learned": _method("contranorm_learned", "ContraNormLearned"),
     "centering": _method("centering", "Centering"),
     "pairnorm": _method("pairnorm", "PairNorm"),
     "featscale": _method("featscale", "FeatScale"),
@@ -88,5 +89,6 @@ __all__ = [
     "find_method",
     "knob",
     "knobs_of",
+    "of_each_layer",
     "settings_of",
 ]

@@ -37,6 +37,7 @@ def knob(
     above: float | None = None,
     at_most: float | None = None,
     choices: tuple[str, ...] | None = None,
+    per_layer: bool = False,
 ) -> Any:
     """Return a field of a method that is also a setting of the model's configuration and a flag of the command line.
 
@@ -49,13 +50,16 @@ def knob(
         above: every value has to be larger.
         at_most: every value has to be of this size or smaller, whatever its sign.
         choices: the words that are allowed.
+        per_layer: whether it may be a number for each layer, with commas between them.
     """
-    bounds = {"help": help, "above": above, "at_most": at_most, "choices": choices}
+    bounds = {"help": help, "above": above, "at_most": at_most, "choices": choices, "per_layer": per_layer}
     return field(default=default, metadata=bounds)
 
 
 def check_knob(item: Field[Any], value: Any) -> Any:
-    """Return a knob's value in its own type.
+    """Return a knob's value in its own type; of several numbers, one a layer, the text with commas between them.
+
+    A text is one value to whoever stores, prints, compares or sweeps it. Numbers that are all the same are that one.
 
     Raises:
         ConfigurationError: it is none of those that the knob may have.
@@ -67,12 +71,30 @@ def check_knob(item: Field[Any], value: Any) -> Any:
         return value
     if default is None or isinstance(default, bool):
         return value if value is None and default is None else check_switch(name, value)
+    if bounds["per_layer"] and (isinstance(value, (list, tuple)) or (isinstance(value, str) and "," in value)):
+        numbers = [check_knob(item, number) for number in _numbers(name, value)]
+        return numbers[0] if len({*numbers}) == 1 else ",".join(map(repr, numbers))
     number = check_number(name, value)
     if bounds["above"] is not None and number <= bounds["above"]:
         raise ConfigurationError(f"{name} {number:g}: expected more than {bounds['above']:g}")
     if bounds["at_most"] is not None and abs(number) > bounds["at_most"]:
         raise ConfigurationError(f"{name} {number:g}: expected {bounds['at_most']:g} at most")
     return number
+
+
+def of_each_layer(value: Any) -> list[Any] | None:
+    """Return the numbers of a knob's value that has one a layer; None where it holds for all."""
+    return [float(number) for number in value.split(",")] if isinstance(value, str) and "," in value else None
+
+
+def _numbers(name: str, value: str | list[Any] | tuple[Any, ...]) -> list[Any]:
+    try:
+        numbers = [float(number) for number in value.split(",")] if isinstance(value, str) else list(value)
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise ConfigurationError(f"{name} {value!r}: expected a number, or one a layer with commas between them")
+    return numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +148,7 @@ class Method:
             return self  # type: ignore[return-value]
         from ..contranorm import LearnedMethod
 
-        return LearnedMethod(self, self.shapes(config))
+        return LearnedMethod(self, self.start, self.shapes(config))  # type: ignore[arg-type]
 
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
         """Return the shape of each of the parameters named in `start`, which the formula is given by keyword.

@@ -31,7 +31,12 @@ class ContraNorm(TokenMap):
     formula: ClassVar[str] = "ContraNorm"  # a class in `contranorm/`
     neutral: ClassVar[Mapping[str, Any]] = {"scale": 0.0}
 
-    scale: float = knob(0.005, "how strongly; 0 is the plain model, below 0 it attracts", at_most=STRONGEST_SCALE)
+    scale: float = knob(
+        0.005,
+        "how strongly, or a number a layer as in 0.1,0.2; 0 is the plain model, below 0 it attracts",
+        at_most=STRONGEST_SCALE,
+        per_layer=True,
+    )
     tau: float = knob(1.0, "temperature of the softmax", above=0)
     contranorm_identity: bool | None = knob(
         None, "add scale * x back, so that a token like no other stays; left out: as the released code of the model"
@@ -48,6 +53,10 @@ class ContraNorm(TokenMap):
         return {**super().defaults(model_type), "contranorm_identity": identity}
 
     def build(self, config: Any) -> Callable[..., Tensor]:
+        return self.at_scale(self.scale, config)
+
+    def at_scale(self, scale: float, config: Any) -> Callable[..., Tensor]:
+        """Return the layer with another scale than the knob's."""
         import contranorm
 
         from ..contranorm import OverSequences
@@ -55,5 +64,5 @@ class ContraNorm(TokenMap):
         identity = self.contranorm_identity
         if identity is None:
             identity = backbone_of(config.model_type).contranorm_identity
-        layer = getattr(contranorm, self.formula)(self.scale, self.tau, identity)
+        layer = getattr(contranorm, self.formula)(scale, self.tau, identity)
         return OverSequences(layer, count_padding=self.contranorm_padding == "include")

@@ -21,7 +21,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     try:
         check_text_size(path)
-        content = json.loads(Path(path).read_bytes().decode("utf-8"))
+        content = json.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except CheckpointError:
         raise
     except (ValueError, RecursionError) as error:

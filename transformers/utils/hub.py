@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import CheckpointError
 from .files import check_text_size
+from .folders import mistaken_for_checkpoint
 
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
@@ -58,7 +59,7 @@ def resolve_file(
                 check_text_size(path)
             return path
         if required:
-            raise CheckpointError(f"the folder {name} has no file {inside}")
+            raise CheckpointError(f"the folder {name} has no file {inside}{mistaken_for_checkpoint(name)}")
         return None
     if os.path.exists(name):
         raise CheckpointError(f"{name} is a file: expected the folder of a checkpoint, or a Hub id")

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .errors import CheckpointError
 from .files import read_json
+from .folders import mistaken_for_checkpoint
 from .hub import resolve_file
 
 SAFE_WEIGHTS_NAME, WEIGHTS_NAME = "model.safetensors", "pytorch_model.bin"
@@ -56,7 +57,8 @@ def open_weights(name_or_path: str, use_safetensors: bool | None = None, **where
         if path is not None:
             return _open_shards(name_or_path, path, where) if filename.endswith(".json") else open_file(path)
     place = "in this folder" if os.path.isdir(name_or_path) else "on the Hub (in the local cache, if it is unreachable)"
-    raise CheckpointError(f"no weights of {name_or_path} found: looked for {', '.join(wanted)} {place}")
+    hint = mistaken_for_checkpoint(name_or_path)
+    raise CheckpointError(f"no weights of {name_or_path} found: looked for {', '.join(wanted)} {place}{hint}")
 
 
 def open_file(path: str) -> dict[str, Tensor]:

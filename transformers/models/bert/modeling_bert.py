@@ -121,7 +121,7 @@ class BertEncoder(LayerStack):
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config)
-        self.layer = nn.ModuleList([BertLayer(config) for _ in range(config.num_hidden_layers)])
+        self.layer = nn.ModuleList([BertLayer(config.of_layer(i)) for i in range(config.num_hidden_layers)])
 
 
 class BertLayer(PostNormLayer):

@@ -133,7 +133,7 @@ class Transformer(LayerStack):
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
-        self.layer = nn.ModuleList([TransformerBlock(config) for _ in range(config.n_layers)])
+        self.layer = nn.ModuleList([TransformerBlock(config.of_layer(i)) for i in range(config.n_layers)])
 
 
 class TransformerBlock(PostNormLayer):
