@@ -161,6 +161,27 @@ def resume(place: Place) -> str:
     return "bit for bit" if after == 0 else f"differs by {after:.1e}, a second run by {again:.1e}"
 
 
+def executions(place: Place) -> str:
+    """Eight updates without dropout have the same losses however they are computed, TF32 apart."""
+    words = ["--demo", "--task_name", "rte", "--pos", "7", "--scale", "0.1", "--token_cache", "none", "--no-tf32"]
+    words += ["--max_train_samples", "64", "--per_device_train_batch_size", "8", "--max_train_steps", "8"]
+    forms = {"padded": ["--execution", "padded"], "bucketed": ["--execution", "bucketed"]}
+    if place.device == "cpu":
+        forms["packed"] = ["--execution", "packed"]
+    if not place.tiny:
+        forms |= {"compiled": ["--torch_compile"], "captured": ["--cuda_graphs"]}
+    losses = {}
+    with tempfile.TemporaryDirectory(prefix="contranorm-gpu-") as name:
+        for form, flags in forms.items():
+            run([*words, *flags, "--output_dir", f"{name}/{form}"], place.device)
+            with Path(name, form, "train_log.jsonl").open() as log:
+                losses[form] = torch.tensor([json.loads(line)["loss"] for line in log])
+    apart = {form: _distance([values], [losses["padded"]]) for form, values in losses.items() if form != "padded"}
+    bound = TOLERANCES["fp32"]
+    assert max(apart.values()) <= bound, f"losses differ from the padded run's: {apart}; expected at most {bound:g}"
+    return "relative differences from padded: " + ", ".join(f"{form} {value:.1e}" for form, value in apart.items())
+
+
 def compiled(place: Place) -> str:
     """A compiled model gives the logits and gradients of one that is not, at two lengths."""
     model = _model(place, "bert", pos="7").to(place.device)
@@ -198,7 +219,9 @@ def no_waiting(place: Place) -> str:
 
 CHECKS: dict[str, Callable[[Place], str]] = {
     check.__name__: check
-    for check in (golden_outputs, layer_parity, model_parity, padding_invariance, no_waiting, resume, compiled)
+    for check in (
+        *(golden_outputs, layer_parity, model_parity, padding_invariance, no_waiting, resume, executions, compiled),
+    )
 }
 
 

@@ -109,8 +109,8 @@ def measure(words: list[str], precision: str, device: str, warm_up: int, steps: 
     """
     watch = Watch(torch.device(device), warm_up, steps, profiled)
     torch.compiler.reset()  # or what was compiled for other rows counts against the limit of this one
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     words = [*words, "--mixed_precision", "bf16" if precision == "bf16" else "no"]
+    words.append("--tf32" if precision == "tf32" else "--no-tf32")
     with seen_updates(watch.see):
         run([*words, "--max_train_steps", str(watch.updates)], device)
     return watch.result()

@@ -16,8 +16,8 @@ MODELS = {"bert-base": SIZES["bert-base"], "6 layers x 384": SIZES["checkpoint"]
 _TINY_SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 TINY = {"tiny": ("bert", _TINY_SIZES)}
 
-OURS, PLAIN, USUAL, COMPILED_USUAL, COMPILED = (
-    "ours", "ours at scale 0", "usual", "usual, compiled", "ours, compiled"
+OURS, PLAIN, USUAL, COMPILED_USUAL, COMPILED, PADDED = (
+    "ours", "ours at scale 0", "usual", "usual, compiled", "ours, compiled", "ours, padded"
 )  # fmt: skip
 
 # Of a step on an H200: BERT-base, bf16, batches of 32, dropout 0.1, pos 7.
@@ -43,6 +43,7 @@ class Variant(NamedTuple):
 
 
 _CONTRANORM = ("--pos", POSITION, "--scale", str(SCALE))
+FORMS = (Variant(PADDED, (*_CONTRANORM, "--execution", "padded")),)
 EAGER = (Variant(OURS, _CONTRANORM), Variant(PLAIN, ("--pos", "none")), Variant(USUAL))
 COMPILED_ONES = (
     Variant(COMPILED_USUAL, compiled=True, guess=90.0),
@@ -79,6 +80,7 @@ def rows(options: Options) -> Iterator[Row]:
     order = (
         (base, "bf16", EAGER),
         (base, "bf16", COMPILED_ONES),
+        (base, "bf16", FORMS),
         (small, "bf16", EAGER),
         (base, "tf32", EAGER),
         (small, "tf32", EAGER),

@@ -26,7 +26,7 @@ class MlmArguments(RunArguments):
         ('rte', True, True, 0.2)
     """
 
-    # No flags here: they are for labels and their predictions, or for batches of a few sizes.
+    # No flags here: they are for labels and their predictions, for batches of a few sizes, or for classifiers.
     test_file: None = None
     label_column_name: None = None
     problem_type: None = None
@@ -38,6 +38,7 @@ class MlmArguments(RunArguments):
     label_smoothing: float = 0.0
     execution: str = "auto"
     cuda_graphs: bool = False
+    save_for_stock: bool = False
 
     mlm_probability: float = flag("data", "share of the tokens that are hidden and predicted", 0.15, above=0, most=1)
     line_by_line: bool = flag(

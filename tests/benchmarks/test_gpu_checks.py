@@ -47,6 +47,16 @@ def test_a_resumed_run_that_differs_is_seen(monkeypatch):
         checks.resume(SMALL)
 
 
+def test_an_execution_that_learns_something_else_is_seen(monkeypatch):
+    run = checks.run
+    more = ["--learning_rate", "1.1e-3"]
+    monkeypatch.setattr(
+        checks, "run", lambda words, device: run([*words, *(more if "bucketed" in words else [])], device)
+    )
+    with pytest.raises(AssertionError, match="losses differ from the padded run's"):
+        checks.executions(SMALL)
+
+
 def test_an_inexact_result_is_seen(monkeypatch):
     monkeypatch.setitem(checks.TOLERANCES, "bf16", 1e-4)
     with pytest.raises(AssertionError, match="bf16 differs from double precision"):

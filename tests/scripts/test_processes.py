@@ -64,8 +64,8 @@ script.main = main
 """
 
 
-# A run that writes down what it exchanges with the others in its third and fourth update: kind and number of values. (Once,
-# in the second one, DDP settles in which order it sends.) Its model has a buffer, which is the same everywhere anyway.
+# A run that writes down what it exchanges with the others in its third and fourth update: kind and number of values. In
+# the second one, DDP settles in which order it sends. Its model has a buffer, which is the same everywhere anyway.
 EXCHANGED = """
 import json, os, pathlib, torch
 from glue.output.log import TrainingLog
