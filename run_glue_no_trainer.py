@@ -5,8 +5,9 @@
     python run_glue_no_trainer.py --model_name_or_path bert-base-uncased --task_name rte --pos 7 --scale 0.005 \\
         --num_train_epochs 5 --output_dir output/rte
 
-Exit status: 0 done; 1 a file could not be written; 2 wrong arguments or data; 3 the loss is not finite; 128 + the
-signal's number: stopped by SIGTERM, SIGINT (130), SIGHUP or SIGUSR1, with a checkpoint where there is an output folder.
+Exit status: 0 done; 1 a file could not be written, or the upload failed; 2 wrong arguments or data; 3 the loss is not
+finite; 128 + the signal's number: stopped by SIGTERM, SIGINT (130), SIGHUP or SIGUSR1, with a checkpoint where there is
+an output folder.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 import run_glue_no_trainer as script
@@ -14,7 +15,7 @@ from glue.training.optimizer import build_optimizer
 from glue.training.sampling import Update
 from glue.training.setup import set_up
 from transformers import AutoModelForSequenceClassification
-from transformers.contranorm import MethodSites, unchanged
+from transformers.contranorm import LearnedMethod, MethodSites, unchanged
 from transformers.methods import METHODS
 
 from .ours import SCALE, run_arguments
@@ -56,10 +57,15 @@ class Sites:
             args = run_arguments("fp32", case, **settings)
             with open_checkpoint(args) as checkpoint:
                 own_config, _mapping, _settings = build_config(args, checkpoint, self.setup.task)
-            self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
+            with torch.device("meta"):  # no weights are drawn that others take the place of
+                self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
             if name == WITHOUT_LAYER:
                 _leave_layer_out(self.models[name])
             self.models[name].load_state_dict(weights, strict=False, assign=True)
+            for module in self.models[name].modules():
+                if isinstance(module, LearnedMethod):
+                    module.to_empty(device="cpu")
+                    module.reset_parameters()
             self.models[name].train()
         self.optimizer = build_optimizer(plain, self.setup.model)
         return {"variants": list(self.models)}

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import accelerate
 import torch
+from accelerate.state import AcceleratorState
 from torch.utils.data import DataLoader, Dataset
 
 import transformers
@@ -38,6 +39,7 @@ class Usual:
     def start(self, precision: str, threads: int, cpu: bool = True) -> dict[str, Any]:
         """Settle what holds for the life of the process; returns what is running here."""
         torch.set_num_threads(threads)
+        AcceleratorState._reset_state(reset_partial_state=True)  # of an earlier start, in another precision
         self.accelerator = accelerate.Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
         return {
             "python": platform.python_version(),

@@ -36,7 +36,7 @@ _GROUPS = {
 # Flags of a run that the sweep sets itself.
 _OWN = (
     *("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "pred_dir", "cpu", "do_train", "do_eval"),
-    *("checkpointing_steps", "save_total_limit"),
+    *("checkpointing_steps", "save_total_limit", "push_to_hub", "hub_model_id", "hub_private_repo"),
 )
 
 

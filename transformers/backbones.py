@@ -91,13 +91,16 @@ _RECORDS = (
     ),
 )
 BACKBONES: dict[str, Backbone] = {record.folder: record for record in _RECORDS}
+# Stands before the kind of a model whose checkpoint carries its layer, see `for_stock.py`.
+FOR_STOCK = "contranorm_"
 
 
 def backbone_of(model_type: Any, origin: str = "this configuration") -> Backbone:
     """Return the record of a model type.
 
     Args:
-        model_type: the value of config.json's key of that name; None where it has none.
+        model_type: the value of config.json's key of that name; None where it has none. That of a checkpoint which
+            carries its layer is the same model.
         origin: what to call the checkpoint in an error.
 
     Raises:
@@ -110,9 +113,12 @@ def backbone_of(model_type: Any, origin: str = "this configuration") -> Backbone
     known = ", ".join(BACKBONES)
     if model_type is None:
         raise ConfigurationError(f"{origin} has no model_type in its config.json: expected one of {known}")
-    if not isinstance(model_type, str) or model_type not in BACKBONES:
+    kind = model_type
+    if isinstance(model_type, str) and model_type not in BACKBONES:
+        kind = model_type.removeprefix(FOR_STOCK)
+    if not isinstance(kind, str) or kind not in BACKBONES:
         raise ConfigurationError(f"{origin} is a model of type {model_type!r}: this lean library has {known} only")
-    return BACKBONES[model_type]
+    return BACKBONES[kind]
 
 
 def register(model_type: str, config_class: Any, ending: str, own_class: Any, exist_ok: bool = False) -> None:

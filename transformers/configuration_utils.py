@@ -16,6 +16,7 @@ import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from .backbones import FOR_STOCK
 from .contranorm_sites import parse_positions
 from .methods import Method, all_knobs, find_method, knobs_of, of_each_layer, settings_of
 from .utils import logging
@@ -384,7 +385,9 @@ class PretrainedConfig:
     def _of_checkpoint(cls: type[ConfigType], name: str, config_dict: dict[str, Any], overrides: dict[str, Any]) -> Any:
         """Build the configuration of the checkpoint `name`, which errors then mention."""
         found = config_dict.get("model_type", cls.model_type)
-        if cls.model_type and found != cls.model_type:
+        if cls.model_type and found == FOR_STOCK + cls.model_type:  # what it says of a file is for the stock library
+            config_dict = {key: value for key, value in config_dict.items() if key != "auto_map"}
+        elif cls.model_type and found != cls.model_type:
             raise ConfigurationError(
                 f"{name} holds a model of type {found!r}, {cls.__name__} reads {cls.model_type!r} only: use AutoConfig"
             )

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from .backbones import backbone_of
 from .configuration_utils import PretrainedConfig
+from .for_stock import needs_file, write_for_stock
 from .utils import logging
 from .utils.checks import check_memory, drop_without_effect
 from .utils.errors import CheckpointError, ConfigurationError
@@ -157,6 +158,7 @@ class PreTrainedModel(nn.Module):
         *,
         is_main_process: bool = True,
         state_dict: dict[str, Tensor] | None = None,
+        for_stock: bool = False,
         **kwargs: Any,
     ) -> None:
         """Write config.json and model.safetensors, which the stock library loads as well.
@@ -165,24 +167,31 @@ class PreTrainedModel(nn.Module):
             save_directory: a folder; created if it does not exist.
             is_main_process: False writes nothing: of several processes one should.
             state_dict: tensors to write in place of the model's own, such as those an accelerator gathered.
+            for_stock: add a file that carries ContraNorm, so that the stock library computes this model as well, see
+                `for_stock.py`; the plain model needs none.
             **kwargs: arguments of the stock library that make no difference here, such as `max_shard_size`.
 
         Raises:
             CheckpointError: the files cannot be written.
-            ConfigurationError: an argument asks for what this library does not do.
+            ConfigurationError: an argument asks for what this library does not do, or the model has another method and
+                cannot carry its layer.
         """
         drop_without_effect(kwargs, only=True)
         if not is_main_process:
             return
+        carries_layer = for_stock and needs_file(self.config)
         folder = make_folder(save_directory)
         config = copy.deepcopy(self.config)
         config.architectures = [type(self).__name__]
         config.dtype = str(self.dtype).removeprefix("torch.")
-        config.save_pretrained(folder)
+        if carries_layer:
+            write_for_stock(config, folder)
+        else:
+            config.save_pretrained(folder)
         named = {plain_name(name): tensor for name, tensor in (state_dict or self.state_dict()).items()}
         tensors = {name: tensor.contiguous() for name, tensor in named.items() if name not in self.tied_weights()}
         write_whole(folder / SAFE_WEIGHTS_NAME, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
-        if config.contranorm_sites:
+        if config.contranorm_sites and not carries_layer:
             method = config.to_dict()["method"]
             logging.warning_once(
                 logger,

@@ -247,6 +247,14 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
 
     output_dir: str | None = flag("output", "folder for all that is kept; left out: scores are printed", is_path=True)
     overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
+    save_for_stock: bool = flag(
+        "output", "add a file that carries ContraNorm to the model, for the stock library (see docs/STOCK.md)", False
+    )
+    push_to_hub: bool = flag("output", "upload model, tokenizer, card and scores to the Hub at the end", False)
+    hub_model_id: str | None = flag(
+        "output", "name or owner/name on the Hub; left out: the name of --output_dir", metavar="ID"
+    )
+    hub_private_repo: bool = flag("output", "make a repository on the Hub that only its owner sees", False)
     pred_dir: str | None = flag("output", "folder of predictions; left out: that in --output_dir", is_path=True)
     logging_steps: int = flag("output", "print the training loss every N updates", 50, least=1)
     log_oversmoothing: bool = flag(
@@ -393,7 +401,14 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
             lacks = not (self.do_train and self.do_eval)
             yield getattr(self, name) and lacks, f"--{name} needs training and evaluation on validation data"
-        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
+        for name in ("hub_model_id", "hub_private_repo"):
+            yield getattr(self, name) and not self.push_to_hub, f"--{name} goes with --push_to_hub: give both"
+        for name in ("save_for_stock", "push_to_hub"):
+            yield getattr(self, name) and not self.do_train, f"--{name} is for a model that was trained, and none is"
+        for name in (
+            *("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"),
+            *("save_for_stock", "push_to_hub"),
+        ):
             yield getattr(self, name) and not self.output_dir, f"--{name} needs --output_dir to write into"
         yield (
             self.do_predict and not (self.output_dir or self.pred_dir),

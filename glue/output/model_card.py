@@ -14,10 +14,16 @@ from transformers.methods import knobs_of
 from ..cli.arguments import RunArguments
 from ..data.tasks import OWN_FILES, Task
 from ..training.model import MethodSettings
+from .manifest import fingerprint
 
 
 def model_card(
-    args: RunArguments, task: Task, settings: MethodSettings, results: Mapping[str, Any], num_rows: int
+    args: RunArguments,
+    task: Task,
+    settings: MethodSettings,
+    results: Mapping[str, Any],
+    num_rows: int,
+    stock_file: Path | None = None,
 ) -> str:
     """Return the card as Markdown.
 
@@ -27,6 +33,7 @@ def model_card(
         settings: its method against oversmoothing.
         results: what `TrainingState.results` returned.
         num_rows: rows of the training split.
+        stock_file: what carries the layer for the stock library; None where the checkpoint does not.
     """
     from jinja2 import Environment
 
@@ -46,6 +53,8 @@ def model_card(
         scores={name.removeprefix("eval_"): value for name, value in scores.items()},
         results=results,
         num_rows=num_rows,
+        stock_file=None if stock_file is None else stock_file.name,
+        digest=None if stock_file is None else fingerprint(stock_file)["sha256"],
     )
 
 

@@ -27,6 +27,7 @@ _WITHOUT_INFLUENCE = frozenset(
         *("do_predict", "pred_dir", "per_device_eval_batch_size", "cpu", "checkpointing_steps", "save_total_limit"),
         *("resume_from_checkpoint", "output_dir", "overwrite_output_dir", "logging_steps", "log_oversmoothing"),
         *("with_tracking", "report_to", "text_column_names", "label_column_name"),
+        *("save_for_stock", "push_to_hub", "hub_model_id", "hub_private_repo"),
     }
 )
 

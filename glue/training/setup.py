@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
 from transformers import set_seed
+from transformers.for_stock import file_name, needs_file
 from transformers.utils import logging
 
 from ..cli.arguments import RunArguments
@@ -26,6 +28,7 @@ from ..output.log import TRACKING, check_trackers
 from ..output.model_card import model_card
 from ..output.run_folder import RunFolder, recover_model
 from ..output.submission import check_replaceable, write_predictions
+from ..output.upload import check_upload, upload
 from ..scoring.inference import predict
 from .checkpointing import Checkpointer
 from .execution import Execution, choose_execution
@@ -64,6 +67,8 @@ def set_up(args: RunArguments) -> Setup:
     """
     output_dir = None if args.output_dir is None else Path(args.output_dir)
     check_trackers(args.report_to)
+    if args.push_to_hub:
+        check_upload(args)
     project = None if output_dir is None else str(output_dir / TRACKING)
     accelerator = join(mixed_precision=args.mixed_precision, cpu=args.cpu, log_with=args.report_to, project_dir=project)
     keep_freed_memory()
@@ -77,6 +82,8 @@ def set_up(args: RunArguments) -> Setup:
     with open_checkpoint(args) as checkpoint:
         task, tables = load_splits(args, config_dict=checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
+        if args.save_for_stock:
+            needs_file(config)
         execution = choose_execution(args, config, accelerator)
         tokenizer = checkpoint.tokenizer()
         kept = cache_folder("none" if args.uses_demo_data else args.token_cache)
@@ -151,15 +158,16 @@ def start(args: RunArguments, setup: Setup) -> None:
 
 
 def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: StopSignals) -> None:
-    """Save model, tokenizer, results and card, and predict where that was asked for.
+    """Save model, tokenizer, results and card, and predict and upload where that was asked for.
 
     Raises:
-        CheckpointError: a file cannot be written.
-        Stopped: a signal came while predicting; by then the model is saved.
+        CheckpointError: a file cannot be written; or the upload failed, when everything is saved.
+        Stopped: a signal came while predicting or uploading; by then the model is saved.
     """
     accelerator, folder, task = setup.accelerator, setup.folder, setup.task
     if args.do_train:
-        folder.save_model(setup.model, setup.tokenizer)
+        save_model = partial(setup.model.save_pretrained, for_stock=args.save_for_stock)
+        folder.save_model(save_model, setup.tokenizer.save_pretrained)
     place = Path(args.pred_dir) if args.pred_dir else folder.path / "predictions"
     with signals.at_once(accelerator.num_processes == 1):
         for split, dataset in setup.datasets.items():
@@ -172,9 +180,14 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
                     say(f"Predictions: {write_predictions(place, task, split, values, dataset.row_numbers)}")
     if args.do_train and folder.writes:
         num_rows = len(setup.datasets["train"])
-        folder.write_card(model_card(args, task, setup.contranorm, results, num_rows))
+        carries_layer = args.save_for_stock and setup.contranorm.sites
+        stock_file = folder.path / file_name(setup.model.config.model_type) if carries_layer else None
+        folder.write_card(model_card(args, task, setup.contranorm, results, num_rows, stock_file))
         folder.write_json("all_results.json", results)  # last: where it is, everything is
         say(f"Saved in {args.output_dir}")
+        if args.push_to_hub:
+            with signals.at_once(accelerator.num_processes == 1):
+                say(f"Uploaded: {upload(args, folder.path, folder.to_publish())}")
     elif results:
         folder.write_json("eval_results.json", results)
 

@@ -30,7 +30,7 @@ PAGES = {
 README = PAGES["README.md"]
 NEEDS = ("a network", "a GPU", "a cluster", "an installation", "some minutes")
 # Flags in the text that are not those of a run or a sweep: of accelerate, torchrun and run_report.py.
-FLAGS_OF_OTHERS = {"--multi_gpu", "--num_processes", "--nproc_per_node", "--published"}
+FLAGS_OF_OTHERS = {"--machine_rank", "--multi_gpu", "--num_processes", "--nproc_per_node", "--published"}
 
 
 class Block(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...backbones import BACKBONES, register
+from ...backbones import BACKBONES, FOR_STOCK, register
 from ...configuration_utils import CONFIG_NAME, PretrainedConfig
 from ...tokenization_utils_fast import (
     TOKENIZER_CONFIG_FILE,
@@ -84,7 +84,7 @@ def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedT
         saved = (
             vars(own).get("saved_class", own.__name__.removesuffix("Fast")) if own else f"{backbone.prefix}Tokenizer"
         )
-        if wanted == saved or (class_name is None and kind == model_type):
+        if wanted == saved or (class_name is None and model_type in (kind, FOR_STOCK + kind)):
             return backbone.tokenizer_class
     if has(TOKENIZER_FILE):  # says all about a tokenizer
         return PreTrainedTokenizerFast
