@@ -27,12 +27,14 @@ from glue.errors import DivergedError
 from transformers.utils.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accelerate import Accelerator
     from torch import Tensor
 
     from glue.data.encoding import EncodedDataset
     from glue.training.sampling import Update
-    from glue.training.setup import Setup
+    from glue.training.setup import Prepare, Setup
 
 
 MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first scale, and the gradient is not finite
@@ -40,15 +42,29 @@ MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first sc
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    return run("run_glue_no_trainer.py", lambda: parse_args(argv))
+
+
+def run(program: str, parse: Callable[[], RunArguments], prepare: Callable[[], Prepare] | None = None) -> int:
+    """Run a training, an evaluation or both, from the command line to the files.
+
+    Args:
+        program: the name of the script.
+        parse: reads and checks the command line.
+        prepare: returns what makes data, model and scores of it; default a classifier's, see `glue/training/setup.py`.
+
+    Returns:
+        The exit status.
+    """
     setup = None
     with console(), StopSignals() as signals:
         try:
             with signals.at_once():
-                args = parse_args(argv)
+                args = parse()
                 provide_caches()
                 from glue.training.setup import finish, set_up, start
 
-                setup = set_up(args)
+                setup = set_up(args) if prepare is None else set_up(args, prepare())
             if args.do_train:
                 start(args, setup)
                 results = train(args, setup, signals)
@@ -57,22 +73,22 @@ def main(argv: list[str] | None = None) -> int:
                     results = evaluate_only(args, setup)
             finish(args, setup, results, signals)
         except Stopped as stop:
-            return fail(stop, stop.status, "", shared=True)
+            return fail(stop, stop.status, "", shared=True, program=program)
         except DivergedError as error:
             if setup is not None and args.do_train:
                 setup.folder.write_diverged(error)
-            return fail(error, 3, shared=True)
+            return fail(error, 3, shared=True, program=program)
         except (UserError, OSError) as error:
             # A CheckpointError is both: what cannot be read before the run is the user's to mend, what cannot be
             # written in it the system's.
             is_mendable = isinstance(error, UserError) and (setup is None or not isinstance(error, OSError))
-            return fail(error, 2 if is_mendable else 1)
+            return fail(error, 2 if is_mendable else 1, program=program)
         except RuntimeError as error:
             from glue.training.processes import is_lost_peer
 
             if setup is None or not is_lost_peer(setup.accelerator, error):
                 raise
-            return fail(f"another process of this run has ended: {error}", 1)
+            return fail(f"another process of this run has ended: {error}", 1, program=program)
         finally:
             if setup is not None:
                 from glue.training.processes import leave
@@ -88,7 +104,6 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     from glue.output.log import TrainingLog, start_tracking, track
     from glue.scoring.validation import evaluate_all, watch_tokens, with_warnings
     from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
-    from glue.training.loss import batch_loss
     from glue.training.optimizer import build_optimizer, build_schedule
     from glue.training.processes import agree
     from glue.training.recorded import RecordedUpdates
@@ -125,7 +140,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     )
     recorded = None
     if setup.execution.cuda_graphs:
-        compute = partial(batch_loss, model, label_smoothing=args.label_smoothing)
+        compute = partial(setup.loss, model, label_smoothing=args.label_smoothing)
         norm_of = partial(gradient_norm, accelerator, model, args.max_grad_norm)
         recorded = RecordedUpdates(compute, norm_of, optimizer.optimizer, accelerator.device)
     log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
@@ -228,15 +243,13 @@ def backward(args: RunArguments, setup: Setup, model: Any, dataset: EncodedDatas
     """
     import torch
 
-    from glue.training.loss import batch_loss
-
     accelerator, parts = setup.accelerator, []
     # A process without a row takes one that does not count, for all of them have to take part in the exchange.
     for number, batch in enumerate(setup.feed.batches(dataset, update), start=1):
         batch = batch.to(accelerator.device)
         is_last = number == len(update.micro_batches)
         with nullcontext() if is_last else accelerator.no_sync(model):
-            loss = batch_loss(model, batch, args.label_smoothing)
+            loss = setup.loss(model, batch, args.label_smoothing)
             # The exchange takes the mean over the processes, and what is wanted is the sum.
             accelerator.backward(loss * accelerator.num_processes)
         parts.append(loss.detach())

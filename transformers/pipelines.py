@@ -80,12 +80,13 @@ def pipeline(
     where = {name: value for name, value in where.items() if value is not None}
     if tokenizer is None:
         tokenizer = model.name_or_path if isinstance(model, PreTrainedModel) else model
+    loaded: Any = model
     if not isinstance(model, PreTrainedModel):
         settings = {"device_map": device_map, "dtype": torch_dtype or dtype, **where, **(model_kwargs or {})}
-        model = AutoModelForSequenceClassification.from_pretrained(model, config=config, **settings)
+        loaded = AutoModelForSequenceClassification.from_pretrained(model, config=config, **settings)
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
-    return TextClassificationPipeline(model, tokenizer, device=device, **kwargs)
+    return TextClassificationPipeline(loaded, tokenizer, device=device, **kwargs)
 
 
 class TextClassificationPipeline:

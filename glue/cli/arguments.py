@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from transformers.contranorm_sites import parse_positions
 from transformers.methods import METHODS, all_knobs, check_knob, knobs_of
@@ -19,7 +19,7 @@ from transformers.utils.errors import ConfigurationError
 from ..data.readers import check_data_path
 from ..data.tasks import GLUE_TASKS, Task, find_task
 from ..errors import UsageError
-from .command_line import build_parser, check_values, flag
+from .command_line import OneLineParser, build_parser, check_values, flag
 from .paths import check_writable
 
 DEMO_MODELS = ("demo", "demo-albert")
@@ -42,7 +42,7 @@ _EXCLUDING = (
     ("warmup_ratio", "num_warmup_steps"),
     ("resume_from_checkpoint", "overwrite_output_dir"),
 )
-_GROUPS = {
+GROUPS = {
     "data": "what to train and evaluate on; nothing named here or under 'model' runs the built-in demo",
     "model": "where to start from",
     "method": "from the command line, else the checkpoint's config, else the paper (contranorm: pos 7, scale 0.005)",
@@ -83,6 +83,8 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         found.append((name, kind | None, flag("method", help, **options)))
     return found
 
+
+Arguments = TypeVar("Arguments", bound="RunArguments")
 
 _Knobs = make_dataclass("_Knobs", _knob_flags())
 
@@ -286,7 +288,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
                 check_writable(f"--{name}", Path(folder))
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> RunArguments:
+    def of(cls: type[Arguments], given: Mapping[str, Any]) -> Arguments:
         """Return the settings of a run for what was given; a run of the demo takes the demo's sizes for the rest."""
         args = cls(**given)
         return cls(**{**DEMO_DEFAULTS, **given}) if args.uses_demo_data and args.uses_demo_model else args
@@ -295,6 +297,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     def uses_own_files(self) -> bool:
         """Whether the data are the user's own files instead of a GLUE task."""
         return bool(self.train_file or self.validation_file or self.test_file)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether own files can be evaluated on."""
+        return self.validation_file is not None
 
     @property
     def uses_demo_data(self) -> bool:
@@ -356,7 +363,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         if self.do_train is None:
             self.do_train = not anything_given
         if self.do_eval is None:
-            self.do_eval = not anything_given and (self.validation_file is not None or not self.uses_own_files)
+            self.do_eval = not anything_given and (self.has_validation or not self.uses_own_files)
         if self.metric_for_best_model is not None:
             self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.report_to is not None:
@@ -386,7 +393,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             own and self.do_train and not self.train_file,
             "training needs --train_file: add it, or evaluate and predict with a trained model by --no-do_train",
         )
-        yield own and self.do_eval and not self.validation_file, "--do_eval needs --validation_file"
+        yield own and self.do_eval and not self.has_validation, "--do_eval needs --validation_file"
         yield own and self.do_predict and not self.test_file, "--do_predict needs --test_file"
         yield (
             not (self.do_train or self.do_eval or self.do_predict),
@@ -429,7 +436,10 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         """
         if task.is_regression and self.label_smoothing:
             raise UsageError("--label_smoothing works on classes, but this task predicts a number: leave it out")
-        choices = (*task.metrics, "loss")
+        self._check_metric(task.metrics)
+
+    def _check_metric(self, metrics: tuple[str, ...]) -> None:
+        choices = (*metrics, "loss")
         if self.metric_for_best_model not in (None, *choices):
             expected = ", ".join(choices)
             raise UsageError(f"--metric_for_best_model {self.metric_for_best_model}: expected one of {expected}")
@@ -457,15 +467,26 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
     """
     parser = build_parser(
         RunArguments,
-        _GROUPS,
+        GROUPS,
         prog="run_glue_no_trainer.py",
         usage="%(prog)s [--model_name_or_path NAME] [--task_name TASK | --train_file FILE] [--pos POS] [--scale X] ...",
         description="Fine-tune BERT or ALBERT with ContraNorm on a GLUE task or on own files.",
         epilog="Nothing but --pos and --scale runs the built-in demo, which needs no network.",
     )
+    return checked_arguments(parser, RunArguments, argv)
+
+
+def checked_arguments(parser: OneLineParser, kind: type[Arguments], argv: list[str] | None) -> Arguments:
+    """Return the arguments of a command line, as `parse_args` does.
+
+    Args:
+        parser: made by `build_parser` from `kind`.
+        kind: `RunArguments`, or a class derived from it.
+        argv: the words after the script's name; None takes them from `sys.argv`.
+    """
     given = vars(parser.parse_args(argv))
     try:
-        return RunArguments.of(given)
+        return kind.of(given)
     except UsageError as error:
         parser.error(str(error))
     except OSError as error:  # a name that is too long, a folder that may not be entered

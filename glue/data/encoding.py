@@ -130,6 +130,11 @@ class EncodedDataset:
         rows = np.asarray(indices if count else [0], dtype=np.int64)
         if self.widths and len(rows) < size:
             rows = np.concatenate([rows, np.full(size - len(rows), rows[0])])
+        labels = None if self.labels is None else self.labels[rows]
+        return Batch.of(self.padded(rows), labels, count, count if total is None else total, pin)
+
+    def padded(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the features of some rows, int64 (B, S) each, and behind them the mask, bool."""
         begins, lengths = self.offsets[rows], self.lengths[rows]
         width = self._width(int(lengths.max(initial=0)))
         shift = (width - lengths if self.padding_side == "left" else np.zeros_like(lengths))[:, None]
@@ -141,9 +146,7 @@ class EncodedDataset:
         for name, values in self.features.items():
             features[name] = np.full(mask.shape, self.pad_values[name], dtype=np.int64)
             features[name][mask] = values[sources]
-        features["attention_mask"] = mask
-        labels = None if self.labels is None else self.labels[rows]
-        return Batch.of(features, labels, count, count if total is None else total, pin)
+        return {**features, "attention_mask": mask}
 
     def _width(self, longest: int) -> int:
         """The length of a batch whose longest row has so many tokens."""

@@ -34,7 +34,7 @@ _WITHOUT_INFLUENCE = frozenset(
 
 def fixed_flags(args: RunArguments) -> dict[str, Any]:
     """Return every flag that a score can depend on, without the method's; a folder is the same in any spelling."""
-    settled = {item.name for item in fields(args) if item.metadata["group"] == "method"}  # see `knobs`
+    settled = {item.name for item in fields(args) if item.metadata.get("group") == "method"}  # see `knobs`
     flags = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE | settled}
     if Path(model := flags["model_name_or_path"]).is_dir():
         flags["model_name_or_path"] = str(Path(model).resolve())

@@ -24,7 +24,7 @@ def row_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> 
     return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
 
 
-def batch_loss(model: Any, batch: Batch, label_smoothing: float) -> Tensor:
+def batch_loss(model: Any, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
     """Return a batch's part of the mean loss of its update.
 
     Args:

@@ -102,19 +102,29 @@ def build_config(
         "problem_type": "regression" if task.is_regression else "single_label_classification",
         **settings.values,
     }
-    if args.num_hidden_layers is not None:
-        changes["num_hidden_layers"] = args.num_hidden_layers
-    config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
-    vars(config).pop("text_columns", None)
+    config = changed_config(args, checkpoint, changes)
     if task.name == OWN_FILES:
         vars(config)["text_columns"] = list(task.text_columns)  # the model remembers what it was trained on
+    return config, mapping, settings
+
+
+def changed_config(args: RunArguments, checkpoint: Checkpoint, changes: Mapping[str, Any]) -> PretrainedConfig:
+    """Return the checkpoint's configuration with other values in it, and as many layers as the run asks for.
+
+    Raises:
+        ConfigurationError: a value is not supported.
+        UsageError: `--max_length` is more than the model has positions for.
+    """
+    layers = {} if args.num_hidden_layers is None else {"num_hidden_layers": args.num_hidden_layers}
+    config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes, **layers)
+    vars(config).pop("text_columns", None)
     multiple, positions = padding_multiple(config), config.longest_sequence
     if -(-args.max_length // multiple) * multiple > positions:
         raise UsageError(
             f"--max_length {args.max_length}: {checkpoint.name} has {positions} positions; "
             f"give {positions - positions % multiple} or less"
         )
-    return config, mapping, settings
+    return config
 
 
 def padding_multiple(config: PretrainedConfig) -> int:
@@ -122,13 +132,22 @@ def padding_multiple(config: PretrainedConfig) -> int:
     return 8 if config.contranorm_padding == "include" else 1
 
 
-def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig, execution: Execution) -> Any:
-    """Load the classifier, ready for its execution; its head is drawn anew where the checkpoint has none.
+def load_model(
+    args: RunArguments,
+    checkpoint: Checkpoint,
+    config: PretrainedConfig,
+    execution: Execution,
+    kind: Any = AutoModelForSequenceClassification,
+) -> Any:
+    """Load the model, ready for its execution; its head is drawn anew where the checkpoint has none.
+
+    Args:
+        kind: the Auto class with the head; default a classifier's.
 
     Raises:
         CheckpointError: the weights cannot be read, do not fit the configuration, or are not finite.
     """
-    model = AutoModelForSequenceClassification.from_pretrained(
+    model = kind.from_pretrained(
         checkpoint.path,
         config=config,
         ignore_mismatched_sizes=args.ignore_mismatched_sizes,

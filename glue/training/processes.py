@@ -35,8 +35,8 @@ _NOT_SUPPORTED = {
     "ACCELERATE_DYNAMO_BACKEND": "a dynamo backend other than by --torch_compile",
 }
 # Every process computes the same buffers, and every parameter has a gradient in every update: nothing is looked for,
-# and nothing is sent but gradients, out of the memory that they are in. Not `static_graph`, which PyTorch does not
-# allow where the first micro-batch of an update is not exchanged.
+# and nothing is sent but gradients, out of the memory that they are in. Not `static_graph`: PyTorch does not allow it
+# where the first micro-batch of an update is not exchanged.
 _EXCHANGE = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
 _SUPPORTED = "one process, or several that each hold the whole model, as of `accelerate launch --multi_gpu` or torchrun"
 

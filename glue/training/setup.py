@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from torch import Tensor
 
 from transformers import set_seed
 from transformers.for_stock import file_name, needs_file
@@ -16,7 +18,7 @@ from transformers.utils import logging
 from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..cli.signals import StopSignals
-from ..data.batch import bucket_widths
+from ..data.batch import Batch, bucket_widths
 from ..data.encoding import EncodedDataset, encode
 from ..data.feed import Feed
 from ..data.labels import LabelMapping
@@ -30,37 +32,105 @@ from ..output.run_folder import RunFolder, recover_model
 from ..output.submission import check_replaceable, write_predictions
 from ..output.upload import check_upload, upload
 from ..scoring.inference import predict
+from ..scoring.validation import Scores, score_classifier
 from .checkpointing import Checkpointer
 from .execution import Execution, choose_execution
 from .identity import run_identity
+from .loss import batch_loss
 from .memory import keep_freed_memory
-from .model import MethodSettings, build_config, load_model, open_checkpoint, padding_multiple
+from .model import Checkpoint, MethodSettings, build_config, load_model, open_checkpoint, padding_multiple
 from .processes import join, on_main
 
 
 @dataclass
-class Setup:
+class Work:
+    """What distinguishes one kind of run from another: its data, its model, and how that is scored.
+
+    Attributes:
+        task: its text columns, splits and metrics.
+        mapping: the model's class ids against the task's.
+        contranorm: method, position and knobs.
+        execution: how it is computed.
+        datasets: the encoded splits.
+        tokenizer, model: as they were loaded.
+        loss: returns a batch's part of the mean loss, from the model, the batch, and the label smoothing.
+        score: scores a validation split, see `evaluate_all`.
+        sources: a phrase about the rows of each split.
+    """
+
+    task: Task
+    mapping: LabelMapping
+    contranorm: MethodSettings
+    execution: Execution
+    datasets: dict[str, EncodedDataset]
+    tokenizer: Any
+    model: Any
+    loss: Callable[[Any, Batch, float], Tensor]
+    score: Callable[..., Scores]
+    sources: str
+
+
+Prepare = Callable[[RunArguments, Checkpoint, Accelerator], Work]
+
+
+@dataclass
+class Setup(Work):
     """What a run works with, once arguments, data and checkpoint have been found good.
 
     `feed` makes the batches of its updates; `checkpoint` is where a resumed run goes on.
     """
 
     accelerator: Accelerator
-    task: Task
-    mapping: LabelMapping
-    contranorm: MethodSettings
-    execution: Execution
     feed: Feed
-    datasets: dict[str, EncodedDataset]
-    tokenizer: Any
-    model: Any
     folder: RunFolder
     checkpointer: Checkpointer
     checkpoint: Path | None
 
 
-def set_up(args: RunArguments) -> Setup:
+def prepare_classifier(args: RunArguments, checkpoint: Checkpoint, accelerator: Accelerator) -> Work:
+    """Read labelled data, and load a classifier that fits them.
+
+    Raises:
+        UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
+    """
+    task, tables = load_splits(args, config_dict=checkpoint.config_dict)
+    config, mapping, contranorm = build_config(args, checkpoint, task)
+    if args.save_for_stock:
+        needs_file(config)
+    execution = choose_execution(args, config, accelerator)
+    tokenizer = checkpoint.tokenizer()
+    shape: dict[str, Any] = {
+        "pad_to_max_length": args.pad_to_max_length,
+        "pad_to_multiple_of": padding_multiple(config),
+        "widths": bucket_widths(args.max_length) if execution.execution == "bucketed" else (),
+    }
+    cache = token_cache(args, accelerator)
+    datasets = {
+        split: encode(table, task, tokenizer, args.max_length, mapping=mapping, cache=cache, **shape)
+        for split, table in tables.items()
+    }
+    check_vocabulary(datasets, tokenizer, config.vocab_size)
+    set_seed(args.seed)
+    model = load_model(args, checkpoint, config, execution)
+    kind = checkpoint.config_dict.get("problem_type")
+    if kind is not None and kind != config.problem_type:
+        say(f"Note: the checkpoint's problem_type {kind} gives way to {config.problem_type}, one label a row")
+    sources = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
+    return Work(task, mapping, contranorm, execution, datasets, tokenizer, model, batch_loss, score_classifier, sources)
+
+
+def token_cache(args: RunArguments, accelerator: Accelerator) -> TokenCache:
+    """Return where tokenized data are kept, which is nowhere for the demo's."""
+    kept = cache_folder("none" if args.uses_demo_data else args.token_cache)
+    return TokenCache(kept, writes=accelerator.is_local_main_process)
+
+
+def set_up(args: RunArguments, prepare: Prepare = prepare_classifier) -> Setup:
     """Find checkpoint and data, check that they fit each other, load the model, and lock the output folder.
+
+    Args:
+        args: the settings of the run.
+        prepare: makes data, model and scores of them.
 
     Raises:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
@@ -80,30 +150,12 @@ def set_up(args: RunArguments) -> Setup:
     if output_dir is not None:
         on_main(accelerator, lambda: recover_model(output_dir))
     with open_checkpoint(args) as checkpoint:
-        task, tables = load_splits(args, config_dict=checkpoint.config_dict)
-        config, mapping, contranorm = build_config(args, checkpoint, task)
-        if args.save_for_stock:
-            needs_file(config)
-        execution = choose_execution(args, config, accelerator)
-        tokenizer = checkpoint.tokenizer()
-        kept = cache_folder("none" if args.uses_demo_data else args.token_cache)
-        cache = TokenCache(kept, writes=accelerator.is_local_main_process)
-        shape: dict[str, Any] = {
-            "pad_to_max_length": args.pad_to_max_length,
-            "pad_to_multiple_of": padding_multiple(config),
-            "widths": bucket_widths(args.max_length) if execution.execution == "bucketed" else (),
-        }
-        datasets = {
-            split: encode(table, task, tokenizer, args.max_length, mapping=mapping, cache=cache, **shape)
-            for split, table in tables.items()
-        }
-        _check_vocabulary(datasets, tokenizer, config.vocab_size)
-        set_seed(args.seed)
-        model = load_model(args, checkpoint, config, execution)
+        work = prepare(args, checkpoint, accelerator)
+    task, datasets, config = work.task, work.datasets, work.model.config
     if accelerator.process_index:  # all have drawn the same weights; each draws dropout masks of its own
         set_seed((args.seed + accelerator.process_index) % 2**32)
     scored = {split: dataset for split, dataset in datasets.items() if split not in task.test_splits}
-    identity = run_identity(args, contranorm.values, scored, execution, accelerator)
+    identity = run_identity(args, work.contranorm.values, scored, work.execution, accelerator)
     checkpointer = Checkpointer(
         Path(args.output_dir or "", "checkpoints"), identity, accelerator, args.save_total_limit
     )
@@ -115,31 +167,24 @@ def set_up(args: RunArguments) -> Setup:
     for name in predictions if args.pred_dir else ():
         check_replaceable(Path(str(args.pred_dir), name))
     on_main(accelerator, lambda: folder.take(args, resumed, () if args.pred_dir else predictions))
-    rows = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
-    say(f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: {rows}")
-    say(contranorm.summary())
-    if contranorm.attracts:
+    say(
+        f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: "
+        f"{work.sources}"
+    )
+    say(work.contranorm.summary())
+    if work.contranorm.attracts:
         say("Warning: a negative scale pulls the tokens together, the opposite of what ContraNorm is for")
     if args.use_slow_tokenizer:
         say("Note: --use_slow_tokenizer changes nothing: there is one tokenizer, and it gives the slow one's ids")
-    if tokenizer.padding_side == "left":
+    if work.tokenizer.padding_side == "left":
         say("Note: padding is on the left; the first real token is classified (the stock library takes place 0)")
-    kind = checkpoint.config_dict.get("problem_type")
-    if kind is not None and kind != config.problem_type:
-        say(f"Note: the checkpoint's problem_type {kind} gives way to {config.problem_type}, one label a row")
-    if mapping.note:
-        say(f"Note: {mapping.note}")
+    if work.mapping.note:
+        say(f"Note: {work.mapping.note}")
     on_gpu = accelerator.device.type == "cuda"
     return Setup(
+        **vars(work),
         accelerator=accelerator,
-        task=task,
-        mapping=mapping,
-        contranorm=contranorm,
-        execution=execution,
         feed=Feed(args.per_device_train_batch_size, ahead=on_gpu, pin=on_gpu),
-        datasets=datasets,
-        tokenizer=tokenizer,
-        model=model,
         folder=folder,
         checkpointer=checkpointer,
         checkpoint=resumed,
@@ -192,7 +237,7 @@ def finish(args: RunArguments, setup: Setup, results: dict[str, Any], signals: S
         folder.write_json("eval_results.json", results)
 
 
-def _check_vocabulary(datasets: dict[str, EncodedDataset], tokenizer: Any, size: int) -> None:
+def check_vocabulary(datasets: dict[str, EncodedDataset], tokenizer: Any, size: int) -> None:
     """Check that the model has a word embedding for padding and every token of the data."""
     ids = {f"of the {split} split": int(data.features["input_ids"].max(initial=0)) for split, data in datasets.items()}
     for origin, number in {"for padding": tokenizer.pad_token_id or 0, **ids}.items():

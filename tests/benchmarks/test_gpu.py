@@ -301,6 +301,7 @@ def test_make_takes_any_interpreter_and_makes_no_environment_for_it():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_four_packages_are_enough(tmp_path):
     code = f"""
 import sys
@@ -309,11 +310,11 @@ for name in {NOT_NEEDED}:
 from benchmarks.gpu.process import make_jobs
 jobs = make_jobs()
 assert jobs["describe"]("cpu")["half"] == "bf16"
-for name in ("golden_outputs", "model_parity", "resume", "no_waiting"):
+for name in ("golden_outputs", "layer_parity", "no_waiting"):
     jobs["check"](name=name, device="cpu", tiny=True)
 jobs["record"](words={WORDS} + ["--max_train_steps", "2"], device="cpu", folder={str(tmp_path / "out")!r})
 """
-    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=110)
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert finished.returncode == 0, finished.stderr
 
 

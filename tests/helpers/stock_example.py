@@ -29,8 +29,16 @@ from transformers import (
     default_data_collator,
     get_scheduler,
 )
-from transformers.utils import check_min_version, send_example_telemetry
+from transformers.utils import check_min_version
 from transformers.utils.versions import require_version
+
+try:  # the examples of versions before 5 have it
+    from transformers.utils import send_example_telemetry
+except ImportError:
+
+    def send_example_telemetry(*arguments):
+        pass
+
 
 check_min_version("4.57.0.dev0")
 require_version("datasets>=1.8.0", "To fix: pip install -U datasets")

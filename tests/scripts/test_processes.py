@@ -168,7 +168,7 @@ def test_one_two_and_three_have_the_same_gradients(preloaded, inputs, tmp_path):
 def test_an_update_exchanges_its_gradient_once_and_nothing_else(preloaded, inputs, tmp_path):
     """Two micro-batches an update; what else the processes tell each other is whether to stop: two numbers."""
     code = EXCHANGED.replace("FOLDER", repr(str(tmp_path)))
-    words = [*inputs, "--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "2", "--no-do_eval"]
+    words = [*inputs, "--per_device_train_batch_size", "1", "--gradient_accumulation_steps", "2", "--no-do_eval"]
     statuses = preloaded.run_together(2, [*words, "--max_train_steps", "4"], tmp_path / "log", code)
     assert statuses == [0, 0], (tmp_path / "log").read_text()
     for rank in "01":

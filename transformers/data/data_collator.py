@@ -122,12 +122,13 @@ class DataCollatorForLanguageModeling:
         batch["input_ids"], batch["labels"] = self.torch_mask_tokens(batch["input_ids"], special)
         return batch if self.return_tensors == "pt" else BatchEncoding({k: v.numpy() for k, v in batch.items()})
 
-    def torch_mask_tokens(self, inputs: Any, special_tokens_mask: Any = None) -> tuple[Any, Any]:
+    def torch_mask_tokens(self, inputs: Any, special_tokens_mask: Any = None, generator: Any = None) -> tuple[Any, Any]:
         """Hide tokens.
 
         Args:
             inputs: (B, S) int64 ids.
             special_tokens_mask: (B, S), non-zero at tokens that may not be hidden; None for the special ones.
+            generator: what to draw from; None for that of `seed`, or torch's.
 
         Returns:
             The ids with some hidden, and the labels.
@@ -140,7 +141,7 @@ class DataCollatorForLanguageModeling:
             special_tokens_mask = torch.isin(inputs, torch.tensor(self.tokenizer.all_special_ids))
         allowed = special_tokens_mask == 0
         # Three draws for every token, used or not: what is drawn next does not depend on the tokens.
-        choice, fate, other = torch.rand(3, *inputs.shape, generator=self._generator).unbind()
+        choice, fate, other = torch.rand(3, *inputs.shape, generator=generator or self._generator).unbind()
         chosen = allowed & (choice < self.mlm_probability)
         if not chosen.any() and allowed.any():
             place = choice.masked_fill(~allowed, torch.inf).argmin()
