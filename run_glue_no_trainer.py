@@ -140,9 +140,12 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     )
     recorded = None
     if setup.execution.cuda_graphs:
-        compute = partial(setup.loss, model, label_smoothing=args.label_smoothing)
-        norm_of = partial(gradient_norm, accelerator, model, args.max_grad_norm)
-        recorded = RecordedUpdates(compute, norm_of, optimizer.optimizer, accelerator.device)
+        recorded = RecordedUpdates(
+            lambda batch: setup.loss(model, batch, args.label_smoothing),
+            partial(gradient_norm, accelerator, model, args.max_grad_norm),
+            optimizer.optimizer,
+            accelerator.device,
+        )
     log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
     patience = args.early_stopping_patience or math.inf
 
