@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from glue.cli import hints
 from glue.cli.arguments import DEMO_DEFAULTS, RunArguments, parse_args
 from glue.cli.command_line import build_parser, check_values, flag
 from glue.errors import UsageError
@@ -216,8 +217,21 @@ REFUSED = [
     (["--output_dir", ""], "--output_dir is empty: give a value, or leave it out"),
     (["--data_dir="], "--data_dir is empty"),
     (["--resume_from_checkpoint="], "--resume_from_checkpoint is empty"),
-    (["--learning-rate", "1"], "unrecognized arguments: --learning-rate"),
+    (
+        ["--learning-rate", "1"],
+        "unrecognized arguments: --learning-rate 1 (--learning-rate: did you mean --learning_rate?)",
+    ),
     (["--learning", "1"], "unrecognized arguments: --learning"),
+    (["--learning_rat=1"], "--learning_rat=1 (--learning_rat: did you mean --learning_rate?)"),
+    (["--metod", "gfsa"], "(--metod: did you mean --method?)"),
+    (["--max_seq_length", "128"], "(--max_seq_length: here it is --max_length)"),
+    (
+        ["--fp16", "--evaluation_strategy", "epoch", "--save_steps", "100"],
+        "(--fp16: here it is --mixed_precision fp16; --evaluation_strategy: here it is --do_eval, after every epoch; "
+        "--save_steps: here it is --checkpointing_steps)",
+    ),
+    (["--pos7"], "unrecognized arguments: --pos7"),
+    (["stray"], "unrecognized arguments: stray\n"),
 ]
 
 
@@ -311,6 +325,16 @@ def test_every_path_is_known_as_one_and_has_its_home_folder_expanded(tmp_path, m
 
 def test_a_home_folder_that_nobody_knows(capsys):
     assert "the home folder that ~ stands for is not known" in refusal([*GLUE, "--output_dir=~nobody-here/out"], capsys)
+
+
+def test_every_name_of_the_stock_library_leads_to_a_flag_and_is_none():
+    ours = {f"--{item.name}" for item in fields(RunArguments)}
+    assert {target.replace(",", "").split()[0] for target in hints._OF_STOCK.values()} <= ours
+    assert ours.isdisjoint(hints._OF_STOCK)
+
+
+def test_scripts_that_lack_a_flag_do_not_hint_at_it():
+    assert hints.hint(["--fp16", "--scal"], ["--scale", "--seed"]) == " (--scal: did you mean --scale?)"
 
 
 def test_bounds_are_declared_with_their_flags():
