@@ -12,8 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from transformers.contranorm_sites import parse_positions
-from transformers.methods import METHODS, all_knobs, check_knob, knobs_of
+from transformers.backbones import BACKBONES
+from transformers.contranorm_sites import parse_positions, site_numbers
+from transformers.methods import METHODS, all_knobs, check_knob, find_method, knobs_of, method_sites
 from transformers.utils.errors import ConfigurationError
 
 from ..data.readers import check_data_path
@@ -338,16 +339,21 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         return {name: value for name, value in named.items() if value is not None}
 
     def _settle_method(self) -> None:
+        # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check is
+        # exact; the name merely picks the table that the message shows, and is the demo's own type.
+        model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
         if self.pos is not None:
-            # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check
-            # is exact; the name merely picks the table that the message shows.
-            model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
             sites = _checked("--pos: ", parse_positions, self.pos, model_type)
             self.pos = "".join(sorted({*str(self.pos).strip()})) if sites else "none"
         if self.method == "none" and self.pos not in (None, "none"):
             raise UsageError(f"--method none is the plain model, and --pos {self.pos} is none: give one of them")
         given = self.method_settings
         method = given.get("method")
+        if self.pos is not None and method is not None:
+            kinds = (model_type,) if self.uses_demo_model else BACKBONES
+            numbers = {site_numbers(kind)[site] for kind in kinds for site in find_method(method).sites}
+            if self.pos != "none" and not set(self.pos) <= numbers:
+                _checked("--pos: ", method_sites, method, self.pos, model_type)
         for name, item in all_knobs().items():
             if name in given and method is not None and name not in knobs_of(method):
                 raise UsageError(f"--{name}: {method} has no such knob, only {', '.join(knobs_of(method))}")

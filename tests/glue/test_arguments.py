@@ -122,6 +122,9 @@ ACCEPTED = [
     ("--pos 0", [("pos", "none")]),
     ("--pos 717", [("pos", "17")]),
     ("--method none --pos NONE", [("pos", "none")]),
+    ("--method gfsa --pos none", [("pos", "none")]),
+    ("--method gfsa --pos 2", [("pos", "2")]),
+    ("--method softdecay --pos 8", [("pos", "8")]),  # of an ALBERT, which a checkpoint of any name may be
     ("--scale -0.5", [("scale", -0.5)]),
     ("--use_v2", [("use_v2", True)]),
     ("--no-use_v2", [("use_v2", False)]),
@@ -158,6 +161,11 @@ REFUSED = [
     (["--pos", "1.5"], "pos '1.5'"),
     (["--pos", ""], "--pos is empty"),
     (["--pos", "70"], "7 attention_residual"),
+    (["--method", "gfsa", "--pos", "7"], "--pos: pos '7': gfsa is defined at context only: give pos 2"),
+    (
+        ["--method", "softdecay", "--pos", "17"],
+        "--pos: pos '17': softdecay is defined at layer_output only: give pos 6",
+    ),
     (["--scale", "nan"], "--scale nan: expected a finite number"),
     (["--scale", "inf"], "--scale inf: expected a finite number"),
     (["--scale=-inf"], "--scale -inf: expected a finite number"),
@@ -257,6 +265,9 @@ REFUSED_WITHOUT_TASK = [
     ("--model_name_or_path m --train_file weights", "unknown extension"),
     ("--model_name_or_path m --train_file train.csv --validation_file data.txt", "--validation_file data.txt: unknown"),
     ("--model_name_or_path m --train_file train.csv --data_dir checkpoint", "--data_dir and --train_file exclude"),
+    ("--demo --method gfsa --pos 7", "--pos: pos '7': gfsa is defined at context only: give pos 2"),
+    ("--demo --method softdecay --pos 8", "softdecay is defined at layer_output only: give pos 6"),
+    ("--model_name_or_path demo-albert --method softdecay --pos 6", "only: give pos 8"),
     ("--demo --train_file train.csv", "--demo and --train_file exclude each other"),
     ("--model_name_or_path albert-base-v2 --task_name rte --pos x", "position of albert"),
 ]
