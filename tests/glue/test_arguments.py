@@ -316,6 +316,29 @@ def test_the_demo_takes_its_own_sizes_unless_they_are_given():
     assert getattr(parse_args(GLUE), name) != DEMO_DEFAULTS[name]
 
 
+@pytest.mark.parametrize("data", ["--train_file train.csv", "--task_name cola --data_dir checkpoint"])
+def test_the_demo_s_model_brings_its_recipe_to_other_data(data, files):
+    args = parse_args(["--model_name_or_path", "demo-albert", *data.split(), "--num_warmup_steps", "5"])
+    assert (args.learning_rate, args.num_train_epochs) == (1e-3, 10)
+    assert (args.num_warmup_steps, args.warmup_ratio) == (5, 0)
+    assert parse_args(["--demo", "--model_name_or_path", "m"]).learning_rate == 2e-5
+
+
+def test_the_help_names_the_defaults_that_act_and_the_main_knobs_first(capsys):
+    with pytest.raises(SystemExit):
+        parse_args(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    places = [text.index(f" {name} ") for name in ("--method", "--pos", "--scale", "--tau", "--gfsa_order")]
+    assert places == sorted(places)
+    for note in (
+        "contranorm, contranorm_v2: default 0.005; contranorm_learned: default 0; centering, pairnorm: default 1)",
+        "(gfsa: default 3)",
+        "passes over the training data; for the demo's model 10 (default: 3)",
+        "for the demo's model 0.001 (default: 2e-05)",
+    ):
+        assert note in text
+
+
 PATHS = ["data_dir", "train_file", "validation_file", "test_file", "token_cache", "model_name_or_path", "output_dir"]
 PATHS += ["resume_from_checkpoint", "pred_dir"]
 
