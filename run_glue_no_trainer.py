@@ -202,10 +202,9 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     stop(stopping)
                 if isinstance(args.checkpointing_steps, int) and state.updates % args.checkpointing_steps == 0:
                     save()
-            say(
-                f"Epoch {state.epoch + 1} of {num_epochs}: {state.updates} updates done, the last one's training loss "
-                f"{log.flush():.4f}"
-            )
+            loss = log.flush()
+            known = "" if math.isnan(loss) else f", the last one's training loss {loss:.4f}"  # none where a run resumes
+            say(f"Epoch {state.epoch + 1} of {num_epochs}: {state.updates} updates done{known}")
             if args.do_eval:
                 try:
                     with signals.at_once(accelerator.num_processes == 1):

@@ -134,8 +134,8 @@ class ContraNorm(nn.Module):
 
         Args:
             x: (B, S, D); or (T, D), sequences one after the other with `cu_seqlens`, or in any order with `batch`.
-            mask: (B, S), non-zero at the tokens that count. The others neither push nor are counted; what stands in
-                their own places afterwards has no meaning. None counts all.
+            mask: (B, S), or (1, S) for all, non-zero at the tokens that count. The others neither push nor are counted;
+                what stands in their own places afterwards has no meaning. None counts all.
             cu_seqlens: (sequences + 1,), where each sequence of (T, D) begins, and where the last one ends.
             batch: (T,), the number of each token's sequence, or of each node's graph.
 
@@ -165,6 +165,8 @@ class ContraNorm(nn.Module):
             order = batch.argsort(stable=True)
             lengths = batch[order].unique_consecutive(return_counts=True)[1].tolist()
             return self._each(x[order].split(lengths))[order.argsort()]
+        if mask is not None and mask.shape not in (x.shape[:2], (1, *x.shape[1:2])):
+            raise ValueError(f"mask of shape {tuple(mask.shape)}: expected that of the tokens, {tuple(x.shape[:2])}")
         mean = self.weighted_mean(x, None if mask is None else mask != 0)
         return self.push(x, mean.to(x.dtype))
 

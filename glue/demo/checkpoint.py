@@ -107,6 +107,7 @@ def build_demo_checkpoint(folder: Path, model_type: str, num_hidden_layers: int 
     import torch
 
     from transformers import AlbertTokenizerFast, AutoConfig, AutoModel, BertTokenizerFast, PreTrainedTokenizerFast
+    from transformers.attention import SelfAttention
 
     words = _vocabulary()
     # Any other text is spelled out, letter by letter.
@@ -132,9 +133,10 @@ def build_demo_checkpoint(folder: Path, model_type: str, num_hidden_layers: int 
     # small a model does not find that within a minute.
     with torch.no_grad():
         for module in model.modules():
-            if hasattr(module, "query"):
-                module.query.weight.mul_(8)
-                module.key.weight.copy_(module.query.weight)
+            if isinstance(module, SelfAttention):
+                query, key, _ = (getattr(module, name) for name in module.projections)
+                query.weight.mul_(8)
+                key.weight.copy_(query.weight)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps(sizes, indent=2) + "\n", encoding="utf-8")

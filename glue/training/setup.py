@@ -174,6 +174,8 @@ def set_up(args: RunArguments, prepare: Prepare = prepare_classifier) -> Setup:
     say(work.contranorm.summary())
     if work.contranorm.attracts:
         say("Warning: a negative scale pulls the tokens together, the opposite of what ContraNorm is for")
+    if args.test_file and not args.do_predict:
+        say(f"Note: --test_file {args.test_file} is not read: add --do_predict for its predictions")
     if args.use_slow_tokenizer:
         say("Note: --use_slow_tokenizer changes nothing: there is one tokenizer, and it gives the slow one's ids")
     if work.tokenizer.padding_side == "left":

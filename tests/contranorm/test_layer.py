@@ -172,6 +172,8 @@ def test_wrong_settings_are_refused(settings, message):
         (tokens(3, 2), {}, "expected"),
         (tokens(1, 3, 2), {"batch": [0, 0, 0]}, "expected"),
         (tokens(3, 2), {"batch": [0, 0]}, "a number a token, 3"),
+        (tokens(2, 3, 2), {"mask": [[1, 1]] * 2}, r"mask of shape \(2, 2\): expected that of the tokens, \(2, 3\)"),
+        (tokens(2, 3, 2), {"mask": [1, 1, 1]}, r"mask of shape \(3,\)"),
         (tokens(3, 2), {"cu_seqlens": [0, 2]}, "rise from 0 to the number of tokens, 3"),
         (tokens(3, 2), {"cu_seqlens": [0, 2, 1, 3]}, "rise from 0"),
         (tokens(3, 2), {"cu_seqlens": [0, 3], "batch": [0, 0, 0]}, "exclude each other"),

@@ -17,6 +17,7 @@ from glue.demo.checkpoint import build_demo_checkpoint, demo_splits, write_demo_
 from glue.demo.grammar import PLACES, changed, draw_scene
 from glue.demo.tasks import ROW_MAKERS
 from transformers import AutoModel, AutoTokenizer
+from transformers.contranorm import MethodSites, unchanged
 
 ALL_TASKS = list(GLUE_TASKS)
 
@@ -124,6 +125,14 @@ def test_the_checkpoint_covers_the_vocabulary_and_leaves_contranorm_to_the_run(t
     written = json.loads((tmp_path / "config.json").read_text())
     assert written["model_type"] == model_type and not {"pos", "scale", "tau"} & set(written)
     assert AutoModel.from_pretrained(tmp_path).config.vocab_size == len(tokenizer)
+
+
+def test_a_slot_or_method_of_any_name_leaves_the_demo_alone(tmp_path, monkeypatch):
+    plain = AutoModel.from_pretrained(build_demo_checkpoint(tmp_path / "plain", "bert"))
+    monkeypatch.setattr(MethodSites, "query", unchanged, raising=False)
+    model = AutoModel.from_pretrained(build_demo_checkpoint(tmp_path / "other", "bert"))
+    attention = [layer.attention.self for layer in (*model.encoder.layer, *plain.encoder.layer)]
+    assert len({(part.query.weight.norm().item(), part.key.weight.norm().item()) for part in attention}) == 2
 
 
 @pytest.mark.slow

@@ -97,6 +97,14 @@ def test_a_run_on_own_files_keeps_their_numbers_and_labels(tmp_path: Path) -> No
     assert {label for _, label in rows[1:]} <= {"LABEL_0", "LABEL_1"}
 
 
+def test_a_test_file_that_nobody_asked_to_predict_is_named_in_a_note(own, tmp_path: Path, capsys) -> None:
+    words = [word for word in own if word not in ("--do_predict", "--no-do_eval")]
+    (tmp_path / "validation.csv").write_text("text,label\na red stone,LABEL_0\nthe river,LABEL_1\n")
+    assert runs.run_here(*words, "--do_eval", "--validation_file", tmp_path / "validation.csv") == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Note: ")]
+    assert f"Note: --test_file {own[3]} is not read: add --do_predict for its predictions" in notes
+
+
 def test_no_rows_leave_the_header(tmp_path: Path) -> None:
     path = write_predictions(tmp_path, GLUE_TASKS["rte"], "test", np.array([], dtype=np.int64))
     assert path.read_text() == "index\tprediction\n"

@@ -26,7 +26,7 @@ restore_all = checkpointing.restore_random_states
 
 
 @pytest.mark.parametrize("step", [4, 8, 12, 16])  # in the middle of an epoch, and at its end (12)
-def test_resumed_run_equals_the_uninterrupted_one(flags, uninterrupted, tmp_path, step):
+def test_resumed_run_equals_the_uninterrupted_one(flags, uninterrupted, tmp_path, step, capsys):
     folder = tmp_path / "out"
     shutil.copytree(uninterrupted, folder)
     for later in (folder / "checkpoints").iterdir():
@@ -37,6 +37,8 @@ def test_resumed_run_equals_the_uninterrupted_one(flags, uninterrupted, tmp_path
     torch.manual_seed(99)  # the generators' states have to come from the checkpoint
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0
     assert essence(folder) == essence(uninterrupted)
+    out = capsys.readouterr().out
+    assert f"{6 * -(-step // 6)} updates done" in out and "nan" not in out
 
 
 @pytest.mark.parametrize("method", METHODS)
