@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Fine-tune BERT or ALBERT with ContraNorm on a GLUE task, or on your own files. The loop is `train`, in plain sight.
+"""Fine-tune a text encoder with ContraNorm on a GLUE task, or on your own files. The loop is `train`, in plain sight.
 
     python run_glue_no_trainer.py --pos 7 --scale 0.005                          # the built-in demo, needs no network
     python run_glue_no_trainer.py --model_name_or_path bert-base-uncased --task_name rte --pos 7 --scale 0.005 \\

@@ -40,7 +40,7 @@ attention):
     hidden_states of the next layer
 
 This module knows names and numbers only and imports no torch: the command line checks `--pos` with it before anything
-heavy is loaded. The layer itself is in `contranorm.py`.
+heavy is loaded. A layer is wired in `layer.py`, its slot at `context` in `attention.py`.
 """
 
 from __future__ import annotations

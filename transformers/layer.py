@@ -1,45 +1,8 @@
 """The transformer layer of all models here, with its eight sites, and the stack of such layers.
 
-A layer's LayerNorms come after its residual sums ("post-norm", as in BERT). One layer, read from top to bottom (D is
-dropout, + the residual sum; ALBERT has no dropout after its feed-forward network, DistilBERT none after attention):
-
-    hidden_states
-         |
-    [layer_input]                 the residual below takes the result as well
-         |----------.
-    self-attention  |
-         |          |
-      [context]     |             heads merged, before the output dense
-         |          |
-      dense, D      |
-         |          |
-    [attention_output]
-         |          |
-         +----------'
-         |
-    [attention_residual]          the paper's setting for BERT
-         |
-     LayerNorm
-         |
-    [attention_norm]
-         |----------.
-    dense, act,     |
-    dense, D        |
-         |          |
-    [ffn_output]    |
-         |          |
-         +----------'
-         |
-    [ffn_residual]
-         |
-     LayerNorm
-         |
-    [layer_output]
-         |
-    hidden_states of the next layer
-
-The numbers of the sites in `--pos` are in `contranorm_sites.py`. Hidden states are packed (T, D) or padded (B, S, D),
-see `padding.py`; every module called by itself, without a `layout`, takes padded ones.
+A layer's LayerNorms come after its residual sums ("post-norm", as in BERT). `contranorm_sites.py` draws one layer, with
+the sites that this file and `attention.py` have slots for. Hidden states are packed (T, D) or padded (B, S, D), see
+`padding.py`; every module called by itself, without a `layout`, takes padded ones.
 """
 
 from __future__ import annotations
@@ -93,7 +56,7 @@ class BlockEnd(nn.Module):
 
 
 class PostNormLayer(nn.Module):
-    """One transformer layer, drawn above; a model's layer says what its two blocks are made of."""
+    """One transformer layer, drawn in `contranorm_sites.py`; a model's layer says what its two blocks are made of."""
 
     attention: nn.Module
 

@@ -174,7 +174,7 @@ class RunArguments(_Method):  # type: ignore[misc, valid-type]
 
     model_name_or_path: str | None = flag(
         "model",
-        "checkpoint folder or Hub id (BERT or ALBERT); 'demo' or 'demo-albert' is a tiny random one",
+        f"checkpoint folder or Hub id ({', '.join(BACKBONES)}); 'demo' or 'demo-albert' is a tiny random one",
         is_path=True,
         metavar="NAME",
     )
@@ -508,7 +508,7 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
         GROUPS,
         prog="run_glue_no_trainer.py",
         usage="%(prog)s [--model_name_or_path NAME] [--task_name TASK | --train_file FILE] [--pos POS] [--scale X] ...",
-        description="Fine-tune BERT or ALBERT with ContraNorm on a GLUE task or on own files.",
+        description="Fine-tune a text encoder with ContraNorm on a GLUE task or on own files.",
         epilog="Nothing but --pos and --scale runs the built-in demo, which needs no network.",
     )
     return checked_arguments(parser, RunArguments, argv)
