@@ -6,6 +6,7 @@ diverged.json                                       in their place, where the lo
 run.json                                            settings, versions, git revision, hardware
 train_log.jsonl                                     a row an update: loss, learning rate, gradient norm, examples/s
 eval_log.jsonl                                      a row an epoch: scores, and what --log_oversmoothing measured
+eval_predictions.json                               what the model says to every validation row
 <scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
 README.md                                           a model card
 predictions/  checkpoints/  tracking/
@@ -49,8 +50,8 @@ _MODEL_FILES = (
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("vocab.txt", "spiece.model", "vocab.json", "merges.txt"),
 )
-_UPDATES, _EVALUATIONS = "train_log.jsonl", "eval_log.jsonl"
-_RUN_FILES = ("run.json", _UPDATES, _EVALUATIONS, "all_results.json", "diverged.json")
+_UPDATES, _EVALUATIONS, _PREDICTIONS = "train_log.jsonl", "eval_log.jsonl", "eval_predictions.json"
+_RUN_FILES = ("run.json", _UPDATES, _EVALUATIONS, _PREDICTIONS, "all_results.json", "diverged.json")
 _CARD = "README.md"
 _NEW_MODEL = ".model.new"
 _LEFTOVER = re.compile(r"\.(model|step_\d+(\.old)?|.+\.\d+)\.tmp")  # files and folders that a killed run was writing
@@ -230,6 +231,16 @@ class RunFolder:
         if self.writes:
             self.manifest.claim(name)
             write_whole(make_folder(self.path) / name, lambda path: path.write_text(content, encoding="utf-8"))
+
+    def write_predictions(self, predictions: dict[str, Any]) -> None:
+        """Write what the model says to the rows of each validation split, if there is any; a line a split.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
+        if predictions:
+            lines = (f"{json.dumps(split)}: {json.dumps(values)}" for split, values in predictions.items())
+            self.write_text(_PREDICTIONS, "{\n" + ",\n".join(lines) + "\n}\n")
 
     def write_card(self, card: str) -> None:
         """Write the model card, unless there is one that somebody else has written."""

@@ -25,7 +25,9 @@ _WARNINGS = {
 _WATCHED_ROWS = 256
 
 
-def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, float]:
+def evaluate_all(
+    args: RunArguments, setup: Setup, model: Any
+) -> tuple[dict[str, float], dict[str, list[int] | list[float]]]:
     """Score the validation splits and print the scores beside those of the most frequent label.
 
     Raises:
@@ -34,10 +36,12 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
     Returns:
         The task's metrics, "loss" (the mean over all rows), and "predicted_classes" or "predicted_numbers", how many
         different ones the model predicted (numbers that are all equal up to rounding are one); those of MNLI's
-        mismatched split with `MISMATCHED_SUFFIX`.
+        mismatched split with `MISMATCHED_SUFFIX`. And for each split the predictions in the order of its rows: the
+        task's class ids, or numbers with six digits.
     """
     task, rounding = setup.task, ROUNDING[setup.accelerator.mixed_precision]
     results: dict[str, float] = {}
+    predictions: dict[str, Any] = {}
     for number, split in enumerate(task.validation_splits):
         dataset = setup.datasets[split]
         labels: Any = dataset.labels if task.is_regression else setup.mapping.task_ids(task)[dataset.labels]
@@ -55,7 +59,8 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
         is_one = task.is_regression and are_equal(values, rounding)
         scores[_NUMBERS if task.is_regression else _CLASSES] = 1 if is_one else len(np.unique(values))
         results |= {name + MISMATCHED_SUFFIX * number: score for name, score in scores.items()}
-    return results
+        predictions[split] = [float(f"{value:.6g}") for value in values] if task.is_regression else values.tolist()
+    return results, predictions
 
 
 def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:

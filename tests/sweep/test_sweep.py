@@ -228,6 +228,23 @@ def test_a_loss_that_is_no_number_is_in_no_mean(tmp_path):
     assert row["losses"] == [[1, 0.5]] and row["method"] == "contranorm"
 
 
+@pytest.mark.parametrize(
+    ("predictions", "kept"),
+    [
+        ({"validation": [1, 0, 2]}, [1, 0, 2]),
+        ({"matched": [0] * 1500, "mismatched": [1] * 1500}, [0] * 500 + [1] * 500),
+        ({"validation": [2.34567, 3.0]}, [2.35, 3.0]),
+        (None, []),
+    ],
+    ids=["classes", "two splits", "scores", "none"],
+)
+def test_a_row_has_the_predictions_or_some_of_many(tmp_path, predictions, kept):
+    if predictions is not None:
+        (tmp_path / "eval_predictions.json").write_text(json.dumps(predictions))
+    point = Point.of({"demo": True})
+    assert result_row("id", point, tmp_path, "finished", "", 1.0, 1)["predictions"] == kept
+
+
 def _append(path, seed):
     append_results(path, [sweep_rows.row(seed=seed)])
 
