@@ -21,7 +21,7 @@ from .scores import AVERAGE, Paired, Row, Scores, Summary, Variant
 from .significance import LEVEL, MOST_SEEDS, detectable, holm, seeds_needed
 from .sweep_figures import draw_sweep
 
-_MOST_OPEN = 12  # rows of a table; a longer one is folded
+_MOST_OPEN = 20  # rows of a table; a longer one is folded
 _DIFFERENCES = (0.005, 0.01, 0.02)  # half a point, one and two, as scores
 
 Table = tuple[list[str], list[list[str]]]  # header and rows
@@ -183,8 +183,8 @@ def _differences(scores: Scores) -> list[tuple[list[str], list[list[str]], str]]
         verdicts = Counter(paired.verdict for paired in pairs.values())
         lasting = sum(value < LEVEL for value in corrected.values())
         summary = (
-            f"{task}: {len(lines)} settings, {verdicts['gain']} gains and {verdicts['loss']} losses shown, "
-            f"{lasting} of them after Holm's correction"
+            f"{task}: {len(lines)} settings; shown as gain {verdicts['gain']}, as loss {verdicts['loss']}, "
+            f"after Holm's correction {lasting}"
         )
         header = [task, "mean", "95 % interval", "shown", "p", "p, Holm", "seeds won", "noise", "collapsed"]
         if lines:
