@@ -91,7 +91,8 @@ def build_config(
         ConfigurationError: the checkpoint's configuration, or a setting for it, is not supported.
         UsageError: `--max_length` is more than the model has positions for.
     """
-    mapping = make_label_mapping(task, checkpoint.config_dict, bool(args.do_train))
+    labels = {} if args.init_from else checkpoint.config_dict  # of a classifier that is not taken
+    mapping = make_label_mapping(task, labels, bool(args.do_train))
     settings = choose_settings(args, checkpoint.config_dict, checkpoint.config.model_type)
     changes: dict[str, Any] = {
         "id2label": mapping.id2label,
@@ -120,17 +121,25 @@ def padding_multiple(config: PretrainedConfig) -> int:
 
 
 def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
-    """Load the classifier; its head is drawn anew where the checkpoint has none.
+    """Load the classifier; its head is drawn anew where the checkpoint has none, and with `--init_from` in any case.
 
     Raises:
         CheckpointError: the weights cannot be read, or do not fit the configuration.
     """
-    model = AutoModelForSequenceClassification.from_pretrained(
+    model, found = AutoModelForSequenceClassification.from_pretrained(
         checkpoint.path,
         config=config,
-        ignore_mismatched_sizes=args.ignore_mismatched_sizes,
+        ignore_mismatched_sizes=args.ignore_mismatched_sizes or args.init_from is not None,
+        output_loading_info=True,
         **checkpoint.options,
     )
+    if args.init_from is not None:
+        broken = [name for name, *_ in found["mismatched_keys"] if name.startswith(f"{model.base_model_prefix}.")]
+        if broken and not args.ignore_mismatched_sizes:
+            raise CheckpointError(f"{checkpoint.name}: {broken[0]} has another shape than its config.json says")
+        for name, part in model.named_children():
+            if name != model.base_model_prefix:
+                part.apply(model._init_weights)
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if args.torch_compile:

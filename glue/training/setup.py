@@ -70,7 +70,7 @@ def set_up(args: RunArguments) -> Setup:
     if output_dir is not None:
         on_main(accelerator, lambda: recover_model(output_dir))
     with open_checkpoint(args) as checkpoint:
-        task, tables = load_splits(args, config_dict=checkpoint.config_dict)
+        task, tables = load_splits(args, config_dict=None if args.init_from else checkpoint.config_dict)
         config, mapping, contranorm = build_config(args, checkpoint, task)
         tokenizer = checkpoint.tokenizer()
         kept = cache_folder("none" if args.uses_demo_data else args.token_cache)
@@ -103,6 +103,8 @@ def set_up(args: RunArguments) -> Setup:
     on_main(accelerator, lambda: folder.take(args, resumed, () if args.pred_dir else predictions))
     rows = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
     say(f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: {rows}")
+    if args.init_from:
+        say(f"Started from the encoder of {checkpoint.name}, a model of another task; the classifier is drawn anew")
     say(contranorm.summary())
     if contranorm.attracts:
         say("Warning: a negative scale pulls the tokens together, the opposite of what ContraNorm is for")

@@ -277,6 +277,16 @@ def test_points_wait_once(study, asked):
     assert states.enqueue(states.open_study(plan), plan, []) == 0
 
 
+def test_the_file_of_a_study_is_one_of_optuna(study, asked):
+    """As `optuna-dashboard sqlite:///FOLDER/study.db` opens it."""
+    url = f"sqlite:///{asked.args.output_dir}/study.db"
+    (summary,) = optuna.get_all_study_summaries(url)
+    assert summary.study_name == asked.study_name and summary.n_trials == 2
+    assert all(
+        "flags" in trial.user_attrs for trial in optuna.load_study(study_name=asked.study_name, storage=url).trials
+    )
+
+
 def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
     """Both looked at the same moment, and neither saw the other's."""
     plan = asked
