@@ -282,14 +282,19 @@ class Scores:
         return [key for key in product(self.tasks, self.variants, self.seeds) if key not in seen]
 
     def label(self, variant: Variant) -> str:
-        """Return what a variant is called: of a method only what differs in it is said, and always a scale."""
+        """Return what a variant is called: its method, and whatever else differs between variants."""
+        settings = dict(variant)
+        return " ".join([self.method_label(variant), *(f"{name} {_short(settings[name])}" for name in self.varied)])
+
+    def method_label(self, variant: Variant) -> str:
+        """Return what the method of a variant is called: only knobs that differ in it are said, and always a scale."""
         settings = dict(variant)
         method = settings["method"]
         others = [dict(other) for other in self.variants if dict(other)["method"] == method]
         differing = [name for name in METHOD[1:] if len({repr(other.get(name)) for other in others}) > 1]
         knobs = [name for name in dict.fromkeys(["scale", *differing]) if settings.get(name) is not None]
         name = METHODS[method].__name__ if method in METHODS else "plain" if method == PLAIN else str(method)
-        return " ".join([name, *(f"{knob} {_short(settings[knob])}" for knob in (*knobs, *self.varied))])
+        return " ".join([name, *(f"{knob} {_short(settings[knob])}" for knob in knobs)])
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from sweep.points import METHOD
 
+from .depth_figure import draw_depth
 from .scores import Row, Scores, Variant
 from .significance import LEVEL, holm
 from .style import STYLE, line_style, save
@@ -53,6 +54,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
     drawn = [
         (_panels(scores, folder / name, draw, heights.get(name, _HEIGHT)), caption) for name, draw, caption in figures
     ]
+    drawn.append((draw_depth(scores, folder / "depth"), ("depth", "", "")))
     return [(path, caption) for path, caption in drawn if path is not None]
 
 

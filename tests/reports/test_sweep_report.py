@@ -410,6 +410,23 @@ def test_a_heat_map_says_differences_and_the_sign_of_their_intervals(tmp_path, f
     assert {"+5.1", "-5.1", "+1.0"} <= set(texts) and texts.count("▲") == 1 and texts.count("▼") == 1
 
 
+def test_a_map_of_depths_says_what_trained(tmp_path, figures):
+    rows = []
+    for depth, trained in ((12, 3), (48, 1)):
+        for seed in range(3):
+            collapsed = {"degenerate": True, "score": 0.5} if seed >= trained else {"score": 0.8}
+            rows += [row(seed=seed, **collapsed), row(seed=seed, scale=0.2, score=0.9)]
+            for entry in rows[-2:]:
+                entry["settings"]["num_hidden_layers"] = depth
+    rows[-1] |= {"status": "diverged", "score": None}
+    write_report(rows, tmp_path, "depth")
+    drawing = (tmp_path / "figures" / "depth.svg").read_text()
+    texts = re.findall(r">([^<>\n]+)</t", drawing)
+    assert sorted(text for text in texts if " of " in text) == ["1 of 3", "2 of 3", "3 of 3", "3 of 3"]
+    assert {"80.0", "90.0", "12", "48", "plain", "ContraNorm scale 0.2"} <= set(texts)
+    assert "What trains at which depth" in (tmp_path / "report.md").read_text()
+
+
 @pytest.mark.slow
 def test_two_thousand_runs_take_less_than_twenty_seconds(tmp_path, figures):
     tasks = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]

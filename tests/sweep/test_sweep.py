@@ -97,6 +97,16 @@ def test_the_comparison_has_every_method_in_its_own_setting_beside_the_plain_mod
     assert {point["method"] for point in two} == {"none", "gfsa"}
 
 
+def test_the_depths_have_a_plain_model_for_each_method_and_scale(tmp_path):
+    points = grid(parsed("--preset", "depth", tmp_path=tmp_path).choices)
+    seeds = {point["seed"] for point in points}
+    assert len(seeds) >= 5 and len(points) == len(seeds) * 2 * 3 * (1 + 2 * 4)
+    assert {point["num_hidden_layers"] for point in points} == {12, 24, 48}
+    assert {point.settings["learning_rate"] for point in points} == {
+        1e-3
+    }  # the demo's, for weights that begin at random
+
+
 @pytest.mark.parametrize("kind", ["yaml", "toml"])
 def test_a_grid_from_a_file(tmp_path, kind):
     """The command line replaces what the file says."""
