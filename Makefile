@@ -4,6 +4,9 @@
 PYTHON ?= python3
 # What is measured, see benchmarks/__init__.py: make bench BENCH_ARGS="--data_dir glue_data --model DIR"
 BENCH_ARGS ?=
+# The interpreter that measures on a GPU, and what: make gpu GPU_PYTHON=python3 GPU_ARGS="--minutes 20"
+GPU_PYTHON ?= .venv/bin/python
+GPU_ARGS ?=
 # Processes that the tests run in, and further arguments: make test WORKERS=0 PYTEST_ARGS="-k tokenizer"
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -13,10 +16,10 @@ DEV := .venv-dev/bin/python
 SCRIPTS := $(wildcard *.sh) .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench lint types clean
+.PHONY: help demo test test-all bench gpu gpu-record lint types clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed ## fine-tune a tiny BERT with ContraNorm on built-in data (about a minute, no network)
 	$(RUN) run_glue_no_trainer.py --pos 7 --scale 0.005
@@ -29,6 +32,15 @@ test-all: test ## run the tests, and then the slow ones
 
 bench: .venv-dev/installed ## measure speed and memory beside the stock library (tables in output/bench; an hour or more)
 	$(DEV) -m benchmarks $(BENCH_ARGS)
+
+# Only the interpreter of this project's environment is made; any other one is taken as it is.
+gpu gpu-record: $(if $(filter .venv/bin/python,$(GPU_PYTHON)),.venv/installed)
+
+gpu: ## check and measure on an NVIDIA GPU (tables in output/gpu; nine minutes)
+	$(GPU_PYTHON) -m benchmarks.gpu $(GPU_ARGS)
+
+gpu-record: ## time complete fine-tunings on an NVIDIA GPU, as far as nine minutes go
+	$(GPU_PYTHON) -m benchmarks.gpu --record $(GPU_ARGS)
 
 lint: .venv-dev/installed ## check style and format of the Python files and the shell scripts
 	$(DEV) -m ruff check .

@@ -5,8 +5,9 @@
     python run_glue_no_trainer.py --model_name_or_path bert-base-uncased --task_name rte --pos 7 --scale 0.005 \\
         --num_train_epochs 5 --output_dir output/rte
 
-Exit status: 0 done; 1 a file could not be written; 2 wrong arguments or data; 3 the loss is not finite; 128 + the
-signal's number: stopped by SIGTERM, SIGINT (130), SIGHUP or SIGUSR1, with a checkpoint where there is an output folder.
+Exit status: 0 done; 1 a file could not be written, or the upload failed; 2 wrong arguments or data; 3 the loss is not
+finite; 128 + the signal's number: stopped by SIGTERM, SIGINT (130), SIGHUP or SIGUSR1, with a checkpoint where there is
+an output folder.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import sys
 import time
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.cli.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
@@ -25,12 +27,14 @@ from glue.errors import DivergedError
 from transformers.utils.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accelerate import Accelerator
     from torch import Tensor
 
     from glue.data.encoding import EncodedDataset
     from glue.training.sampling import Update
-    from glue.training.setup import Setup
+    from glue.training.setup import Prepare, Setup
 
 
 MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first scale, and the gradient is not finite
@@ -38,15 +42,29 @@ MOST_ATTEMPTS = 40  # at an update in fp16: by then 1e-8 is left of the first sc
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    return run("run_glue_no_trainer.py", lambda: parse_args(argv))
+
+
+def run(program: str, parse: Callable[[], RunArguments], prepare: Callable[[], Prepare] | None = None) -> int:
+    """Run a training, an evaluation or both, from the command line to the files.
+
+    Args:
+        program: the name of the script.
+        parse: reads and checks the command line.
+        prepare: returns what makes data, model and scores of it; default a classifier's, see `glue/training/setup.py`.
+
+    Returns:
+        The exit status.
+    """
     setup = None
     with console(), StopSignals() as signals:
         try:
             with signals.at_once():
-                args = parse_args(argv)
+                args = parse()
                 provide_caches()
                 from glue.training.setup import finish, set_up, start
 
-                setup = set_up(args)
+                setup = set_up(args) if prepare is None else set_up(args, prepare())
             if args.do_train:
                 start(args, setup)
                 results = train(args, setup, signals)
@@ -55,22 +73,22 @@ def main(argv: list[str] | None = None) -> int:
                     results = evaluate_only(args, setup)
             finish(args, setup, results, signals)
         except Stopped as stop:
-            return fail(stop, stop.status, "", shared=True)
+            return fail(stop, stop.status, "", shared=True, program=program)
         except DivergedError as error:
             if setup is not None and args.do_train:
                 setup.folder.write_diverged(error)
-            return fail(error, 3, shared=True)
+            return fail(error, 3, shared=True, program=program)
         except (UserError, OSError) as error:
             # A CheckpointError is both: what cannot be read before the run is the user's to mend, what cannot be
             # written in it the system's.
             is_mendable = isinstance(error, UserError) and (setup is None or not isinstance(error, OSError))
-            return fail(error, 2 if is_mendable else 1)
+            return fail(error, 2 if is_mendable else 1, program=program)
         except RuntimeError as error:
             from glue.training.processes import is_lost_peer
 
             if setup is None or not is_lost_peer(setup.accelerator, error):
                 raise
-            return fail(f"another process of this run has ended: {error}", 1)
+            return fail(f"another process of this run has ended: {error}", 1, program=program)
         finally:
             if setup is not None:
                 from glue.training.processes import leave
@@ -88,6 +106,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     from glue.training.checkpointing import TrainingParts, check_finite, cpu_weights
     from glue.training.optimizer import build_optimizer, build_schedule
     from glue.training.processes import agree
+    from glue.training.recorded import RecordedUpdates
     from glue.training.sampling import TrainingOrder
     from glue.training.state import TrainingState
 
@@ -99,10 +118,11 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
         num_processes=accelerator.num_processes,
         process_index=accelerator.process_index,
         seed=args.seed,
+        lengths=dataset.lengths if args.group_by_length else None,
     )
     total_updates = args.max_train_steps or args.num_train_epochs * order.updates_per_epoch
     num_epochs = -(-total_updates // order.updates_per_epoch)
-    optimizer = build_optimizer(args, setup.model)
+    optimizer = build_optimizer(args, setup.model, capturable=setup.execution.cuda_graphs)
     # Not prepared: accelerate would step the schedule once for every process.
     scheduler = build_schedule(args, optimizer, total_updates)
     model, optimizer = accelerator.prepare(setup.model, optimizer)
@@ -118,6 +138,11 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
         f"{total_updates / order.updates_per_epoch:.3g} epochs, on {accelerator.num_processes} process(es), "
         f"{accelerator.device.type}, precision {str(accelerator.mixed_precision).replace('no', 'fp32')}"
     )
+    recorded = None
+    if setup.execution.cuda_graphs:
+        compute = partial(setup.loss, model, label_smoothing=args.label_smoothing)
+        norm_of = partial(gradient_norm, accelerator, model, args.max_grad_norm)
+        recorded = RecordedUpdates(compute, norm_of, optimizer.optimizer, accelerator.device)
     log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
     patience = args.early_stopping_patience or math.inf
 
@@ -137,12 +162,13 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
 
     with progress_bar(total=total_updates, initial=state.updates, desc="training") as bar:
         while state.epoch < num_epochs and state.epochs_without_improvement < patience:
-            for update in order.epoch(state.epoch, start=state.updates_in_epoch):
+            for update in setup.feed.ahead(dataset, order.epoch(state.epoch, start=state.updates_in_epoch)):
                 if state.updates == total_updates:
                     break
                 model.train()
                 learning_rate = scheduler.get_last_lr()[0]
-                for _ in range(MOST_ATTEMPTS):  # one, but for fp16: a gradient that is too large halves its scale
+                # Once, but for fp16: a gradient that is too large halves its scale.
+                for _ in range(0 if recorded else MOST_ATTEMPTS):
                     loss = backward(args, setup, model, dataset, update)
                     norm = gradient_norm(accelerator, model, args.max_grad_norm)
                     optimizer.step()
@@ -150,6 +176,10 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     if not optimizer.step_was_skipped:
                         scheduler.step()
                         break
+                if recorded:
+                    (batch,) = setup.feed.batches(dataset, update)
+                    loss, norm = recorded(batch)
+                    scheduler.step()
 
                 state.updates += 1
                 state.updates_in_epoch += 1
@@ -215,20 +245,14 @@ def backward(args: RunArguments, setup: Setup, model: Any, dataset: EncodedDatas
         This process's part of that mean, still on the device.
     """
     import torch
-    from torch.nn import functional as F
 
     accelerator, parts = setup.accelerator, []
-    for number, rows in enumerate(update.micro_batches, start=1):
-        # A process without a row takes one that does not count, for all of them have to take part in the exchange.
-        inputs = dataset.collate(rows if len(rows) else [0], device=accelerator.device)
+    # A process without a row takes one that does not count, for all of them have to take part in the exchange.
+    for number, batch in enumerate(setup.feed.batches(dataset, update), start=1):
+        batch = batch.to(accelerator.device)
         is_last = number == len(update.micro_batches)
         with nullcontext() if is_last else accelerator.no_sync(model):
-            if args.label_smoothing:
-                labels = inputs.pop("labels")
-                loss = F.cross_entropy(model(**inputs).logits, labels, label_smoothing=args.label_smoothing)
-            else:
-                loss = model(**inputs).loss
-            loss = loss * (len(rows) / update.num_examples)
+            loss = setup.loss(model, batch, args.label_smoothing)
             # The exchange takes the mean over the processes, and what is wanted is the sum.
             accelerator.backward(loss * accelerator.num_processes)
         parts.append(loss.detach())

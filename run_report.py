@@ -69,7 +69,7 @@ def rows_of(files: list[Path]) -> list[dict[str, Any]]:
             say(f"Note: {file}: no row of a sweep in line {lines}: left out")
     if not rows:
         raise UsageError(f"{files[0]} holds no finished run")
-    return newest(sorted(rows, key=lambda row: str(row.get("finished", ""))))
+    return newest(rows)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from glue.cli.console import fail, progress_bar, run_script, say
 from sweep.arguments import parse_args
+from transformers.utils.errors import UserError
 
 if TYPE_CHECKING:
     import optuna
@@ -43,10 +44,12 @@ def main(argv: list[str] | None = None) -> int:
 def sweep(plan: Plan) -> int:
     """Let the workers run the points, and say what came of them."""
     from glue.cli.signals import StopSignals
-    from reports.sweep_report import write_report
+    from reports.sweep_report import check_report
+    from sweep.devices import describe_sharing
     from sweep.results import RESULTS, append_results, newest, read_results
     from sweep.study import enqueue, missing_runs, open_study, rows_of
 
+    check_report(Path(plan.args.output_dir))  # before days of work, not after
     with StopSignals() as signals:
         study, results, logs = open_study(plan), Path(plan.args.output_dir) / RESULTS, plan.args.log_dir
         append_results(results, rows_of(study))  # of workers elsewhere, or that died before they wrote them down
@@ -54,14 +57,14 @@ def sweep(plan: Plan) -> int:
         done = sum(row["status"] in plan.lasting for row in rows)
         new = enqueue(study, plan, newest(read_results(results)))
         say(f"{plan.total} runs, {done} of them done before, {new} new; results in {results}, logs in {logs}/")
+        for line in describe_sharing(plan.args.device):
+            say(line)
         work(plan, study, max(0, plan.total - done), signals)
         append_results(results, rows_of(study))
         everything = read_results(results)
         rows = plan.rows(everything)
         status = summarize(plan, rows, missing_runs(study, plan, rows))
-        if rows:
-            for path in write_report(rows, results.parent, results.parent.resolve().name):
-                say(f"Written: {path}")
+        status = report(rows, results.parent) or status
         others = len(newest(everything)) - len(newest(rows))
         if others:
             say(f"Runs of other sweeps in this folder, not counted here: {others}; run_report.py reports on all")
@@ -69,6 +72,22 @@ def sweep(plan: Plan) -> int:
         status = 128 + signals.received
         return fail("interrupted: start the same command again to go on", status, "", program="run_sweep.py")
     return status
+
+
+def report(rows: list[Row], folder: Path) -> int:
+    """Write the report; what stands in its way changes nothing about the runs, and does not hide how they ended.
+
+    Returns:
+        The exit status.
+    """
+    from reports.sweep_report import write_report
+
+    try:
+        for path in write_report(rows, folder, folder.resolve().name) if rows else ():
+            say(f"Written: {path}")
+    except (UserError, OSError) as error:
+        return fail(f"no report: {error}; run_report.py writes it when that is mended", 1, program="run_sweep.py")
+    return 0
 
 
 def work(plan: Plan, study: optuna.Study, left: int, signals: StopSignals) -> None:

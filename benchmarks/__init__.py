@@ -30,6 +30,7 @@ stock bf16, and so on for `--rounds` rounds. A value is the median over the roun
                   empty cache, again with the cache that it left, and the stock side's script
     contranorm    seconds of a training step (fp32) at every position over those at scale 0; all positions share one
                   set of weights and take turns at every batch
+    methods       the same of every method at its own position, with its defaults
     length        the layer alone, forward and backward over one sequence, against the formula written down directly:
                   seconds, and the peak of what is allocated on top of its input
 

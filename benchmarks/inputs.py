@@ -22,7 +22,7 @@ from .options import Options
 
 VOCABULARY_SIZE = 30522  # bert-base-uncased's
 _SMALL = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
-_SIZES: dict[str, tuple[str, dict[str, Any]]] = {
+SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "checkpoint": ("bert", _SMALL),
     "bert-base": ("bert", {}),
     "albert-base": (
@@ -110,16 +110,16 @@ def prepare(options: Options, folder: Path) -> Inputs:
         UsageError: data or checkpoint cannot be read.
     """
     tables = {name: _load(options, name) for name in options.task_names}
-    tasks = {name: _write_task(folder / "glue" / name, name, splits) for name, splits in tables.items()}
+    tasks = {name: write_task(folder / "glue" / name, name, splits) for name, splits in tables.items()}
     tokenizer = folder / "tokenizer" if options.model is None else Path(options.model)
     if options.model is None:
-        _write_tokenizer(tokenizer, tables)
+        write_tokenizer(tokenizer, tables)
     models = {}
     for name in options.model_names:
         if name == "checkpoint" and options.model is not None:
             place = Path(options.model).resolve()
         else:
-            place = _write_model(folder / name, name, tokenizer, options.seed)
+            place = write_model(folder / name, *SIZES[name], tokenizer, options.seed)
         is_small = name == "checkpoint"
         models[name] = ModelInput(
             name,
@@ -138,7 +138,8 @@ def _load(options: Options, name: str) -> dict[str, Table]:
     return load_splits(arguments)[1]
 
 
-def _write_task(folder: Path, name: str, splits: dict[str, Table]) -> TaskInput:
+def write_task(folder: Path, name: str, splits: dict[str, Table]) -> TaskInput:
+    """Write the splits of a task as `folder/<split>.jsonl`."""
     folder.mkdir(parents=True)
     for split, table in splits.items():
         with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
@@ -149,7 +150,7 @@ def _write_task(folder: Path, name: str, splits: dict[str, Table]) -> TaskInput:
     return TaskInput(name, folder, source, len(train))
 
 
-def _write_tokenizer(folder: Path, tables: dict[str, dict[str, Table]]) -> None:
+def write_tokenizer(folder: Path, tables: dict[str, dict[str, Table]]) -> None:
     """Write a WordPiece vocabulary that knows the most frequent words of the data, and spells out the others."""
     counts: Counter[str] = Counter()
     for name, splits in tables.items():
@@ -166,15 +167,15 @@ def _write_tokenizer(folder: Path, tables: dict[str, dict[str, Table]]) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
-def _write_model(folder: Path, name: str, tokenizer: Path, seed: int) -> Path:
-    """Write a checkpoint with random weights and the files of another one's tokenizer."""
+def write_model(folder: Path, model_type: str, sizes: dict[str, Any], tokenizer: Path, seed: int) -> Path:
+    """Write a checkpoint with random weights and the files of another one's tokenizer; returns its folder."""
     import torch
 
     from transformers import AutoConfig, AutoModel
 
-    model_type, sizes = _SIZES[name]
     torch.manual_seed(seed)
-    model = AutoModel.from_config(AutoConfig.for_model(model_type, vocab_size=VOCABULARY_SIZE, pad_token_id=0, **sizes))
+    settings = {"vocab_size": VOCABULARY_SIZE, "pad_token_id": 0, **sizes}
+    model = AutoModel.from_config(AutoConfig.for_model(model_type, **settings))
     model.save_pretrained(folder)
     for file in ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "spiece.model"):
         if (tokenizer / file).exists():

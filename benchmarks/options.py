@@ -14,7 +14,7 @@ from glue.errors import UsageError
 
 from .lengths import GLUE_LENGTHS
 
-PARTS = ("training", "evaluation", "memory", "startup", "contranorm", "length")
+PARTS = ("training", "evaluation", "memory", "startup", "contranorm", "methods", "length")
 MODELS = ("checkpoint", "bert-base", "albert-base")
 PRECISIONS = ("fp32", "bf16")
 

@@ -66,8 +66,11 @@ class Bench:
                         self.measure_memory(model, task)
                     if "startup" in parts:
                         self.measure_startup(model, task)
+                    if "methods" in parts:
+                        self.results.methods += self.measure_sites(model, task, of_methods=True)
                 if "contranorm" in parts and model.name != "bert-base":
-                    self.measure_sites(model, task)
+                    self.results.sites += self.measure_sites(model, task)
+                self.report(self.results)
         return self.results
 
     def measure_speed(self, model: ModelInput, task: TaskInput) -> None:
@@ -135,19 +138,18 @@ class Bench:
             shutil.rmtree(folder)
         self._compare(model, task, values)
 
-    def measure_sites(self, model: ModelInput, task: TaskInput) -> None:
-        """ContraNorm's cost at every position."""
-        worker = self._worker("ours", "fp32")
-        worker.ask("open_sites", **self._case(model, task))
+    def measure_sites(self, model: ModelInput, task: TaskInput, of_methods: bool = False) -> list[dict[str, Any]]:
+        """ContraNorm's cost at every position, or that of every method."""
+        worker, what = self._worker("ours", "fp32"), "methods" if of_methods else "positions"
+        worker.ask("open_sites", of_methods=of_methods, **self._case(model, task))
         batches = self._batches(model, task)
         worker.ask("time_sites", batches=batches[:1])
         rounds = []
         for number in range(self.options.rounds):
             rounds.append(worker.ask("time_sites", batches=batches))
-            self.say(f"{model.name}, {task.name}: positions, round {number + 1} of {self.options.rounds}")
+            self.say(f"{model.name}, {task.name}: {what}, round {number + 1} of {self.options.rounds}")
         worker.ask("close_sites")
-        self.results.sites += site_rows(model.name, model.description, task.name, rounds, plain="scale 0")
-        self.report(self.results)
+        return site_rows(model.name, model.description, task.name, rounds, plain="scale 0")
 
     def measure_lengths(self) -> None:
         """The layer alone on one sequence of each length."""

@@ -43,6 +43,7 @@ def write_report(folder: Path, options: Options, inputs: Inputs, results: Result
         "data": {task.name: {"train_rows": task.train_rows, "source": task.source} for task in inputs.tasks.values()},
         "comparisons": [row.to_dict() for row in results.comparisons],
         "contranorm": results.sites,
+        "methods": results.methods,
         "length": results.lengths,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +58,8 @@ def to_markdown(content: dict[str, Any]) -> str:
         blocks.append("## Beside the stock library\n\n" + _comparisons(content["comparisons"]))
     if content["contranorm"]:
         blocks.append("## What ContraNorm costs in a training step (fp32)\n\n" + _sites(content["contranorm"]))
+    if content["methods"]:
+        blocks.append("## What each method costs in a training step (fp32)\n\n" + _sites(content["methods"]))
     if content["length"]:
         blocks.append(
             "## ContraNorm alone on one sequence of S tokens x 768, forward and backward (fp32)\n\n"
@@ -108,7 +111,7 @@ def _comparisons(rows: list[dict[str, Any]]) -> str:
                 *_judgement(row, "%" if UNITS[row["measure"]] == "%" else ""),
             ]
         )
-    return _table(["model", "task", "measure", "precision", "ours", "stock", "ours / stock", "target", "met"], lines)
+    return table(["model", "task", "measure", "precision", "ours", "stock", "ours / stock", "target", "met"], lines)
 
 
 def _sites(rows: list[dict[str, Any]]) -> str:
@@ -123,7 +126,7 @@ def _sites(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return _table(["model", "task", "ContraNorm", "seconds a round", "cost over scale 0", "target", "met"], lines)
+    return table(["model", "task", "variant", "seconds a round", "cost over scale 0", "target", "met"], lines)
 
 
 def _lengths(rows: list[dict[str, Any]]) -> str:
@@ -137,7 +140,7 @@ def _lengths(rows: list[dict[str, Any]]) -> str:
         sizes = [f"{form[key]:.1f}" for key in ("peak", "kept") for form in (direct, library)]
         lines.append([str(row["length"]), *times, f"{row['ratio']:.2f}", *sizes, *_judgement(row, " x")])
     head = ["S", "direct, ms", "library, ms", "library / direct", "direct peak", "library peak", "direct kept"]
-    return _table([*head, "library kept", "target", "met"], lines)
+    return table([*head, "library kept", "target", "met"], lines)
 
 
 def _judgement(row: dict[str, Any], unit: str) -> tuple[str, str]:
@@ -160,6 +163,7 @@ def _digits(value: float) -> str:
     return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """Return a table in Markdown."""
     rule = ["---"] * len(head)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))

@@ -166,11 +166,13 @@ class Results:
     Attributes:
         comparisons: the first table.
         sites: rows of the second one, see `site_rows`.
+        methods: rows like these, of methods in the place of positions.
         lengths: rows of the third one, one for each S.
         versions: what each side's process said of itself.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
     sites: list[dict[str, Any]] = field(default_factory=list)
+    methods: list[dict[str, Any]] = field(default_factory=list)
     lengths: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What ContraNorm costs in a training step of this library: every position takes its turn at every batch."""
+"""What methods cost in a training step of this library: every position, or every method, takes its turn at a batch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 import run_glue_no_trainer as script
@@ -14,7 +15,8 @@ from glue.training.optimizer import build_optimizer
 from glue.training.sampling import Update
 from glue.training.setup import set_up
 from transformers import AutoModelForSequenceClassification
-from transformers.contranorm import MethodSites, unchanged
+from transformers.contranorm import LearnedMethod, MethodSites, unchanged
+from transformers.methods import METHODS
 
 from .ours import SCALE, run_arguments
 
@@ -36,24 +38,34 @@ def variants(model_type: str) -> dict[str, dict[str, Any]]:
     return settings
 
 
-class Sites:
-    """One model at all positions, with one set of weights: ContraNorm has none of its own."""
+def method_variants() -> dict[str, dict[str, Any]]:
+    """Return the plain model and every method by their names, each with its defaults at its own position."""
+    return {PLAIN: {"pos": "7", "scale": 0.0}, **{name: {"method": name} for name in METHODS}}
 
-    def open(self, **case: Any) -> dict[str, Any]:
+
+class Sites:
+    """One model in all variants, with one set of weights; what a method learns is its own, and is not updated."""
+
+    def open(self, of_methods: bool = False, **case: Any) -> dict[str, Any]:
         """Set up a run at scale 0 (`case` as for `Ours.open`) and a model for each variant; returns "variants"."""
         plain = run_arguments("fp32", case, pos="7", scale=0.0)
         self.args, self.setup = plain, set_up(plain)
         config = self.setup.model.config
         weights = self.setup.model.state_dict(keep_vars=True)
         self.models = {}
-        for name, settings in variants(config.model_type).items():
+        for name, settings in (method_variants() if of_methods else variants(config.model_type)).items():
             args = run_arguments("fp32", case, **settings)
             with open_checkpoint(args) as checkpoint:
                 own_config, _mapping, _settings = build_config(args, checkpoint, self.setup.task)
-            self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
+            with torch.device("meta"):  # no weights are drawn that others take the place of
+                self.models[name] = AutoModelForSequenceClassification.from_config(own_config)
             if name == WITHOUT_LAYER:
                 _leave_layer_out(self.models[name])
-            self.models[name].load_state_dict(weights, assign=True)
+            self.models[name].load_state_dict(weights, strict=False, assign=True)
+            for module in self.models[name].modules():
+                if isinstance(module, LearnedMethod):
+                    module.to_empty(device="cpu")
+                    module.reset_parameters()
             self.models[name].train()
         self.optimizer = build_optimizer(plain, self.setup.model)
         return {"variants": list(self.models)}

@@ -1,4 +1,8 @@
-"""The stock library's side: the usual fine-tuning with its Auto classes, timed. Runs where ours cannot be seen."""
+"""The other side: the usual fine-tuning with the Auto classes, padded and timed.
+
+`Stock` is that of the stock library, and runs where ours cannot be seen; `Usual` takes whichever `transformers` there
+is, so that ours can stand in where the stock library is not installed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any, cast
 
 import accelerate
 import torch
+from accelerate.state import AcceleratorState
 from torch.utils.data import DataLoader, Dataset
 
 import transformers
@@ -28,21 +33,20 @@ EVAL_BATCH_SIZE = 32
 LEARNING_RATE = 2e-5
 
 
-class Stock:
+class Usual:
     """One model on one task at a time, in one precision. Jobs are those of `benchmarks.ours.Ours`."""
 
-    def start(self, precision: str, threads: int) -> dict[str, Any]:
+    def start(self, precision: str, threads: int, cpu: bool = True) -> dict[str, Any]:
         """Settle what holds for the life of the process; returns what is running here."""
-        if Path(str(transformers.__file__)).parent.parent == Path(__file__).resolve().parents[1]:
-            raise ImportError(f"this is not the stock library: {transformers.__file__}")
         torch.set_num_threads(threads)
-        self.accelerator = accelerate.Accelerator(cpu=True, mixed_precision={"fp32": "no"}.get(precision, precision))
+        AcceleratorState._reset_state(reset_partial_state=True)  # of an earlier start, in another precision
+        self.accelerator = accelerate.Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
         return {
             "python": platform.python_version(),
             "torch": torch.__version__,
             "accelerate": accelerate.__version__,
             "tokenizers": metadata.version("tokenizers"),
-            "transformers": metadata.version("transformers"),
+            "transformers": transformers.__version__,
             "threads": torch.get_num_threads(),
             "imported": resident_memory()["now"],
         }
@@ -60,6 +64,7 @@ class Stock:
         max_length: int,
         seed: int,
         eval_rows: int | None,
+        compiled: bool = False,
     ) -> dict[str, Any]:
         """Read and tokenize the data, load the model, make the optimizer; returns "train_rows"."""
         set_seed(seed)
@@ -74,6 +79,8 @@ class Stock:
         eval_encoded = _encode(eval_data, tokenizer, text_columns, max_length)
         self.eval_loader = self._loader(eval_encoded, batch_size=EVAL_BATCH_SIZE)
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
+        if compiled:
+            classifier.compile(dynamic=True)  # batches of any shape
         self.model, self.optimizer = self.accelerator.prepare(classifier, optimizer)
         self.schedule = get_scheduler("linear", optimizer=self.optimizer, num_warmup_steps=0, num_training_steps=10_000)
         return {"train_rows": len(self.train_data)}
@@ -118,6 +125,20 @@ class Stock:
         """Forget the model and the data."""
         self.accelerator.free_memory()
         del self.model, self.optimizer, self.schedule, self.train_data, self.eval_loader
+
+
+class Stock(Usual):
+    """The stock library's."""
+
+    def start(self, precision: str, threads: int, cpu: bool = True) -> dict[str, Any]:
+        """See `Usual`.
+
+        Raises:
+            ImportError: it is not the stock library that is imported here.
+        """
+        if Path(str(transformers.__file__)).parent.parent == Path(__file__).resolve().parents[1]:
+            raise ImportError(f"this is not the stock library: {transformers.__file__}")
+        return super().start(precision, threads, cpu)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ says so in a line, which is how its start-up is timed.
 import importlib.util
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 
@@ -23,11 +24,14 @@ def import_benchmarks() -> None:
 
 def make_jobs() -> dict:
     """Return the jobs of this side."""
+    from benchmarks.gpu.usual import measure_usual
     from benchmarks.measuring import matrix_rate, resident_memory
     from benchmarks.stock import Stock
 
     stock = Stock()
+
     return {
+        "usual": partial(measure_usual, Stock()),
         "start": stock.start,
         "open": stock.open,
         "train": stock.train,

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,12 @@ class Worker:
                 encoding="utf-8",
             )
 
-    def ask(self, job: str, **values: Any) -> Any:
+    def ask(self, job: str, *, patience: float | None = None, **values: Any) -> Any:
         """Have a job done.
 
         Args:
             job: its name.
+            patience: seconds after which the process is ended; None waits as long as it takes.
             values: its arguments, anything that JSON can hold.
 
         Returns:
@@ -64,7 +66,11 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):  # it has ended; there is no answer then, either
             self._process.stdin.write(json.dumps({"job": job, **values}) + "\n")
             self._process.stdin.flush()
+        timer = threading.Timer(patience or 0.0, self._process.kill)
+        if patience is not None:
+            timer.start()
         line = self._process.stdout.readline()
+        timer.cancel()
         if not line:
             last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             status = self._process.wait()

@@ -231,7 +231,12 @@ METHODS: dict[str, type[ContraNorm]] = {"contranorm": ContraNorm, "contranorm_v2
 
 
 def attach(
-    model: nn.Module, method: str | Callable[..., nn.Module] = "contranorm", *, pos: str | int = "7", **knobs: Any
+    model: nn.Module,
+    method: str | Callable[..., nn.Module] = "contranorm",
+    *,
+    pos: str | int = "7",
+    padding: str = "exclude",
+    **knobs: Any,
 ) -> Attached:
     """Put ContraNorm into every layer of a model of the Hugging Face library, whatever trains it afterwards.
 
@@ -243,17 +248,20 @@ def attach(
             `layer(tokens, mask=mask)`, with tokens (B, S, D) and a mask (B, S) or None.
         pos: digits of the released code's numbering, combined freely; `hooks.SITES` has them. "7" is the paper's for
             BERT, the sum of attention's output and its input.
+        padding: "exclude", so that padding neither pushes nor is counted, or "include" as in the released code.
         **knobs: for ContraNorm scale (default 0.005), tau and identity (default as in the released code of the model).
 
     Returns:
         A handle: `remove()` takes the layer out again, as `detach(model)` does.
 
     Raises:
-        ValueError: the model is of another kind or has ContraNorm already, a position is none of its sites, or the
-            scale is to be learned.
+        ValueError: the model is of another kind, has ContraNorm already, is a decoder or cuts sequences into chunks, a
+            position is none of its sites, or the scale is to be learned.
     """
     from .hooks import attach_layer, model_type_of
 
+    if padding not in ("exclude", "include"):
+        raise ValueError(f"padding {padding!r}: expected exclude or include")
     if isinstance(method, str):
         if method not in METHODS:
             raise ValueError(f"method {method!r}: expected {' or '.join(METHODS)}, or a class")
@@ -262,7 +270,7 @@ def attach(
         raise ValueError("learnable: what is attached is no part of the model, and no optimizer would find its scale")
     if method in METHODS.values():
         knobs = {"scale": 0.005, "identity": model_type_of(model) != "albert", **knobs}
-    return attach_layer(model, method(**knobs), pos)
+    return attach_layer(model, method(**knobs), pos, count_padding=padding == "include")
 
 
 def detach(model: nn.Module) -> None:

@@ -1,14 +1,18 @@
 """A layer at any site of a model of the Hugging Face library, by forward hooks.
 
 A transformer layer has eight sites; where they are in a module tree, and how the released code numbers them, stands in
-`SITES`. The attention mask is taken from the call of the model, so that padding neither pushes nor is counted.
+`SITES`. The attention mask is taken from what the model hands each layer, so that padding neither pushes nor is
+counted, in a layer that gradient checkpointing computes again as well.
 """
 
 from __future__ import annotations
 
 import inspect
+from functools import partial
+from threading import get_ident
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 _BERT = {
@@ -56,8 +60,9 @@ SITES: dict[str, dict[str, tuple[str, str, str]]] = {
         "layer_output": ("6", "", "after"),
     },
 }
-# What a layer is called in these models, and nothing else in them is.
+# What a layer is called in these models, and nothing else in them is; and its attention, which is handed the mask.
 _LAYERS = ("BertLayer", "RobertaLayer", "ElectraLayer", "AlbertLayer", "TransformerBlock", "ModernBertEncoderLayer")
+_ATTENTION = ("attention", "attn")
 _ATTACHED = "_contranorm"
 
 
@@ -70,92 +75,125 @@ class Attached:
         count: places that carry the layer: sites times layers.
     """
 
-    def __init__(self, base: nn.Module, layer: nn.Module, sites: tuple[str, ...]) -> None:
-        self.layer, self.sites, self.count = layer, sites, 0
-        self._base = base
-        self._mask: Tensor | None = None
-        self._handles: list[Any] = [self._base.register_forward_pre_hook(self._take_mask, with_kwargs=True)]
-        self._signature = inspect.signature(self._base.forward)
-
-    def put(self, module: nn.Module, side: str) -> None:
-        """Call the layer on what a module is given, or on what it returns."""
-        self.count += 1
-        if side == "before":
-            self._handles.append(module.register_forward_pre_hook(self._before, with_kwargs=True))
-        else:
-            self._handles.append(module.register_forward_hook(self._after))
+    def __init__(self, base: nn.Module, layer: nn.Module, sites: tuple[str, ...], count_padding: bool) -> None:
+        self.layer, self.sites = layer, sites
+        self._base, self._count_padding = base, count_padding
+        self._layers = [module for module in base.modules() if type(module).__name__ in _LAYERS]
+        self._masks: dict[int, Any] = {}  # by thread, in which copies of a model (nn.DataParallel) run
+        self._handles: list[Any] = []
+        self._put(self._find())
+        vars(base)[_ATTACHED] = self
 
     def remove(self) -> None:
         """Take the layer out of the model."""
+        self._unhook()
+        vars(self._base).pop(_ATTACHED, None)
+
+    def _find(self) -> list[tuple[nn.Module, str]]:
+        """Return the module of every place, and on which side of it the layer is called."""
+        found, missing = [], [] if self._layers else ["its layers"]
+        table: Any = SITES[model_type_of(self._base)]
+        for _, path, side in (table[site] for site in self.sites):
+            for layer in self._layers:
+                try:
+                    found.append((layer.get_submodule(path), side))
+                except AttributeError:
+                    missing.append(f"{type(layer).__name__}.{path}")
+        if missing:
+            raise ValueError(f"{type(self._base).__name__} lacks {', '.join(dict.fromkeys(missing))}")
+        return found
+
+    def _put(self, places: list[tuple[nn.Module, str]]) -> None:
+        self._places, self.count = places, len(places)
+        self._hook(self._base, self._check, "attention_mask")
+        for layer in self._layers:  # gradient checkpointing calls a layer's attention again, with the same mask
+            for module in (layer, *(child for name, child in layer.named_children() if name in _ATTENTION)):
+                self._hook(module, self._take_mask, "attention_mask")
+        for module, side in places:
+            if side == "before":
+                self._hook(module, self._before)
+            else:
+                self._handles.append(module.register_forward_hook(self._after))
+
+    def _unhook(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        vars(self._base).pop(_ATTACHED, None)
 
-    def _take_mask(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if getattr(module, "is_gradient_checkpointing", False) and module.training:
-            raise ValueError(
-                "ContraNorm is attached by hooks, which do not know what batch a layer is computed again for: switch "
-                "gradient checkpointing off"
-            )
-        mask = self._signature.bind(*args, **kwargs).arguments.get("attention_mask")
-        if mask is not None and mask.dim() != 2:
-            raise ValueError(
-                f"attention_mask has shape {tuple(mask.shape)}: ContraNorm is attached, which takes (B, S)"
-            )
-        self._mask = mask
+    def _hook(self, module: nn.Module, function: Any, name: str | None = None) -> None:
+        """Call a function before a module, and tell it where an argument of the module is: by default the first."""
+        names = list(inspect.signature(module.forward).parameters)
+        argument = (name or names[0], names.index(name) if name else 0)
+        self._handles.append(module.register_forward_pre_hook(partial(function, *argument), with_kwargs=True))
 
-    def _apply(self, tokens: Any) -> Any:
-        if isinstance(tokens, tuple):
-            return (self._apply(tokens[0]), *tokens[1:])
-        mask = self._mask
-        if tokens.dim() != 3 or (mask is not None and mask.shape != tokens.shape[:2]):
+    def _check(self, name: str, place: int, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse calls in which layers cannot tell what a sequence is, and find modules that were replaced (LoRA)."""
+        attention = str(getattr(self._base.config, "_attn_implementation", "eager"))
+        if attention not in ("eager", "sdpa") and not attention.startswith("flash_attention"):
+            raise ValueError(f"attn_implementation {attention!r}: ContraNorm needs the mask of eager, sdpa or flash")
+        if any(key.startswith("cu_seq_lens") for key in kwargs):
+            raise ValueError("cu_seq_lens: ContraNorm would take all sequences of a row for one")
+        mask = args[place] if place < len(args) else kwargs.get(name)
+        if mask is not None and not _is_padding_mask(mask):
             raise ValueError(
-                f"tokens of shape {tuple(tokens.shape)} where ContraNorm is attached: expected (B, S, D), and a mask "
-                "(B, S). Load the model with attn_implementation='sdpa' or 'eager', which keep padding"
+                f"attention_mask of shape {tuple(getattr(mask, 'shape', ()))}: ContraNorm takes (B, S), or the same "
+                "for all queries, (B, 1, 1 or S, S) with True and False, or with 0 and the lowest number"
             )
-        return self.layer(tokens, mask=mask)
+        if (places := self._find()) != self._places:
+            self._unhook()
+            self._put(places)
 
-    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _take_mask(self, name: str, place: int, module: nn.Module, args: tuple[Any, ...], kwargs: Any) -> None:
+        mask = None if self._count_padding else args[place] if place < len(args) else kwargs.get(name)
+        if mask is not None and mask.dim() == 4:  # a token counts if any attends to it
+            mask = (mask if mask.dtype == torch.bool else mask == 0).any(dim=2).any(dim=1)
+        self._masks[get_ident()] = mask
+
+    def _before(self, name: str, place: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args:
             return (self._apply(args[0]), *args[1:]), kwargs
-        first = next(iter(inspect.signature(module.forward).parameters))
-        return args, {**kwargs, first: self._apply(kwargs[first])}
+        return args, {**kwargs, name: self._apply(kwargs[name])}
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        return self._apply(output)
+        return (self._apply(output[0]), *output[1:]) if isinstance(output, tuple) else self._apply(output)
+
+    def _apply(self, tokens: Tensor) -> Tensor:
+        mask = self._masks[get_ident()]
+        if mask is not None and mask.shape[0] == 1:
+            mask = mask.expand(len(tokens), -1)
+        if tokens.dim() != 3 or (mask is not None and mask.shape != tokens.shape[:2]):
+            raise ValueError(f"tokens of shape {tuple(tokens.shape)} where ContraNorm is attached: expected (B, S, D)")
+        return self.layer(tokens, mask=mask)
 
 
-def attach_layer(model: nn.Module, layer: nn.Module, pos: str | int) -> Attached:
+def _is_padding_mask(mask: Any) -> bool:
+    """Whether a mask says of each token if it is padding, and nothing else."""
+    if not isinstance(mask, Tensor) or mask.dim() != 4:
+        return isinstance(mask, Tensor) and mask.dim() == 2
+    known = mask.dtype == torch.bool or bool(((mask == 0) | (mask <= -1e4)).all())
+    return known and torch.equal(mask, mask[:, :1, :1].expand_as(mask))
+
+
+def attach_layer(model: nn.Module, layer: nn.Module, pos: str | int, count_padding: bool = False) -> Attached:
     """Call `layer(tokens, mask=mask)`, with tokens (B, S, D) and a mask (B, S) or None, at sites of every layer.
 
     Args:
         model: one of those in `SITES`, with a head or without, wrapped or not.
         layer: one module for all places.
         pos: digits of the released code's numbering for this model, combined freely.
+        count_padding: hand the layer no mask, so that padding counts like any token.
 
     Raises:
-        ValueError: the model is of another kind, has something attached already, or lacks a module; or a position is
-            none of its sites.
+        ValueError: the model is of another kind, has something attached already, lacks a module, is a decoder or cuts
+            its sequences into chunks; or a position is none of its sites.
     """
     base, model_type = base_model(model), model_type_of(model)
     if _ATTACHED in vars(base):
         raise ValueError("the model has ContraNorm attached already: detach it first")
-    sites = _sites_of(model_type, pos)
-    attached = Attached(base, layer, sites)
-    layers = [module for module in base.modules() if type(module).__name__ in _LAYERS]
-    missing = [] if layers else ["its layers"]
-    for path, side in (SITES[model_type][site][1:] for site in sites):
-        for module in layers:
-            try:
-                attached.put(module.get_submodule(path), side)
-            except AttributeError:
-                missing.append(f"{type(module).__name__}.{path}")
-    if missing:
-        attached.remove()
-        raise ValueError(f"{type(base).__name__} lacks {', '.join(dict.fromkeys(missing))}")
-    vars(base)[_ATTACHED] = attached
-    return attached
+    for name in ("is_decoder", "chunk_size_feed_forward"):
+        if setting := getattr(base.config, name, None):
+            raise ValueError(f"{name} {setting!r}: ContraNorm looks at whole sequences")
+    return Attached(base, layer, _sites_of(model_type, pos), count_padding)
 
 
 def detach(model: nn.Module) -> None:

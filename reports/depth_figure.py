@@ -18,20 +18,18 @@ DEPTH = "num_hidden_layers"
 _Cells = dict[tuple[int, Variant], list[Row]]
 
 
-def draw_depth(scores: Scores, path: Path) -> Path | None:
+def draw_depth(scores: Scores, path: Path) -> Path:
     """Draw a map for each task and model: depth by setting, coloured by how many of the runs trained.
 
     A run trained that ended, and tells classes apart. What else the sweep varied has maps of its own.
 
     Args:
-        scores: the sweep.
+        scores: a sweep of several depths.
         path: of the figure, without its extension; existing files are replaced.
 
     Returns:
-        The PNG (an SVG lies beside it); None where the sweep has no several depths.
+        The PNG; an SVG lies beside it.
     """
-    if DEPTH not in scores.varied:
-        return None
     maps: dict[str, _Cells] = {}
     for row in scores.rows:
         variant = scores.variant(row)

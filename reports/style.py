@@ -24,7 +24,11 @@ def save(figure: Figure, path: Path) -> list[Path]:
         figure: of matplotlib.
         path: without its extension; existing files are replaced.
     """
-    files = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
-    for file in files:
+    for file in files_of(path):
         figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
-    return files
+    return files_of(path)
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a figure, given without its extension: PNG and SVG."""
+    return [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]

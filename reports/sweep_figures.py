@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from sweep.points import METHOD
 
-from .depth_figure import draw_depth
+from .depth_figure import DEPTH, draw_depth
 from .scores import Row, Scores, Variant
 from .significance import LEVEL, holm
-from .style import STYLE, line_style, save
+from .style import STYLE, files_of, line_style, save
 
 _Caption = tuple[str, str, str]
 
@@ -39,23 +39,34 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
         Of each figure the path of the PNG (an SVG lies beside it), and what `report.j2` makes its caption of: its kind,
         the knob, and the settings that it is about.
     """
-    figures: list[tuple[str, Callable[..., None], _Caption]] = []
-    if 0 < len(scores.ranked) <= _MOST_COMPARED:
-        figures.append(("differences", _differences, ("differences", "", "")))
+    drawn = [(draw(scores, folder / name), caption) for name, draw, caption in _planned(scores)]
+    return [(path, caption) for path, caption in drawn if path is not None]
+
+
+def figure_files(scores: Scores, folder: Path) -> list[Path]:
+    """Return the files that `draw_sweep` may write."""
+    return [file for name, _, _ in _planned(scores) for file in files_of(folder / name)]
+
+
+def _planned(scores: Scores) -> list[tuple[str, Callable[[Scores, Path], Path | None], _Caption]]:
+    """Return name, function and caption of each figure that there may be."""
+    panels: list[tuple[str, Callable[..., None], _Caption]] = []
     for knob in knobs_with_several_values(scores):
         maps = list(_groups(scores, knob, "pos").items())[:_MOST_MAPS]
         for number, (rest, variants) in enumerate(maps, start=1):
             draw = partial(_heat_map, knob=knob, variants=variants)
-            figures.append((f"heat_map_{knob}_{number}", draw, ("heat_map", knob, _named(rest))))
+            panels.append((f"heat_map_{knob}_{number}", draw, ("heat_map", knob, _named(rest))))
         if len(groups := _groups(scores, knob)) <= _MOST_LINES:
-            figures.append((f"score_by_{knob}", partial(_by_knob, knob=knob, groups=groups), ("by_knob", knob, "")))
-    figures += [("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
-    heights = {"differences": max(1.5, 0.6 + 0.2 * len(scores.ranked))}
-    drawn = [
-        (_panels(scores, folder / name, draw, heights.get(name, _HEIGHT)), caption) for name, draw, caption in figures
-    ]
-    drawn.append((draw_depth(scores, folder / "depth"), ("depth", "", "")))
-    return [(path, caption) for path, caption in drawn if path is not None]
+            panels.append((f"score_by_{knob}", partial(_by_knob, knob=knob, groups=groups), ("by_knob", knob, "")))
+    panels += [("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
+    figures: list[tuple[str, Callable[[Scores, Path], Path | None], _Caption]] = []
+    if 0 < len(scores.ranked) <= _MOST_COMPARED:
+        height = max(1.5, 0.6 + 0.2 * len(scores.ranked))
+        compare = partial(_panels, draw=_differences, height=height)
+        figures.append(("differences", compare, ("differences", "", "")))
+    if DEPTH in scores.varied:
+        figures.append(("depth", draw_depth, ("depth", "", "")))
+    return [*figures, *((name, partial(_panels, draw=draw), caption) for name, draw, caption in panels)]
 
 
 def knobs_with_several_values(scores: Scores) -> list[str]:

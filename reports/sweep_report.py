@@ -11,15 +11,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from filelock import FileLock
+
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
+from glue.output.manifest import Manifest
 from transformers.utils.files import make_folder, write_whole
 
 from .document import render
 from .published import SHIPPED, Published, read_published
 from .scores import AVERAGE, Paired, Row, Scores, Summary, Variant
 from .significance import LEVEL, MOST_SEEDS, detectable, holm, seeds_needed
-from .sweep_figures import draw_sweep
+from .sweep_figures import draw_sweep, figure_files
 
 _MOST_OPEN = 20  # rows of a table; a longer one is folded
 _DIFFERENCES = (0.005, 0.01, 0.02)  # half a point, one and two, as scores
@@ -28,6 +31,8 @@ Table = tuple[list[str], list[list[str]]]  # header and rows
 
 
 _TITLE = "ContraNorm on GLUE"
+_FIGURES = "figures"
+_FILES = {"report.md": "markdown", "report.html": "html"}
 
 
 def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[Published] = ()) -> list[Path]:
@@ -35,7 +40,7 @@ def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[
 
     Args:
         rows: one for each point.
-        folder: where the files go; existing ones are replaced.
+        folder: where the files go; those of an earlier report are replaced.
         title: what the sweep is called.
         published: scores to set beside them, those of the paper apart.
 
@@ -43,12 +48,37 @@ def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[
         The two files.
 
     Raises:
-        UsageError: there is a report.md that is somebody's own.
+        UsageError: a file is there that is somebody's own.
+        CheckpointError: a file cannot be written.
     """
-    present = folder / "report.md"
-    if present.exists() and not present.read_text(encoding="utf-8", errors="replace").startswith(f"# {_TITLE}"):
-        raise UsageError(f"{present} is not a report of this program: move it away, then run_report.py writes one")
     scores = Scores(rows)
+    with FileLock(make_folder(folder) / ".report.lock"):  # several commands may share a folder
+        return _write(scores, rows, folder, title, published)
+
+
+def check_report(folder: Path) -> None:
+    """Check that a report may be written into a folder.
+
+    Raises:
+        UsageError: a file of that name is there, and not as a report has left it.
+    """
+    manifest = Manifest(folder)
+    _check(manifest, [*_FILES, *(name for name in manifest.names() if name.startswith(f"{_FIGURES}/"))])
+
+
+def _check(manifest: Manifest, names: Sequence[str]) -> None:
+    if foreign := manifest.foreign(names):
+        raise UsageError(
+            f"{manifest.folder / foreign[0]} is not on the list of what reports have written there, or was changed "
+            "since: move it away, or give another --output_dir"
+        )
+
+
+def _write(scores: Scores, rows: list[Row], folder: Path, title: str, published: Sequence[Published]) -> list[Path]:
+    manifest, figures = Manifest(folder), folder / _FIGURES
+    names = [*_FILES, *(file.relative_to(folder).as_posix() for file in figure_files(scores, figures))]
+    _check(manifest, names)
+    manifest.claim(*names)
     differences = _differences(scores)
     values = {
         "title": f"{_TITLE}: {title}",
@@ -64,16 +94,16 @@ def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[
         "compared": sum(len(lines) for _, lines, _ in differences),
         "power": _power(scores),
         "agreement": _agreement(scores),
-        "figures": draw_sweep(scores, make_folder(folder / "figures")),
+        "figures": draw_sweep(scores, make_folder(figures)),
         "problems": _problems(scores),
         "times": _times(scores),
         **_origin(rows),
     }
-    files = {"report.md": "markdown", "report.html": "html"}
-    for name, form in files.items():
+    for name, form in _FILES.items():
         text = render(form, folder, **values)
         write_whole(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))
-    return [folder / name for name in files]
+    manifest.close()
+    return [folder / name for name in _FILES]
 
 
 def _shown(scores: Scores, task: str, value: float, digits: int = 2, sign: str = "") -> str:

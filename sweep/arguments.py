@@ -17,6 +17,7 @@ from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 from transformers.methods import METHODS
 
+from .devices import find_gpu
 from .files import read_file
 
 SAMPLERS = ("grid", "random", "tpe")
@@ -35,7 +36,7 @@ _GROUPS = {
 # Flags of a run that the sweep sets itself.
 _OWN = (
     *("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "pred_dir", "cpu", "do_train", "do_eval"),
-    *("checkpointing_steps", "save_total_limit"),
+    *("checkpointing_steps", "save_total_limit", "push_to_hub", "hub_model_id", "hub_private_repo"),
 )
 
 
@@ -77,7 +78,8 @@ class SweepArguments:
 
     device: list[str] = flag(  # noqa: RUF009
         "who works",
-        "a worker for each: index of a GPU, cpu, or auto (the default: one worker, which takes a GPU if there is one)",
+        "a worker for each: index of a GPU (several times for several on it), cpu, or auto (the default: one worker, "
+        "which takes a GPU if there is one)",
         nargs="+",
         type=str,
         metavar="DEVICE",
@@ -110,6 +112,8 @@ class SweepArguments:
         for device in self.device:
             if device not in ("cpu", "auto") and not device.isdecimal():
                 raise UsageError(f"--device {device}: expected the index of a GPU, cpu or auto")
+            if device.isdecimal():
+                find_gpu(device)
         for name in ("output_dir", "log_dir"):
             check_writable(f"--{name}", Path(getattr(self, name)))
         self.study_name = self.study_name or Path(os.path.abspath(self.output_dir)).name

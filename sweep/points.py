@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from glue.cli.arguments import DEMO_DEFAULTS, RunArguments
+from glue.cli.arguments import RunArguments
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 from glue.training.identity import VERSION, fixed_flags
@@ -131,9 +131,7 @@ def arguments_of(flags: Mapping[str, Any]) -> RunArguments:
     if isinstance(columns := given.get("text_column_names"), str):
         given["text_column_names"] = [columns]  # A,B as the command line has it
     try:
-        args = RunArguments(**given)
-        if args.uses_demo_data and args.uses_demo_model:
-            args = RunArguments(**{**DEMO_DEFAULTS, **given})
+        args = RunArguments.of(given)
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise UsageError(f"{error.filename}: {error.strerror}") from None
     if not args.do_eval:

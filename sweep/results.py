@@ -71,8 +71,16 @@ def read_results(path: Path, broken: list[int] | None = None) -> list[dict[str, 
 
 
 def newest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the last row of each point."""
-    return list({row["point"]: row for row in rows}.values())
+    """Return the newest result of each point, wherever it stands; without one, how it ended last."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["point"] not in found or _standing(row) >= _standing(found[row["point"]]):
+            found[row["point"]] = row
+    return list(found.values())
+
+
+def _standing(row: dict[str, Any]) -> tuple[bool, str]:
+    return row["status"] in (FINISHED, DIVERGED), str(row.get("finished", ""))
 
 
 def append_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -34,6 +35,7 @@ from .results import DIVERGED, FAILED, FINISHED, PRUNED
 BEAT, PATIENCE = 10.0, 60.0  # seconds: how often a worker counts on, and after how long without that it is dead
 _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 _MOST_OPENINGS = 5
+_one_at_a_time = threading.Lock()
 
 
 def open_study(plan: Plan) -> optuna.Study:
@@ -137,6 +139,16 @@ def is_surplus(study: optuna.Study, plan: Plan, trial: optuna.Trial) -> bool:
         return sum(map(_is_drawn, before)) >= (plan.args.n_trials or 0)
     mine = [other for other in before if other.user_attrs.get("point") == trial.user_attrs["point"]]
     return any(other.state in _UNDER_WAY or other.user_attrs.get("end") in plan.lasting for other in mine)
+
+
+def take(study: optuna.Study, plan: Plan) -> optuna.Trial | None:
+    """Take a trial that waits, or may be drawn, for a worker; None where there is none.
+
+    The workers of this process do so one after the other: SQLite lets two of them read that a trial waits before either
+    has written that it took it, and both would run it.
+    """
+    with _one_at_a_time:
+        return study.ask() if has_work(study, plan) else None
 
 
 def has_work(study: optuna.Study, plan: Plan) -> bool:

@@ -30,6 +30,7 @@ from transformers.utils.files import make_folder
 from . import results, stop_with_parent
 from . import study as states
 from .arguments import Range
+from .devices import worker_environment
 from .plan import Plan
 from .points import Point, of_method
 from .results import RESULTS, append_results, result_row, scores_so_far
@@ -70,8 +71,8 @@ class Worker:
         seen: dict[int, tuple[int, float]] = {}
         while not self.signals.received:
             states.bury_the_dead(self.study, seen)
-            if states.has_work(self.study, self.plan):
-                self._do(self.study.ask())  # then the dead are looked for and signals are seen
+            if (trial := states.take(self.study, self.plan)) is not None:
+                self._do(trial)  # then the dead are looked for and signals are seen
             elif states.has_running(self.study):
                 time.sleep(_POLL)  # another worker may die
             else:
@@ -142,7 +143,7 @@ class Worker:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C reaches it once: passed on by this process
-                env=self._environment(),
+                env=worker_environment(self.device, len(self.plan.args.device)),
             )
             is_pruned = self._watch(child, point, folder, trial, first_step)
         end = _ENDS.get(child.returncode, results.FAILED)
@@ -186,14 +187,6 @@ class Worker:
         if any((folder / "checkpoints").glob("step_*")):
             return [*words, "--resume_from_checkpoint"]
         return [*words, "--overwrite_output_dir"]  # nothing, or what a run left that came to nothing
-
-    def _environment(self) -> dict[str, str]:
-        environment, workers = dict(os.environ), len(self.plan.args.device)
-        if self.device.isdecimal():
-            environment["CUDA_VISIBLE_DEVICES"] = self.device
-        if workers > 1:
-            environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-        return environment
 
 
 def is_free(folder: Path) -> bool:

@@ -9,32 +9,41 @@ import importlib.util
 import sys
 from typing import Any
 
-from .backbones import BACKBONES
+from .backbones import BACKBONES, HEADS
 
 __version__ = "0.1.0+contranorm"
 
 _NAMES_OF_MODULES = {
-    "configuration_utils": ("PretrainedConfig",),
+    "configuration_utils": ("PreTrainedConfig", "PretrainedConfig"),
     "contranorm": ("ContraNorm", "ContraNormV2"),
-    "data": ("DataCollatorWithPadding", "default_data_collator"),
-    "modeling_outputs": ("BaseModelOutput", "BaseModelOutputWithPooling", "ModelOutput", "SequenceClassifierOutput"),
+    "data": (
+        *("DataCollatorForLanguageModeling", "DataCollatorWithPadding", "DefaultDataCollator"),
+        "default_data_collator",
+    ),
+    "modeling_outputs": (
+        *("BaseModelOutput", "BaseModelOutputWithPooling", "ModelOutput", "SequenceClassifierOutput"),
+        *("MaskedLMOutput", "TokenClassifierOutput", "QuestionAnsweringModelOutput"),
+    ),
     "modeling_utils": ("PreTrainedModel",),
     "models.auto.configuration_auto": ("AutoConfig",),
-    "models.auto.modeling_auto": ("AutoModel", "AutoModelForSequenceClassification"),
+    "models.auto.modeling_auto": ("AutoModel", *(f"AutoModel{head}" for head in HEADS)),
     "models.auto.tokenization_auto": ("AutoTokenizer",),
     "optimization": (
         "get_constant_schedule",
         "get_constant_schedule_with_warmup",
         "get_cosine_schedule_with_warmup",
         "get_cosine_with_hard_restarts_schedule_with_warmup",
+        "get_inverse_sqrt_schedule",
         "get_linear_schedule_with_warmup",
         "get_polynomial_decay_schedule_with_warmup",
         "get_scheduler",
+        "get_wsd_schedule",
     ),
-    "tokenization_utils_base": ("BatchEncoding", "PreTrainedTokenizerBase"),
-    "tokenization_utils_fast": ("PreTrainedTokenizerFast",),
+    "pipelines": ("TextClassificationPipeline", "pipeline"),
+    "tokenization_utils_base": ("AddedToken", "BatchEncoding", "PreTrainedTokenizerBase"),
+    "tokenization_utils_fast": ("PreTrainedTokenizer", "PreTrainedTokenizerFast"),
     "trainer_utils": ("SchedulerType", "set_seed"),
-    "utils": ("CheckpointError", "ConfigurationError", "logging"),
+    "utils": ("CheckpointError", "ConfigurationError", "is_torch_available", "logging"),
 }
 for _backbone in BACKBONES.values():
     _NAMES_OF_MODULES |= _backbone.public_names

@@ -5,17 +5,20 @@ Mirrors `BertSelfAttention` of Hugging Face (parameters query, key, value). The 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .configuration_utils import PretrainedConfig
 from .contranorm import MethodSites
 from .dropout import Dropout
 from .kernels.attention import attend, attend_visibly, weighted
 from .methods import ContextMap, ScoreChange
-from .padding import TokenLayout, layout_of_module
+from .padding import TokenLayout, is_hooked, layout_of_module
 
 
 class SelfAttention(nn.Module):
@@ -63,7 +66,7 @@ class SelfAttention(nn.Module):
             asked for, else None.
         """
         layout = layout or layout_of_module(hidden_states, attention_mask)
-        query, key, value = (getattr(self, name)(hidden_states) for name in self.projections)
+        query, key, value = self._project(hidden_states, layout)
         geometry = (layout, self.num_attention_heads, self.scale)
         if output_attentions or self.attends_again:
             context, seen = attend_visibly(query, key, value, *geometry, self.dropout)
@@ -79,6 +82,14 @@ class SelfAttention(nn.Module):
             more["first_value"] = layout.memory.setdefault("first_value", value)
         context = layout.narrow("context", self.sites.context(context, layout=layout, **more))
         return self.finish(context, hidden_states, layout), seen[0] if output_attentions else None
+
+    def _project(self, hidden_states: Tensor, layout: TokenLayout) -> Sequence[Tensor]:
+        """Queries, keys and values; in one product of padded tokens, which are for devices where launches cost."""
+        parts = [getattr(self, name) for name in self.projections]
+        if layout.packed or not all(type(part) is nn.Linear and not is_hooked(part) for part in parts):
+            return [part(hidden_states) for part in parts]
+        weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+        return F.linear(hidden_states, weight, bias).chunk(3, dim=-1)
 
     def finish(self, context: Tensor, hidden_states: Tensor, layout: TokenLayout) -> Tensor:
         """What follows the context in this module: nothing, where checkpoints have the output projection elsewhere."""

@@ -16,6 +16,7 @@ import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from .backbones import FOR_STOCK
 from .contranorm_sites import parse_positions
 from .methods import Method, all_knobs, find_method, knobs_of, of_each_layer, settings_of
 from .utils import logging
@@ -202,11 +203,21 @@ class PretrainedConfig:
         """The sites at which the method acts, as `parse_positions` names them; empty for the plain model."""
         return () if self.build_method().is_neutral else parse_positions(self.pos, self.model_type)
 
-    def packs(self, device_type: str) -> bool:
-        """Whether a model computes on real tokens only, on a device such as "cpu", as long as nobody looks inside."""
-        return device_type == "cpu" and self.unpad_inputs and self.contranorm_padding != "include"
+    @property
+    def use_return_dict(self) -> bool:
+        """Another name of `return_dict`, which code for the stock library reads."""
+        return self.return_dict
 
-    def of_layer(self, number: int) -> PretrainedConfig:
+    def get_text_config(self, **kwargs: Any) -> PretrainedConfig:
+        """Return this configuration: there are no others inside it."""
+        return self
+
+    @property
+    def packs(self) -> bool:
+        """Whether a model may compute on real tokens only, as long as nobody looks inside."""
+        return self.unpad_inputs and self.contranorm_padding != "include"
+
+    def of_layer(self: ConfigType, number: int) -> ConfigType:
         """Return the configuration of a layer, counted from 0: this one, but for knobs that have a number a layer."""
         several = self._numbers_of_layers()
         if not several:
@@ -374,7 +385,9 @@ class PretrainedConfig:
     def _of_checkpoint(cls: type[ConfigType], name: str, config_dict: dict[str, Any], overrides: dict[str, Any]) -> Any:
         """Build the configuration of the checkpoint `name`, which errors then mention."""
         found = config_dict.get("model_type", cls.model_type)
-        if cls.model_type and found != cls.model_type:
+        if cls.model_type and found == FOR_STOCK + cls.model_type:  # what it says of a file is for the stock library
+            config_dict = {key: value for key, value in config_dict.items() if key != "auto_map"}
+        elif cls.model_type and found != cls.model_type:
             raise ConfigurationError(
                 f"{name} holds a model of type {found!r}, {cls.__name__} reads {cls.model_type!r} only: use AutoConfig"
             )
@@ -484,6 +497,8 @@ class PretrainedConfig:
         tables = width * (self.vocab_size + self.max_position_embeddings + getattr(self, "type_vocab_size", 0))
         return tables + hidden * self.num_labels + layers * hidden * (4 * hidden + 2 * self.intermediate_size)
 
+
+PreTrainedConfig = PretrainedConfig  # the newer spelling of the name
 
 _PLACEHOLDER = re.compile(r"LABEL_\d+")
 _MOST_LABELS = 10**6  # far above every classifier there is: what is beyond it is a damaged file

@@ -129,3 +129,55 @@ class SequenceClassifierOutput(ModelOutput):
     logits: torch.Tensor | None = None
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None
+
+
+@dataclass
+class MaskedLMOutput(ModelOutput):
+    """Output of a model that predicts masked tokens.
+
+    Args:
+        loss: scalar; only when labels were given.
+        logits: B x S x V, scores of all V tokens before the softmax; N x V of N labelled tokens if only those are.
+        hidden_states: L + 1 tensors of B x S x D, the embeddings first; only when asked for.
+        attentions: L tensors of B x H x S x S, attention weights after the softmax; only when asked for.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+@dataclass
+class TokenClassifierOutput(ModelOutput):
+    """Output of a model that classifies every token.
+
+    Args:
+        loss: scalar; only when labels were given.
+        logits: B x S x num_labels, scores before the softmax.
+        hidden_states: L + 1 tensors of B x S x D, the embeddings first; only when asked for.
+        attentions: L tensors of B x H x S x S, attention weights after the softmax; only when asked for.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+@dataclass
+class QuestionAnsweringModelOutput(ModelOutput):
+    """Output of a model that finds the span of an answer.
+
+    Args:
+        loss: scalar; only when both positions were given.
+        start_logits, end_logits: B x S, scores of a token as the first and as the last of the answer.
+        hidden_states: L + 1 tensors of B x S x D, the embeddings first; only when asked for.
+        attentions: L tensors of B x H x S x S, attention weights after the softmax; only when asked for.
+    """
+
+    loss: torch.Tensor | None = None
+    start_logits: torch.Tensor | None = None
+    end_logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None

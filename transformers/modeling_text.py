@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules import module as torch_module
 
 from .configuration_utils import PROBLEM_TYPES, PretrainedConfig
 from .contranorm import MethodSites
@@ -21,7 +20,7 @@ from .dropout import Dropout
 from .kernels.attention import runs_eagerly_on_cpu
 from .modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from .modeling_utils import PreTrainedModel
-from .padding import TokenLayout, packed_layout, padded_layout
+from .padding import TokenLayout, is_hooked, mask_of_tokens, packed_layout, padded_layout
 from .utils.errors import ConfigurationError
 
 
@@ -50,6 +49,7 @@ class TextClassifier(PreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        head_mask: Tensor | None = None,
     ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
         """Classify every sequence of the batch.
 
@@ -61,6 +61,7 @@ class TextClassifier(PreTrainedModel):
             loss (scalar, if labels were given), logits (B, num_labels), and what was asked for of hidden_states and
             attentions; as a tuple of those present when `return_dict` is False.
         """
+        attention_mask = mask_of_tokens(attention_mask)
         outputs = self.base_model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -71,6 +72,7 @@ class TextClassifier(PreTrainedModel):
             output_hidden_states=output_hidden_states,
             return_dict=True,
             first_only=not is_watched(self),
+            head_mask=head_mask,
         )
         pooled = outputs.pooler_output
         if pooled is None:
@@ -87,10 +89,15 @@ class TextClassifier(PreTrainedModel):
 
 
 class TextModel(PreTrainedModel):
-    """A text encoder: embeddings, a stack of layers, and in some models a pooler on the first token."""
+    """A text encoder: embeddings, a stack of layers, and in some models a pooler on the first token.
+
+    Attributes:
+        pads: compute on padded tokens everywhere, whatever the configuration says. Not saved: it is how, not what.
+    """
 
     embeddings: TextEmbeddings
     encoder: nn.Module
+    pads: bool = False
 
     def pool(self, first: Tensor) -> Tensor | None:
         """Turn the first tokens (B, D) or (B, 1, D) into what a classifier reads (B, D); None without a pooler."""
@@ -118,18 +125,20 @@ class TextModel(PreTrainedModel):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         first_only: bool = False,
+        head_mask: Tensor | None = None,
     ) -> BaseModelOutputWithPooling | tuple[Tensor, ...]:
         """Encode a batch.
 
         Args:
             input_ids: (B, S) ids; or give `inputs_embeds` (B, S, D) in their place.
-            attention_mask: (B, S), non-zero at real tokens; None when all are.
+            attention_mask: (B, S), non-zero at real tokens, or (B, S, S) with that for every query; None when all are.
             token_type_ids: (B, S), 0 for the first text and 1 for the second; None for all 0.
             position_ids: (B, S) or (1, S); None counts from 0.
             output_attentions, output_hidden_states: return them for every layer; None as the configuration says.
             return_dict: False returns a tuple; None as the configuration says.
             first_only: nothing but the first token of each sequence will be read, so that the last layer computes no
                 more than that, and last_hidden_state is (B, 1, D) or (B, D).
+            head_mask: the stock library's; None or all ones, as no head can be left out here.
 
         Returns:
             last_hidden_state (B, S, D), pooler_output (B, D) of models with a pooler; hidden_states, L + 1 of
@@ -137,8 +146,8 @@ class TextModel(PreTrainedModel):
             `contranorm_padding="include"`.
 
         Raises:
-            ValueError: neither or both of input_ids and inputs_embeds, shapes that disagree, or S above the number of
-                positions.
+            ValueError: neither or both of input_ids and inputs_embeds, shapes that disagree, S above the number of
+                positions, masks that differ between queries, or a head_mask that leaves out a head.
         """
         config = self.config
         output_attentions = config.output_attentions if output_attentions is None else output_attentions
@@ -149,6 +158,9 @@ class TextModel(PreTrainedModel):
         given = input_ids if inputs_embeds is None else inputs_embeds
         if given is None or (input_ids is not None and inputs_embeds is not None):
             raise ValueError("give either input_ids or inputs_embeds: exactly one of them")
+        if head_mask is not None and not bool((head_mask == 1).all()):
+            raise ConfigurationError("head_mask leaves attention heads out, which this library does not do: give None")
+        attention_mask = mask_of_tokens(attention_mask)
         self._check_inputs(given, attention_mask, token_type_ids, position_ids)
         if position_ids is None:
             position_ids = self.embeddings.positions(given)
@@ -193,7 +205,7 @@ class TextModel(PreTrainedModel):
     def _layout(self, given: Tensor, attention_mask: Tensor | None, packs: bool) -> TokenLayout:
         """Choose the layout of a batch: packed where that is possible, for it is the same function and cheaper."""
         batch_size, width = given.shape[:2]
-        packs = packs and self.config.packs(given.device.type) and runs_eagerly_on_cpu(given)
+        packs = packs and self.config.packs and not self.pads and runs_eagerly_on_cpu(given)
         if packs and not is_watched(self):
             return packed_layout(batch_size, width, attention_mask)
         if attention_mask is not None:
@@ -295,27 +307,19 @@ def is_watched(model: nn.Module) -> bool:
     What is put on the model itself (by accelerate, say) does not count: what goes in and comes out is the same. Nor do
     the methods in its slots, which know layouts whoever wrote them.
     """
-    if torch_module._has_any_global_hook():
-        return True
     parts = [part for part in model._modules.values() if part is not None]
     while parts:  # this runs at every forward pass
         part = parts.pop()
-        if _is_hooked(part):
+        if is_hooked(part):
             return True
         if type(part) is MethodSites:
-            if any(map(_is_hooked, part.modules())):
+            if any(map(is_hooked, part.modules())):
                 return True
         elif _is_known(type(part)):  # type: ignore[arg-type]
             parts += [child for child in part._modules.values() if child is not None]
         else:
             return True
     return False
-
-
-def _is_hooked(part: nn.Module) -> bool:
-    own = part.__dict__
-    hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
-    return bool(hooks) or "forward" in own
 
 
 @cache

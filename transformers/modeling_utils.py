@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from .backbones import backbone_of
 from .configuration_utils import PretrainedConfig
+from .for_stock import needs_file, write_for_stock
 from .utils import logging
 from .utils.checks import check_memory, drop_without_effect
 from .utils.errors import CheckpointError, ConfigurationError
@@ -53,6 +54,8 @@ class PreTrainedModel(nn.Module):
 
     config_class: type[PretrainedConfig] = PretrainedConfig
     base_model_prefix: str = ""
+    main_input_name: str = "input_ids"
+    supports_gradient_checkpointing: bool = True
 
     def __init__(self, config: PretrainedConfig, *inputs: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -66,9 +69,10 @@ class PreTrainedModel(nn.Module):
     @classmethod
     def from_pretrained(
         cls: type[ModelType],
-        pretrained_model_name_or_path: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str] | None,
         *,
         config: PretrainedConfig | str | os.PathLike[str] | None = None,
+        state_dict: dict[str, Tensor] | None = None,
         ignore_mismatched_sizes: bool = False,
         dtype: torch.dtype | str | None = None,
         torch_dtype: torch.dtype | str | None = None,
@@ -80,8 +84,9 @@ class PreTrainedModel(nn.Module):
         """Load a checkpoint, in evaluation mode.
 
         Args:
-            pretrained_model_name_or_path: a local folder, or a Hub id.
+            pretrained_model_name_or_path: a local folder, or a Hub id; None where `config` and `state_dict` are given.
             config: a configuration, or where to read one; default that of the checkpoint.
+            state_dict: tensors by their names, in the place of the checkpoint's own.
             ignore_mismatched_sizes: draw tensors anew that the checkpoint has in another shape, instead of raising.
             dtype, torch_dtype: type of the weights, two names of which the first counts; "auto" keeps the file's;
                 default torch's default, float32.
@@ -100,19 +105,21 @@ class PreTrainedModel(nn.Module):
             CheckpointError: the checkpoint cannot be found or read, or does not fit.
             ConfigurationError: a setting is wrong, unknown, or not supported.
         """
-        name = os.fspath(pretrained_model_name_or_path)
+        if pretrained_model_name_or_path is None and (config is None or state_dict is None):
+            raise ConfigurationError("without a checkpoint's name, config and state_dict are needed: give both")
+        name = os.fspath(pretrained_model_name_or_path or "the given state_dict")
         drop_without_effect(kwargs)
-        device = _one_device(device_map)
+        device = one_device("device_map", device_map)
         where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
         settings, model_arguments = cls._read_config(name, config, where, kwargs)
-        stored = open_weights(name, use_safetensors, **where)
+        stored = open_weights(name, use_safetensors, **where) if state_dict is None else state_dict
         check_memory(f"a model of the sizes in the configuration of {name}", 4 * settings.parameter_estimate())
 
         with _NothingDrawn():
             model = cls(settings, **model_arguments)
         model.to(_chosen_dtype(torch_dtype if dtype is None else dtype, settings, stored))
         backbone = backbone_of(settings.model_type)
-        report = match_tensors(model, f"{cls.base_model_prefix}.", backbone, stored, name)
+        report = match_tensors(model, f"{cls.base_model_prefix}.", backbone, stored, name, [*model.tied_weights()])
         if report.mismatched and not ignore_mismatched_sizes:
             raise CheckpointError(
                 f"{name} does not fit: {'; '.join(describe(report.mismatched))}. Give other sizes, or "
@@ -151,6 +158,7 @@ class PreTrainedModel(nn.Module):
         *,
         is_main_process: bool = True,
         state_dict: dict[str, Tensor] | None = None,
+        for_stock: bool = False,
         **kwargs: Any,
     ) -> None:
         """Write config.json and model.safetensors, which the stock library loads as well.
@@ -159,23 +167,31 @@ class PreTrainedModel(nn.Module):
             save_directory: a folder; created if it does not exist.
             is_main_process: False writes nothing: of several processes one should.
             state_dict: tensors to write in place of the model's own, such as those an accelerator gathered.
+            for_stock: add a file that carries ContraNorm, so that the stock library computes this model as well, see
+                `for_stock.py`; the plain model needs none.
             **kwargs: arguments of the stock library that make no difference here, such as `max_shard_size`.
 
         Raises:
             CheckpointError: the files cannot be written.
-            ConfigurationError: an argument asks for what this library does not do.
+            ConfigurationError: an argument asks for what this library does not do, or the model has another method and
+                cannot carry its layer.
         """
         drop_without_effect(kwargs, only=True)
         if not is_main_process:
             return
+        carries_layer = for_stock and needs_file(self.config)
         folder = make_folder(save_directory)
         config = copy.deepcopy(self.config)
         config.architectures = [type(self).__name__]
         config.dtype = str(self.dtype).removeprefix("torch.")
-        config.save_pretrained(folder)
-        tensors = {plain_name(name): tensor.contiguous() for name, tensor in (state_dict or self.state_dict()).items()}
+        if carries_layer:
+            write_for_stock(config, folder)
+        else:
+            config.save_pretrained(folder)
+        named = {plain_name(name): tensor for name, tensor in (state_dict or self.state_dict()).items()}
+        tensors = {name: tensor.contiguous() for name, tensor in named.items() if name not in self.tied_weights()}
         write_whole(folder / SAFE_WEIGHTS_NAME, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
-        if config.contranorm_sites:
+        if config.contranorm_sites and not carries_layer:
             method = config.to_dict()["method"]
             logging.warning_once(
                 logger,
@@ -186,14 +202,19 @@ class PreTrainedModel(nn.Module):
     def post_init(self) -> None:
         """Draw the initial weights; a model calls this at the end of its constructor."""
         self.init_weights()
+        self.tie_weights()
 
     @torch.no_grad()
     def init_weights(self) -> None:
         """Draw the weights of all modules that have none yet from this library: no module is drawn twice."""
-        for module in self.modules():
+        tied = {name.rpartition(".")[0] for name in self.tied_weights()}
+        for name, module in self.named_modules():
             if not getattr(module, "_weights_are_set", False):
-                self._init_weights(module)
-                module._weights_are_set = True  # type: ignore[assignment]
+                if name not in tied:
+                    self._init_weights(module)
+                elif isinstance(module, nn.Linear):  # the weight is another module's
+                    nn.init.zeros_(module.bias)
+                module._weights_are_set = True
 
     def _init_weights(self, module: nn.Module) -> None:
         """Draw the weights of one module, not of its children, as BERT's were drawn."""
@@ -228,6 +249,10 @@ class PreTrainedModel(nn.Module):
     def name_or_path(self) -> str:
         """Where the model was loaded from; empty for a new one."""
         return self.config.name_or_path
+
+    @name_or_path.setter
+    def name_or_path(self, name: str) -> None:
+        self.config.name_or_path = name
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the module that turns token ids into vectors."""
@@ -265,10 +290,26 @@ class PreTrainedModel(nn.Module):
                 new.weight[: len(old.weight)] = old.weight[:size]
             new.weight.requires_grad_(old.weight.requires_grad)
             self.set_input_embeddings(new)
+            self.tie_weights()
         return self.get_input_embeddings()
 
+    def get_output_embeddings(self) -> nn.Module | None:
+        """Return the layer that turns vectors into scores of tokens; None where there is none."""
+        return None
+
+    def set_output_embeddings(self, value: Any) -> None:
+        """Put another layer in the place of the one that turns vectors into scores of tokens."""
+        raise ConfigurationError(f"{type(self).__name__} predicts no tokens: it has no such layer")
+
+    def tied_weights(self) -> dict[str, str]:
+        """Return which tensors are others of this model, under a second name, by that name. Files have the others."""
+        return {}
+
     def tie_weights(self, **kwargs: Any) -> None:
-        """Do nothing: no model here has a tensor in two places."""
+        """Make each of the `tied_weights` the tensor that it is said to be."""
+        for name, source in self.tied_weights().items():
+            owner, _, last = name.rpartition(".")
+            setattr(self.get_submodule(owner), last, self.get_parameter(source))
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """Return the number of parameters.
@@ -288,6 +329,18 @@ class PreTrainedModel(nn.Module):
         """Return the bytes that the parameters take, and the buffers unless `return_buffers` is False."""
         tensors = [*self.parameters(), *(self.buffers() if return_buffers else ())]
         return sum(tensor.nbytes for tensor in tensors)
+
+    def enable_input_require_grads(self) -> None:
+        """Let gradients reach what the token ids are turned into, though the embeddings may be frozen."""
+        self.disable_input_require_grads()
+        self._gradient_hook = self.get_input_embeddings().register_forward_hook(
+            lambda module, inputs, output: output.requires_grad_(True)
+        )
+
+    def disable_input_require_grads(self) -> None:
+        """Take back what `enable_input_require_grads` did."""
+        if (hook := self.__dict__.pop("_gradient_hook", None)) is not None:
+            hook.remove()
 
     @property
     def is_gradient_checkpointing(self) -> bool:
@@ -331,7 +384,7 @@ class PreTrainedModel(nn.Module):
     @torch.no_grad()
     def _fill(self, stored: dict[str, Tensor], report: LoadingReport, origin: str) -> None:
         """Draw anew what the checkpoint does not have, and copy the rest from it."""
-        places = self.state_dict()
+        places = {name: tensor for name, tensor in self.state_dict().items() if name not in self.tied_weights()}
         # A module is initialised as a whole; those of its tensors that the checkpoint has are overwritten below.
         for name in dict.fromkeys(place.rpartition(".")[0] for place in places if place not in report.sources):
             self._init_weights(self.get_submodule(name))
@@ -371,10 +424,15 @@ def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     return found
 
 
-def _one_device(device_map: Any) -> torch.device:
-    device = device_map.get("") if isinstance(device_map, dict) and len(device_map) == 1 else device_map
+def one_device(name: str, value: Any) -> torch.device:
+    """Return the one device that an argument names, as such, by its number, or as `{"": device}`; None is the CPU.
+
+    Raises:
+        ConfigurationError: it names none that is there, or several.
+    """
+    device = value.get("") if isinstance(value, dict) and len(value) == 1 else value
     try:
-        return torch.empty(0, device="cpu" if device_map is None else device).device
+        return torch.empty(0, device="cpu" if value is None else device).device
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigurationError(f"device_map {device_map!r}: expected one device, such as cpu ({reason})") from None
+        raise ConfigurationError(f"{name} {value!r}: expected one device, such as cpu ({reason})") from None

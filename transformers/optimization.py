@@ -2,7 +2,7 @@
 
 Each returns a `LambdaLR`, whose factor multiplies the learning rate that the optimizer was made with. With s the number
 of updates done, w the warm-up and n all updates, every schedule but the constant one rises as s / w while s < w; what
-comes after is written as a function of the progress p = (s - w) / (n - w).
+comes after is written as a function of the progress p = (s - w) / (n - w), where nothing else is said.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def get_scheduler(
         optimizer: the optimizer whose learning rate is set.
         num_warmup_steps: int, updates of the warm-up; needed by all but "constant".
         num_training_steps: int, updates of the whole run; needed by all but the constant ones.
-        scheduler_specific_kwargs: further arguments of the schedule: `num_cycles`, or `lr_end` and `power`.
+        scheduler_specific_kwargs: further arguments of the schedule: `num_cycles`, or `lr_end` and `power`,
+            `timescale`, `num_decay_steps` and others of `get_wsd_schedule`.
 
     Raises:
         ConfigurationError: the name is unknown, or a number that the schedule needs is missing.
@@ -53,10 +54,14 @@ def get_scheduler(
         return get_constant_schedule(optimizer, **extra)
     if num_warmup_steps is None:
         raise ConfigurationError(f"the schedule {kind} needs num_warmup_steps: give it (0 for no warm-up)")
-    if kind is SchedulerType.CONSTANT_WITH_WARMUP:
-        return get_constant_schedule_with_warmup(optimizer, num_warmup_steps, **extra)
+    if kind in _ENDLESS:
+        return _ENDLESS[kind](optimizer, num_warmup_steps, **extra)
     if num_training_steps is None:
         raise ConfigurationError(f"the schedule {kind} needs num_training_steps: give the number of updates of the run")
+    if kind is SchedulerType.WARMUP_STABLE_DECAY:
+        if "num_decay_steps" not in extra:
+            raise ConfigurationError(f"the schedule {kind} needs num_decay_steps: give scheduler_specific_kwargs")
+        return get_wsd_schedule(optimizer, num_warmup_steps, num_training_steps=num_training_steps, **extra)
     return _DECAYING[kind](optimizer, num_warmup_steps, num_training_steps, **extra)
 
 
@@ -126,6 +131,80 @@ def get_polynomial_decay_schedule_with_warmup(
     )
 
 
+def get_inverse_sqrt_schedule(
+    optimizer: Optimizer, num_warmup_steps: int, timescale: int | None = None, last_epoch: int = -1
+) -> LambdaLR:
+    """Fall with the root of the updates that have been done since the warm-up: 1 / sqrt(1 + (s - w) / timescale).
+
+    Args:
+        timescale: int, updates after which 1 / sqrt(2) is left; default the warm-up, or 10,000 without one.
+    """
+    scale = timescale or num_warmup_steps or 10_000
+
+    def factor(step: int) -> float:
+        return step / num_warmup_steps if step < num_warmup_steps else (1 + (step - num_warmup_steps) / scale) ** -0.5
+
+    return LambdaLR(optimizer, factor, last_epoch)
+
+
+def get_wsd_schedule(
+    optimizer: Optimizer,
+    num_warmup_steps: int,
+    num_decay_steps: int,
+    num_training_steps: int | None = None,
+    num_stable_steps: int | None = None,
+    warmup_type: str = "linear",
+    decay_type: str = "cosine",
+    min_lr_ratio: float = 0.0,
+    num_cycles: float = 0.5,
+    last_epoch: int = -1,
+) -> LambdaLR:
+    """Rise, stay at 1, and fall: from m up to 1 and down to m, as shapes f from 0 to 1: m + (1 - m) f.
+
+    With q the progress of the rise, f is q, (1 - cos(pi q)) / 2 or 1 - sqrt(1 - q). With q that of the fall,
+    f is 1 - q, (1 + cos(2 pi num_cycles q)) / 2 or 1 - sqrt(q). These are the types linear, cosine and 1-sqrt.
+
+    Args:
+        num_decay_steps: int, updates of the fall.
+        num_training_steps, num_stable_steps: int, all updates, or those between rise and fall; one of them is needed.
+        warmup_type, decay_type: str, see above.
+        min_lr_ratio: float, m.
+        num_cycles: float, waves of the cosine; default 0.5, a fall to m.
+
+    Raises:
+        ConfigurationError: a type is unknown, or the numbers of updates are not given, or do not fit each other.
+    """
+    wave = 2.0 * math.pi * num_cycles
+    shapes: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+        "linear": (lambda q: q, lambda q: 1.0 - q),
+        "cosine": (lambda q: 0.5 * (1.0 - math.cos(math.pi * q)), lambda q: 0.5 * (1.0 + math.cos(wave * q))),
+        "1-sqrt": (lambda q: 1.0 - math.sqrt(1.0 - q), lambda q: 1.0 - math.sqrt(q)),
+    }
+    for name, value in (("warmup_type", warmup_type), ("decay_type", decay_type)):
+        if value not in shapes:
+            raise ConfigurationError(f"{name} {value!r}: expected one of {', '.join(shapes)}")
+    rest = None if num_training_steps is None else num_training_steps - num_warmup_steps - num_decay_steps
+    if num_stable_steps is None:
+        num_stable_steps = rest
+    if num_stable_steps is None or num_stable_steps < 0 or rest not in (None, num_stable_steps):
+        raise ConfigurationError(
+            f"num_warmup_steps {num_warmup_steps}, num_stable_steps {num_stable_steps} and num_decay_steps "
+            f"{num_decay_steps} do not make up num_training_steps {num_training_steps}"
+        )
+    begin = num_warmup_steps + num_stable_steps  # of the fall
+
+    def factor(step: int) -> float:
+        shape = 1.0
+        if step < num_warmup_steps:
+            shape = shapes[warmup_type][0](step / num_warmup_steps)
+        elif step >= begin:
+            q = (step - begin) / max(1, num_decay_steps)
+            shape = shapes[decay_type][1](q) if q < 1.0 else 0.0
+        return min_lr_ratio + (1.0 - min_lr_ratio) * max(0.0, shape)
+
+    return LambdaLR(optimizer, factor, last_epoch)
+
+
 def _schedule(
     optimizer: Optimizer, decay: Callable[[float], float], warmup: int, total: int, last_epoch: int
 ) -> LambdaLR:
@@ -139,6 +218,10 @@ def _schedule(
     return LambdaLR(optimizer, factor, last_epoch)
 
 
+_ENDLESS: dict[SchedulerType, Callable[..., LambdaLR]] = {
+    SchedulerType.CONSTANT_WITH_WARMUP: get_constant_schedule_with_warmup,
+    SchedulerType.INVERSE_SQRT: get_inverse_sqrt_schedule,
+}
 _DECAYING: dict[SchedulerType, Callable[..., LambdaLR]] = {
     SchedulerType.LINEAR: get_linear_schedule_with_warmup,
     SchedulerType.COSINE: get_cosine_schedule_with_warmup,

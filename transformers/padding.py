@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,26 @@ class SequenceGroup:
     count: int
     length: int
     mask: Tensor | None = None
+    _biases: dict[torch.dtype, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def bias(self, dtype: torch.dtype) -> Tensor | None:
+        """Return what is added to products of queries and keys, (b, 1, 1, s): 0 at real tokens; at padding the lowest
+        finite number, never -inf, so that a row without any real token stays finite. None where all tokens are real.
+
+        It is made once for all layers, but for compiled ones, which are compiled once for all layers.
+        """
+        if self.mask is None:
+            return None
+        if torch.compiler.is_compiling():
+            return self._bias(self.mask, dtype)
+        if dtype not in self._biases:
+            self._biases[dtype] = self._bias(self.mask, dtype)
+        return self._biases[dtype]
+
+    @staticmethod
+    def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+        bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+        return bias.masked_fill(~mask, torch.finfo(dtype).min)[:, None, None, :]
 
 
 @dataclass(frozen=True)
@@ -256,9 +277,31 @@ def call_part(part: nn.Module, *inputs: Tensor, layout: TokenLayout, output_atte
     return result if isinstance(result, tuple) else (result, None)
 
 
+def is_hooked(part: nn.Module) -> bool:
+    """Whether something waits for a part of a model to be called: a hook, or a `forward` of somebody's own."""
+    own = part.__dict__
+    hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
+    return bool(hooks) or "forward" in own or bool(torch_module._has_any_global_hook())
+
+
 def _takes_layout(part: nn.Module) -> bool:
     parameters = inspect.signature(part.forward).parameters.values()
     return any(parameter.name == "layout" or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def mask_of_tokens(attention_mask: Tensor | None) -> Tensor | None:
+    """Return the mask (B, S) that a mask for every query (B, S, S) stands for; any other mask as it is.
+
+    Raises:
+        ValueError: two real tokens attend to different ones: ContraNorm has no meaning there.
+    """
+    if attention_mask is None or attention_mask.dim() != 3:
+        return attention_mask
+    seen = attention_mask != 0
+    real = seen.any(dim=1)
+    if not torch.equal(seen & real[:, :, None], real[:, None] & real[:, :, None]):
+        raise ValueError("attention_mask has other entries for other queries: that is not supported")
+    return real.to(attention_mask.dtype)
 
 
 def layout_of_module(hidden_states: Tensor, attention_mask: Tensor | None) -> TokenLayout:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
+from tokenizers import AddedToken, Encoding, Tokenizer
 from tokenizers.models import WordLevel
 
 from .batch_encoding import BatchEncoding, CharSpan, TokenSpan, tensor_type_of
@@ -23,7 +23,7 @@ from .utils import logging
 from .utils.checks import check_count
 from .utils.errors import ConfigurationError
 
-__all__ = ["BatchEncoding", "CharSpan", "PreTrainedTokenizerBase", "TokenSpan"]
+__all__ = ["AddedToken", "BatchEncoding", "CharSpan", "PreTrainedTokenizerBase", "TokenSpan"]
 
 logger = logging.get_logger(__name__)
 

@@ -11,16 +11,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from tokenizers import Tokenizer
 
+from .tokenization_training import train_backend
 from .tokenization_utils_base import LARGE_INTEGER, SIDES, VERY_LARGE_INTEGER, PreTrainedTokenizerBase, one_of
 from .tokenization_vocabulary import Token, as_added_token, library_errors
-from .utils.checks import check_count
+from .utils.checks import check_count, drop_without_effect
 from .utils.errors import CheckpointError, ConfigurationError
 from .utils.files import make_folder, read_json, write_whole
 from .utils.folders import mistaken_for_checkpoint
@@ -34,7 +35,6 @@ ADDED_TOKENS_FILE = "added_tokens.json"
 # Arguments that say what to build from. In a downloaded tokenizer_config.json they could name any file of the machine.
 _SOURCES = ("vocab", "vocab_file", "merges", "merges_file", "tokenizer_file", "tokenizer_object")
 _WRITTEN_ANEW = ("tokenizer_class", "name_or_path", "special_tokens_map_file", "init_inputs")
-_WITHOUT_EFFECT = ("use_fast", "from_slow", "trust_remote_code", "verbose")  # accepted for the calls of others
 
 _ROLES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
 
@@ -160,8 +160,8 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         Args:
             pretrained_model_name_or_path: a local folder, or a Hub id.
             **kwargs: cache_dir, revision, token, local_files_only, force_download and subfolder say where to look (see
-                `resolve_file`); use_fast, from_slow, trust_remote_code and verbose have no effect; anything else
-                replaces a setting of tokenizer_config.json.
+                `resolve_file`); those of the stock library that make no difference here, such as use_fast, are
+                accepted; anything else replaces a setting of tokenizer_config.json.
 
         Raises:
             CheckpointError: its files cannot be found or read.
@@ -169,11 +169,12 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         """
         name = os.fspath(pretrained_model_name_or_path)
         where = {key: value for key, value in kwargs.items() if key in HUB_ARGUMENTS}
-        given = {key: value for key, value in kwargs.items() if key not in (*HUB_ARGUMENTS, *_WITHOUT_EFFECT)}
         known = setting_names(cls)
-        for key in given:
-            if key not in known:
-                raise ConfigurationError(f"{key!r} is no setting of {cls.__name__}: expected one of {', '.join(known)}")
+        given = {key: value for key, value in kwargs.items() if key in known}
+        others = {key: value for key, value in kwargs.items() if key not in (*HUB_ARGUMENTS, *known)}
+        drop_without_effect(others)
+        for key in others:
+            raise ConfigurationError(f"{key!r} is no setting of {cls.__name__}: expected one of {', '.join(known)}")
         candidates = {"tokenizer_file": TOKENIZER_FILE, **cls.vocab_files_names}
         found: dict[str, Any] = {
             key: resolve_file(name, file, required=False, **where) for key, file in candidates.items()
@@ -198,18 +199,59 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         tokenizer._other_settings = {key: value for key, value in config.items() if key not in unread}
         return tokenizer
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+    def train_new_from_iterator(
+        self: T,
+        text_iterator: Iterable[Any],
+        vocab_size: int,
+        length: int | None = None,
+        new_special_tokens: Sequence[Token] | None = None,
+        special_tokens_map: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> T:
+        """Return a tokenizer of the same class and settings whose vocabulary is learned from other texts.
+
+        Args:
+            text_iterator: texts, or lists of texts.
+            vocab_size: tokens of the new vocabulary, special ones included, which come first.
+            length: number of texts, for the progress bar; default unknown.
+            new_special_tokens: special tokens besides those that this tokenizer has.
+            special_tokens_map: other names for some of these.
+            **kwargs: arguments of the trainer in the `tokenizers` library, such as `min_frequency`.
+        """
+        renamed = special_tokens_map or {}
+
+        def named(value: Any) -> Any:
+            return renamed.get(value, value) if isinstance(value, str) else value
+
+        extra = [*map(named, self.extra_special_tokens), *(new_special_tokens or ())]
+        special = dict.fromkeys([*map(named, self.all_special_tokens), *extra])
+        settings: dict[str, Any] = {name: named(value) for name, value in self.init_kwargs.items()}
+        settings = {name: value for name, value in settings.items() if name in setting_names(type(self))}
+        settings |= {"additional_special_tokens": extra, "name_or_path": ""}
+        unknown = settings.get("unk_token")
+        trained = train_backend(
+            self._tokenizer, text_iterator, vocab_size, [*special], unknown, renamed, length, **kwargs
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder, TOKENIZER_FILE))
+            trained.save(path)
+            return type(self)(tokenizer_file=path, **settings)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> tuple[str, ...]:
         """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and the vocabulary's own files.
 
         Args:
             save_directory: a folder; created if it does not exist.
+            **kwargs: arguments of the stock library that make no difference here, such as `legacy_format`.
 
         Returns:
             The paths of the files.
 
         Raises:
             CheckpointError: the folder or a file cannot be written.
+            ConfigurationError: an argument asks for what this library does not do.
         """
+        drop_without_effect(kwargs, only=True)
         folder = make_folder(save_directory)
         settings = {key: value for key, value in self.init_kwargs.items() if key != "name_or_path"}
         roles = (*self.SPECIAL_TOKENS_ATTRIBUTES, "additional_special_tokens")
@@ -238,6 +280,9 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
             return ()
         with tempfile.TemporaryDirectory() as folder:
             return tuple(copy_whole(path, save_directory) for path in self._tokenizer.model.save(folder))
+
+
+PreTrainedTokenizer = PreTrainedTokenizerFast  # there is no slow one
 
 
 def copy_whole(source: str, folder: str | os.PathLike[str]) -> str:

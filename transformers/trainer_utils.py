@@ -25,6 +25,8 @@ class SchedulerType(str, Enum):
     POLYNOMIAL = "polynomial"
     CONSTANT = "constant"
     CONSTANT_WITH_WARMUP = "constant_with_warmup"
+    INVERSE_SQRT = "inverse_sqrt"
+    WARMUP_STABLE_DECAY = "warmup_stable_decay"
 
     @classmethod
     def _missing_(cls, value: object) -> SchedulerType:

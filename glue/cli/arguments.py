@@ -6,11 +6,11 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from transformers.contranorm_sites import parse_positions
 from transformers.methods import METHODS, all_knobs, check_knob, knobs_of
@@ -19,7 +19,7 @@ from transformers.utils.errors import ConfigurationError
 from ..data.readers import check_data_path
 from ..data.tasks import GLUE_TASKS, Task, find_task
 from ..errors import UsageError
-from .command_line import build_parser, check_values, flag
+from .command_line import OneLineParser, build_parser, check_values, flag
 from .paths import check_writable
 
 DEMO_MODELS = ("demo", "demo-albert")
@@ -41,11 +41,10 @@ _EXCLUDING = (
     ("demo", "data_dir"),
     ("init_from", "model_name_or_path"),
     ("method", "use_v2"),
-    ("torch_compile", "gradient_checkpointing"),
     ("warmup_ratio", "num_warmup_steps"),
     ("resume_from_checkpoint", "overwrite_output_dir"),
 )
-_GROUPS = {
+GROUPS = {
     "data": "what to train and evaluate on; nothing named here or under 'model' runs the built-in demo",
     "model": "where to start from",
     "method": "from the command line, else the checkpoint's config, else the paper (contranorm: pos 7, scale 0.005)",
@@ -86,6 +85,8 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
         found.append((name, kind | None, flag("method", help, **options)))
     return found
 
+
+Arguments = TypeVar("Arguments", bound="RunArguments")
 
 _Knobs = make_dataclass("_Knobs", _knob_flags())
 
@@ -202,15 +203,34 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     num_train_epochs: int = flag("training", "passes over the training data", 3, least=1)
     max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", least=1)
     gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, least=1)
+    group_by_length: bool = flag(
+        "training", "let rows of similar length meet in a batch: less padding, another order of training", False
+    )
     lr_scheduler_type: str = flag("training", "how the learning rate goes on", "linear", choices=SCHEDULES)
     num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, least=0)
     warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, least=0, most=1)
     max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", least=0)
     label_smoothing: float = flag("training", "of the cross-entropy (0 to below 1)", 0.0, least=0, below=1)
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
-    torch_compile: bool = flag("training", "compile the model: minutes to start, slower on CPUs", False)
+    execution: str = flag(
+        "training",
+        "how batches are computed: packed (real tokens only, on the CPU), padded, bucketed (padded to a few sizes); "
+        "auto: packed on the CPU, bucketed on NVIDIA GPUs, padded elsewhere; the same function, other dropout masks",
+        "auto",
+        choices=("auto", "packed", "padded", "bucketed"),
+    )
+    torch_compile: bool = flag("training", "compile the layers: minutes to start, slower on CPUs", False)
     mixed_precision: str | None = flag(
         "training", "autocast; left out: the setting of accelerate launch, else no", choices=("no", "fp16", "bf16")
+    )
+    tf32: bool | None = flag(
+        "training",
+        "matrix products of fp32 by TF32 on NVIDIA GPUs; left out: yes, but not with --contranorm_padding include",
+    )
+    cuda_graphs: bool = flag(
+        "training",
+        "record an update once for each shape of a bucketed run, and replay it; not yet measured on a GPU",
+        False,
     )
     cpu: bool = flag("training", "run on the CPU although there is a GPU", False)
     seed: int = flag("training", "seed of everything random", 2021, least=0, below=2**32)
@@ -240,6 +260,14 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
 
     output_dir: str | None = flag("output", "folder for all that is kept; left out: scores are printed", is_path=True)
     overwrite_output_dir: bool = flag("output", "replace what another run left in --output_dir", False)
+    save_for_stock: bool = flag(
+        "output", "add a file that carries ContraNorm to the model, for the stock library (see docs/STOCK.md)", False
+    )
+    push_to_hub: bool = flag("output", "upload model, tokenizer, card and scores to the Hub at the end", False)
+    hub_model_id: str | None = flag(
+        "output", "name or owner/name on the Hub; left out: the name of --output_dir", metavar="ID"
+    )
+    hub_private_repo: bool = flag("output", "make a repository on the Hub that only its owner sees", False)
     pred_dir: str | None = flag("output", "folder of predictions; left out: that in --output_dir", is_path=True)
     logging_steps: int = flag("output", "print the training loss every N updates", 50, least=1)
     log_oversmoothing: bool = flag(
@@ -269,10 +297,21 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             if (folder := getattr(self, name)) is not None:
                 check_writable(f"--{name}", Path(folder))
 
+    @classmethod
+    def of(cls: type[Arguments], given: Mapping[str, Any]) -> Arguments:
+        """Return the settings of a run for what was given; a run of the demo takes the demo's sizes for the rest."""
+        args = cls(**given)
+        return cls(**{**DEMO_DEFAULTS, **given}) if args.uses_demo_data and args.uses_demo_model else args
+
     @property
     def uses_own_files(self) -> bool:
         """Whether the data are the user's own files instead of a GLUE task."""
         return bool(self.train_file or self.validation_file or self.test_file)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether own files can be evaluated on."""
+        return self.validation_file is not None
 
     @property
     def uses_demo_data(self) -> bool:
@@ -334,7 +373,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         if self.do_train is None:
             self.do_train = not anything_given
         if self.do_eval is None:
-            self.do_eval = not anything_given and (self.validation_file is not None or not self.uses_own_files)
+            self.do_eval = not anything_given and (self.has_validation or not self.uses_own_files)
         if self.metric_for_best_model is not None:
             self.metric_for_best_model = self.metric_for_best_model.removeprefix("eval_")
         if self.report_to is not None:
@@ -368,7 +407,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             own and self.do_train and not self.train_file,
             "training needs --train_file: add it, or evaluate and predict with a trained model by --no-do_train",
         )
-        yield own and self.do_eval and not self.validation_file, "--do_eval needs --validation_file"
+        yield own and self.do_eval and not self.has_validation, "--do_eval needs --validation_file"
         yield own and self.do_predict and not self.test_file, "--do_predict needs --test_file"
         yield (
             not (self.do_train or self.do_eval or self.do_predict),
@@ -385,7 +424,14 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         for name in ("load_best_model_at_end", "early_stopping_patience", "log_oversmoothing"):
             lacks = not (self.do_train and self.do_eval)
             yield getattr(self, name) and lacks, f"--{name} needs training and evaluation on validation data"
-        for name in ("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"):
+        for name in ("hub_model_id", "hub_private_repo"):
+            yield getattr(self, name) and not self.push_to_hub, f"--{name} goes with --push_to_hub: give both"
+        for name in ("save_for_stock", "push_to_hub"):
+            yield getattr(self, name) and not self.do_train, f"--{name} is for a model that was trained, and none is"
+        for name in (
+            *("checkpointing_steps", "save_total_limit", "with_tracking", "log_oversmoothing"),
+            *("save_for_stock", "push_to_hub"),
+        ):
             yield getattr(self, name) and not self.output_dir, f"--{name} needs --output_dir to write into"
         yield (
             self.do_predict and not (self.output_dir or self.pred_dir),
@@ -404,7 +450,10 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         """
         if task.is_regression and self.label_smoothing:
             raise UsageError("--label_smoothing works on classes, but this task predicts a number: leave it out")
-        choices = (*task.metrics, "loss")
+        self._check_metric(task.metrics)
+
+    def _check_metric(self, metrics: tuple[str, ...]) -> None:
+        choices = (*metrics, "loss")
         if self.metric_for_best_model not in (None, *choices):
             expected = ", ".join(choices)
             raise UsageError(f"--metric_for_best_model {self.metric_for_best_model}: expected one of {expected}")
@@ -432,19 +481,27 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
     """
     parser = build_parser(
         RunArguments,
-        _GROUPS,
+        GROUPS,
         prog="run_glue_no_trainer.py",
         usage="%(prog)s [--model_name_or_path NAME] [--task_name TASK | --train_file FILE] [--pos POS] [--scale X] ...",
         description="Fine-tune BERT or ALBERT with ContraNorm on a GLUE task or on own files.",
         epilog="Nothing but --pos and --scale runs the built-in demo, which needs no network.",
     )
+    return checked_arguments(parser, RunArguments, argv)
+
+
+def checked_arguments(parser: OneLineParser, kind: type[Arguments], argv: list[str] | None) -> Arguments:
+    """Return the arguments of a command line, as `parse_args` does.
+
+    Args:
+        parser: made by `build_parser` from `kind`.
+        kind: `RunArguments`, or a class derived from it.
+        argv: the words after the script's name; None takes them from `sys.argv`.
+    """
     given = vars(parser.parse_args(argv))
     try:
-        args = RunArguments(**given)
-        if args.uses_demo_data and args.uses_demo_model:
-            args = RunArguments(**{**DEMO_DEFAULTS, **given})
+        return kind.of(given)
     except UsageError as error:
         parser.error(str(error))
     except OSError as error:  # a name that is too long, a folder that may not be entered
         parser.error(f"{error.filename}: {error.strerror}")
-    return args

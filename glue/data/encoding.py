@@ -23,6 +23,8 @@ from .token_cache import TokenCache
 if TYPE_CHECKING:
     import torch
 
+    from .batch import Batch
+
 _ROWS_AT_ONCE = 4096  # enough to keep the tokenizer's threads busy, few enough to keep its Python lists small
 
 
@@ -41,6 +43,8 @@ class EncodedDataset:
         padding_side: "right" or "left".
         pad_to: length that every row is padded to; None pads a batch to its longest row.
         pad_to_multiple_of: round the length of a batch up to a multiple of this.
+        widths: the lengths that a batch may have, rising, the longest row's among them; empty for any length. Where
+            there are some, `batch` also fills the last batch of a split up, so that there are few shapes.
         label_names: class names in the order of the ids in `labels`; empty for regression.
         row_numbers: what the file itself numbers its rows with; None where rows count from 0.
 
@@ -60,6 +64,7 @@ class EncodedDataset:
     padding_side: str = "right"
     pad_to: int | None = None
     pad_to_multiple_of: int = 1
+    widths: tuple[int, ...] = ()
     label_names: tuple[str, ...] = ()
     row_numbers: list[Any] | None = None
 
@@ -99,35 +104,55 @@ class EncodedDataset:
 
         Args:
             indices: B row numbers.
-            device: where the model is; None for the CPU. The mask stays on the CPU, for our models read the geometry
-                of a batch from it, and would have to wait for a GPU.
+            device: where to; None for the CPU.
 
         Returns:
             int64 tensors (B, S) for every feature and "attention_mask", and "labels" (B,) where there are labels.
         """
-        import torch
+        batch = self.batch(indices)
+        batch = batch if device is None else batch.to(device)
+        return batch.inputs | ({} if self.labels is None else {"labels": batch.labels})
 
-        rows = np.asarray(indices, dtype=np.int64)
+    def batch(
+        self, indices: Sequence[int] | np.ndarray, size: int = 0, total: int | None = None, pin: bool = False
+    ) -> Batch:
+        """Build the padded batch of some rows, on the CPU.
+
+        Args:
+            indices: row numbers; where there are none, the batch is one of a row that does not count.
+            size: rows that a batch has, where it is filled up (see `widths`).
+            total: rows that the mean loss is taken over; left out: those of this batch.
+            pin: use memory that a GPU reads by itself.
+        """
+        from .batch import Batch
+
+        count = len(indices)
+        rows = np.asarray(indices if count else [0], dtype=np.int64)
+        if self.widths and len(rows) < size:
+            rows = np.concatenate([rows, np.full(size - len(rows), rows[0])])
+        labels = None if self.labels is None else self.labels[rows]
+        return Batch.of(self.padded(rows), labels, count, count if total is None else total, pin)
+
+    def padded(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the features of some rows, int64 (B, S) each, and behind them the mask, bool."""
         begins, lengths = self.offsets[rows], self.lengths[rows]
-        width = int(lengths.max(initial=0)) if self.pad_to is None else self.pad_to
-        width = -(-width // self.pad_to_multiple_of) * self.pad_to_multiple_of
+        width = self._width(int(lengths.max(initial=0)))
         shift = (width - lengths if self.padding_side == "left" else np.zeros_like(lengths))[:, None]
         # (B, S): number of the token within its row, or outside of it where padding is
         places = np.arange(width) - shift
         mask = (places >= 0) & (places < lengths[:, None])
         sources = (begins[:, None] + places)[mask]
-        batch = {}
+        features = {}
         for name, values in self.features.items():
-            padded = np.full(mask.shape, self.pad_values[name], dtype=np.int64)
-            padded[mask] = values[sources]
-            batch[name] = torch.from_numpy(padded)
-        batch["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
-        if self.labels is not None:
-            batch["labels"] = torch.from_numpy(self.labels[rows])
-        if device is None or device.type == "cpu":
-            return batch
-        moved = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-        return moved | {"attention_mask": batch["attention_mask"]}
+            features[name] = np.full(mask.shape, self.pad_values[name], dtype=np.int64)
+            features[name][mask] = values[sources]
+        return {**features, "attention_mask": mask}
+
+    def _width(self, longest: int) -> int:
+        """The length of a batch whose longest row has so many tokens."""
+        width = longest if self.pad_to is None else self.pad_to
+        width = -(-width // self.pad_to_multiple_of) * self.pad_to_multiple_of
+        return next((wide for wide in self.widths if wide >= width), width)
 
 
 def encode(
@@ -137,6 +162,7 @@ def encode(
     max_length: int,
     pad_to_max_length: bool = False,
     pad_to_multiple_of: int = 1,
+    widths: tuple[int, ...] = (),
     mapping: LabelMapping | None = None,
     cache: TokenCache | None = None,
 ) -> EncodedDataset:
@@ -149,6 +175,7 @@ def encode(
         max_length: longest row in tokens, special tokens included; of a longer pair the longer text is cut first.
         pad_to_max_length: pad every row to `max_length` when it is read.
         pad_to_multiple_of: round the length of every batch up to a multiple of this.
+        widths: the lengths that a batch may have; empty for any.
         mapping: gives the labels the model's ids; None leaves them the task's.
         cache: where to look for the tokens first, and to keep them.
 
@@ -172,6 +199,7 @@ def encode(
         padding_side=tokenizer.padding_side,
         pad_to=max_length if pad_to_max_length else None,
         pad_to_multiple_of=pad_to_multiple_of,
+        widths=widths,
         label_names=tuple(mapping.id2label.values()) if mapping and task.label_names else task.label_names,
         row_numbers=table.row_numbers,
     )

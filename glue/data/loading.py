@@ -44,7 +44,7 @@ def load_splits(args: RunArguments, config_dict: Mapping[str, Any] | None = None
         args.check_task(task)
     else:
         task = find_task(str(args.task_name))
-        tables = _load_glue(args, task)
+        tables = load_glue(args, task)
     limits = {"train": args.max_train_samples} | dict.fromkeys(task.validation_splits, args.max_eval_samples)
     tables = {split: table.select(limits.get(split)) for split, table in tables.items()}
     say(_description(task, tables))
@@ -68,7 +68,12 @@ def _description(task: Task, tables: Mapping[str, Table]) -> str:
     return f"Data: {text}; classification, {len(classes)} classes{where}: {listed(classes)}{warning}"
 
 
-def _load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
+def load_glue(args: RunArguments, task: Task) -> dict[str, Table]:
+    """Read the splits of a GLUE task that a run uses, from wherever they are.
+
+    Raises:
+        UsageError: one is missing or broken.
+    """
     needed = [*(task.validation_splits if args.do_eval else ()), *(task.test_splits if args.do_predict else ())]
     if args.do_train:
         needed.insert(0, "train")

@@ -1,4 +1,4 @@
-"""Read csv, tsv, json, jsonl and parquet files into columns, keeping track of where each row stands in its file.
+"""Read csv, tsv, json, jsonl, txt and parquet files into columns, keeping track of where each row stands in its file.
 
 Nothing is guessed about the content here: values of csv and tsv files stay text ("NA", "null" and "" included), values
 of the other formats keep their types. What a label or a text column is, `glue/data/user_files.py` decides.
@@ -22,7 +22,7 @@ from ..cli.console import progress_bar, say
 from ..errors import UsageError
 from .table import Table, place
 
-_TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl")
+_TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
 _SUFFIXES = (*_TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in _TEXT_SUFFIXES), ".parquet")
 _MOST_BYTES = 2**30  # that a packed file may unpack to, 13 times GLUE's largest file; memory is bounded by it
 _BYTES_OF_A_CELL = 8  # at least, in a list
@@ -61,7 +61,7 @@ def read_table(path: Path, *, whole: bool = False, header: Sequence[str] | None 
     Args:
         path: the file. Double quotes enclose fields of a csv file; in a tsv file they are characters like any other.
         whole: whether every row counts, as in a test file: one that is cut short is an error. Otherwise such rows of a
-            csv or tsv file are left out, and their number is said.
+            csv or tsv file are left out, and their number is said, and so are empty lines of a txt file.
         header: names of the columns of a csv or tsv file that has no header.
 
     Raises:
@@ -79,9 +79,19 @@ def read_table(path: Path, *, whole: bool = False, header: Sequence[str] | None 
         return _read_parquet(path)
     if not text.strip():
         raise UsageError(f"{path}: the file is empty")
+    if kind == ".txt":
+        return lines_as_table(text, str(path), whole)
     if kind in (".csv", ".tsv"):
         return _read_separated(path, text, kind == ".csv", whole, header)
     return _read_json(path, text, kind == ".jsonl")
+
+
+def lines_as_table(text: str, source: str, whole: bool) -> Table:
+    """Return the lines of a text as the column `text`; without the empty ones, unless the `whole` of it counts."""
+    lines = text.removesuffix("\n").split("\n") if text else []  # nothing else ends a line: U+2028 may stand in a text
+    kept = [(number, line.rstrip("\r")) for number, line in enumerate(lines, 1) if whole or line.strip()]
+    places = [(row, number) for row, (number, _) in enumerate(kept, 1)]
+    return Table({"text": [line for _, line in kept]}, source, is_typed=False, places=places)
 
 
 def _kind(path: Path, name: str) -> str:

@@ -1,8 +1,8 @@
 """The nine GLUE tasks as records: columns, label words in id order, metrics and splits. Imports nothing heavy.
 
 Names, columns and label ids are those of the Hub's `nyu-mll/glue`. A run on the user's own files has a record of the
-same kind, with the name `OWN_FILES` (see `glue/data/user_files.py`). The list of the tasks
-stands here and nowhere else.
+same kind, with the name `OWN_FILES` (see `glue/data/user_files.py`), and so has one that predicts masked tokens, with
+the name `LANGUAGE_MODEL`. The list of the tasks stands here and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from ..errors import UsageError
 
 OWN_FILES = "files"
+LANGUAGE_MODEL = "masked language modelling"
 _SERVER_SUFFIXES = {"test_matched": "-m", "test_mismatched": "-mm"}
 
 

@@ -53,7 +53,7 @@ def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[
         "test": args.test_file if args.do_predict else None,
     }
     raws = {split: read_table(Path(path), whole=split == "test") for split, path in paths.items() if path}
-    text_columns = _choose_text_columns(args, next(iter(raws.values())), config_dict.get("text_columns"))
+    text_columns = choose_text_columns(args, next(iter(raws.values())), config_dict.get("text_columns"))
     label_columns = {split: _label_column(args, raw) for split, raw in raws.items() if split != "test"}
     labels = {split: label_values.read_labels(raws[split], column) for split, column in label_columns.items()}
     if args.do_train:
@@ -92,8 +92,17 @@ def _label_column(args: RunArguments, raw: Table) -> str:
     return found
 
 
-def _choose_text_columns(args: RunArguments, raw: Table, saved: Any) -> tuple[str, ...]:
-    """Choose the one or two text columns: those asked for, the saved model's, ones of a known name, what is left."""
+def choose_text_columns(args: Any, raw: Table, saved: Any) -> tuple[str, ...]:
+    """Choose the one or two text columns: those asked for, the saved model's, ones of a known name, what is left.
+
+    Args:
+        args: has `text_column_names` and `label_column_name`, None where they were not given, and `do_train`.
+        raw: the file.
+        saved: the columns that the model was trained on, if it knows them.
+
+    Raises:
+        UsageError: they are not there, or it is not clear which they are; the message lists those there are.
+    """
     there = raw.columns.keys()
     advice = f"(columns there: {listed(raw.names)}); name one or two with --text_column_names"
     given = args.text_column_names

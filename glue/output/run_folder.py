@@ -24,7 +24,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -33,6 +33,8 @@ from typing import Any
 
 import torch
 
+from transformers.backbones import BACKBONES
+from transformers.for_stock import file_name
 from transformers.utils.errors import CheckpointError, UserError
 from transformers.utils.files import make_folder, sync, write_whole
 
@@ -49,10 +51,11 @@ _PACKAGES = "torch accelerate datasets numpy tokenizers safetensors scikit-learn
 _MODEL_FILES = (
     *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("vocab.txt", "spiece.model", "vocab.json", "merges.txt"),
+    *map(file_name, BACKBONES),
 )
 _UPDATES, _EVALUATIONS, _PREDICTIONS = "train_log.jsonl", "eval_log.jsonl", "eval_predictions.json"
-_RUN_FILES = ("run.json", _UPDATES, _EVALUATIONS, _PREDICTIONS, "all_results.json", "diverged.json")
-_CARD = "README.md"
+_CARD, _RESULTS = "README.md", "all_results.json"
+_RUN_FILES = ("run.json", _UPDATES, _EVALUATIONS, _PREDICTIONS, _RESULTS, "diverged.json")
 _NEW_MODEL = ".model.new"
 _LEFTOVER = re.compile(r"\.(model|step_\d+(\.old)?|.+\.\d+)\.tmp")  # files and folders that a killed run was writing
 
@@ -249,11 +252,11 @@ class RunFolder:
         else:
             say(f"Note: {_CARD} in {self.path} is kept: no run has written it, or it was changed since")
 
-    def save_model(self, *parts: Any) -> None:
+    def save_model(self, *parts: Callable[[Path], object]) -> None:
         """Save what makes up the final model: all of it, or nothing.
 
         Args:
-            *parts: things with a `save_pretrained`, such as model and tokenizer.
+            *parts: each writes a part of it into the folder that it is given, such as model and tokenizer.
 
         Raises:
             CheckpointError: a file cannot be written.
@@ -264,7 +267,7 @@ class RunFolder:
         try:
             _delete(temporary)
             for part in parts:
-                part.save_pretrained(temporary)
+                part(temporary)
             self.manifest.claim(*(path.name for path in temporary.iterdir()))
             sync(temporary)
             os.replace(temporary, self.path / _NEW_MODEL)
@@ -274,6 +277,10 @@ class RunFolder:
             raise CheckpointError(f"the model cannot be saved in {self.path}: {reason}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def to_publish(self) -> list[str]:
+        """Return the names of the files that others load the model with, or judge it by."""
+        return [name for name in (*_MODEL_FILES, _CARD, _RESULTS) if (self.path / name).is_file()]
 
     def _is_input(self, args: RunArguments) -> bool:
         """Whether the model that the run starts from lies in this folder."""

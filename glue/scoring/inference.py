@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch.nn import functional as F
 
 from ..cli.console import progress_bar
 from ..data.encoding import EncodedDataset
 from ..data.labels import LabelMapping
 from ..data.tasks import Task
 from ..errors import DivergedError
+from ..training.loss import row_losses
 from ..training.sampling import evaluation_batches
 
 
@@ -50,11 +50,10 @@ def predict(
     logits, losses = [torch.empty(0, task.num_labels, device=device)], [torch.empty(0, device=device)]
     with torch.inference_mode():
         for rows in progress_bar(batches, desc=title, leave=False, delay=2):
-            inputs = dataset.collate(rows, device=device)
-            labels = inputs.pop("labels", None)
-            logits.append(model(**inputs).logits.float())
-            if labels is not None:
-                losses.append(_losses(logits[-1], labels))
+            batch = dataset.batch(rows, batch_size).to(device)
+            logits.append(model(**batch.inputs).logits.float()[: batch.count])
+            if dataset.labels is not None:
+                losses.append(row_losses(logits[-1], batch.labels[: batch.count]))
     # One transfer from the device at the end, not one a batch.
     mine = [np.concatenate([np.empty(0, dtype=np.int64), *batches])]
     mine += [torch.cat(parts).cpu().numpy() for parts in (logits, losses)]
@@ -71,10 +70,3 @@ def predict(
     else:
         values = mapping.task_ids(task)[all_logits[order].argmax(axis=1)]
     return values, all_losses.astype(np.float64)[order if len(all_losses) else []]
-
-
-def _losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The loss of each row (B,), without label smoothing."""
-    if labels.is_floating_point():
-        return (logits[:, 0] - labels).square()
-    return F.cross_entropy(logits, labels, reduction="none")

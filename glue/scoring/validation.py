@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,10 +11,15 @@ from ..cli.arguments import RunArguments
 from ..cli.console import say
 from ..errors import DivergedError
 from ..output.log import track
-from ..training.setup import Setup
 from .inference import predict
 from .metrics import MISMATCHED_SUFFIX, ROUNDING, are_equal, compute_metrics, majority_baseline
 from .oversmoothing import ATTENTION, measure_oversmoothing, sinks_of
+
+if TYPE_CHECKING:
+    from ..training.setup import Setup
+
+# Scores of a split, those of a constant guess, what else is to be said, and the predictions, where there is one a row.
+Scores = tuple[dict[str, float], dict[str, float], list[str], list[int] | list[float]]
 
 # How many different predictions there were; a run in which there was only one has a warning.
 _CLASSES, _NUMBERS = "predicted_classes", "predicted_numbers"
@@ -39,28 +44,40 @@ def evaluate_all(
         mismatched split with `MISMATCHED_SUFFIX`. And for each split the predictions in the order of its rows: the
         task's class ids, or numbers with six digits.
     """
-    task, rounding = setup.task, ROUNDING[setup.accelerator.mixed_precision]
     results: dict[str, float] = {}
     predictions: dict[str, Any] = {}
-    for number, split in enumerate(task.validation_splits):
-        dataset = setup.datasets[split]
-        labels: Any = dataset.labels if task.is_regression else setup.mapping.task_ids(task)[dataset.labels]
-        batch_size = args.per_device_eval_batch_size
-        values, losses = predict(model, dataset, task, setup.mapping, batch_size, setup.accelerator)
-        scores = compute_metrics(task, values, labels, rounding)
-        scores["loss"] = float(losses.mean())
+    for number, split in enumerate(setup.task.validation_splits):
+        scores, baseline, notes, predicted = setup.score(args, setup, model, split)
         if not math.isfinite(scores["loss"]):
             raise DivergedError(f"the loss on the {split} split is {scores['loss']}: the model has diverged")
-        baseline = majority_baseline(task, labels)
-        shown = ", ".join(f"{name} {scores[name]:.4f} (constant guess {baseline[name]:.4f})" for name in task.metrics)
-        say(f"{split}: {shown}, loss {scores['loss']:.4f}, {len(dataset)} examples")
-        if task.is_regression and are_equal(labels, 0.0):
-            say(f"Note: every label of the {split} split is {labels[0]:g}: no correlation is defined, each counts as 0")
-        is_one = task.is_regression and are_equal(values, rounding)
-        scores[_NUMBERS if task.is_regression else _CLASSES] = 1 if is_one else len(np.unique(values))
+        shown = ", ".join(
+            f"{name} {scores[name]:.4f} (constant guess {baseline[name]:.4f})" for name in setup.task.metrics
+        )
+        say(f"{split}: {shown}, loss {scores['loss']:.4f}, {len(setup.datasets[split])} examples")
+        for note in notes:
+            say(note)
         results |= {name + MISMATCHED_SUFFIX * number: score for name, score in scores.items()}
-        predictions[split] = [float(f"{value:.6g}") for value in values] if task.is_regression else values.tolist()
+        if predicted:
+            predictions[split] = predicted
     return results, predictions
+
+
+def score_classifier(args: RunArguments, setup: Setup, model: Any, split: str) -> Scores:
+    """Score a validation split of a task with labels: its metrics, the mean loss, and how much predictions differ."""
+    task, rounding, dataset = setup.task, ROUNDING[setup.accelerator.mixed_precision], setup.datasets[split]
+    labels: Any = dataset.labels if task.is_regression else setup.mapping.task_ids(task)[dataset.labels]
+    batch_size = args.per_device_eval_batch_size
+    values, losses = predict(model, dataset, task, setup.mapping, batch_size, setup.accelerator)
+    scores = compute_metrics(task, values, labels, rounding)
+    scores["loss"] = float(losses.mean())
+    notes = []
+    if task.is_regression and are_equal(labels, 0.0):
+        label = f"{labels[0]:g}"
+        notes.append(f"Note: every label of the {split} split is {label}: no correlation is defined, each counts as 0")
+    is_one = task.is_regression and are_equal(values, rounding)
+    scores[_NUMBERS if task.is_regression else _CLASSES] = 1 if is_one else len(np.unique(values))
+    predicted = [float(f"{value:.6g}") for value in values] if task.is_regression else values.tolist()
+    return scores, majority_baseline(task, labels), notes, predicted
 
 
 def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:

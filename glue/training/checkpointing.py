@@ -43,6 +43,7 @@ from ..cli.console import say
 from ..errors import DivergedError, UsageError
 from ..output.manifest import CHECKSUM_FILE, Manifest, damage, record
 from .identity import what_changed
+from .model import not_finite
 from .optimizer import check_moments
 from .processes import on_main
 from .state import TrainingState
@@ -279,9 +280,7 @@ def check_finite(model: torch.nn.Module, state: TrainingState) -> None:
     Raises:
         DivergedError: a weight is not finite.
     """
-    with torch.no_grad():
-        bad = [name for name, tensor in model.named_parameters() if not tensor.isfinite().all()]
-    if bad:
+    if bad := not_finite(model):
         raise DivergedError(
             f"{bad[0]} is not finite after update {state.updates}: try a lower --learning_rate, a smaller --scale, or "
             "--max_grad_norm 1",

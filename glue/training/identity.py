@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..cli.arguments import RunArguments
 from ..output.manifest import fingerprint
+from .execution import Execution
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from transformers import PretrainedConfig
-
     from ..data.encoding import EncodedDataset
 
-VERSION = 2  # changes with what an identity is made of; runs of different versions are never the same
+VERSION = 3  # changes with what an identity is made of; runs of different versions are never the same
 
 # Flags that change no score. Where data are is among them, for their digest says what they are; so is --cpu, in whose
 # place stands how the model is executed.
@@ -29,13 +28,14 @@ _WITHOUT_INFLUENCE = frozenset(
         *("do_predict", "pred_dir", "per_device_eval_batch_size", "cpu", "checkpointing_steps", "save_total_limit"),
         *("resume_from_checkpoint", "output_dir", "overwrite_output_dir", "logging_steps", "log_oversmoothing"),
         *("with_tracking", "report_to", "text_column_names", "label_column_name"),
+        *("save_for_stock", "push_to_hub", "hub_model_id", "hub_private_repo"),
     }
 )
 
 
 def fixed_flags(args: RunArguments) -> dict[str, Any]:
     """Return every flag that a score can depend on, without the method's; a folder is the same in any spelling."""
-    settled = {item.name for item in fields(args) if item.metadata["group"] == "method"}  # see `knobs`
+    settled = {item.name for item in fields(args) if item.metadata.get("group") == "method"}  # see `knobs`
     flags = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE | settled}
     for name in ("model_name_or_path", "init_from"):
         if flags[name] is not None and Path(flags[name]).is_dir():
@@ -56,28 +56,27 @@ def checkpoint_digest(name_or_path: str) -> str:
 
 def run_identity(
     args: RunArguments,
-    config: PretrainedConfig,
     knobs: Mapping[str, Any],
     data: Mapping[str, EncodedDataset],
+    execution: Execution,
     accelerator: Accelerator,
 ) -> dict[str, Any]:
     """Return all that the result of a run depends on, as JSON has it.
 
     Args:
         args: the command line.
-        config: the model's.
         knobs: method, position and the method's knobs, with what was left open filled in.
         data: the splits that it is trained and scored on; token ids, labels and class names of each count.
-        accelerator: says how it is computed.
+        execution: how it is computed, in place of what the flags leave open.
+        accelerator: says the same of precision and processes.
     """
-    packs = config.packs(accelerator.device.type) and not args.torch_compile
-    execution = {
-        "execution": "packed" if packs else "padded",
+    settled = {
+        **asdict(execution),
         "mixed_precision": str(accelerator.mixed_precision),
         "num_processes": accelerator.num_processes,
     }
     digest = hashlib.sha256(repr([(split, data[split].digest()) for split in sorted(data)]).encode()).hexdigest()
-    identity = {"version": VERSION, **fixed_flags(args), **knobs, **execution, "data": digest}
+    identity = {"version": VERSION, **fixed_flags(args), **knobs, **settled, "data": digest}
     if args.init_from is not None and (checkpoint := checkpoint_digest(args.init_from)):
         identity["checkpoint"] = checkpoint
     if knobs.get("contranorm_padding") == "include":  # a row's result depends on the rows beside it

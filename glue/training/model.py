@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 from transformers.contranorm_sites import parse_positions
 from transformers.methods import find_method, knobs_of, of_each_layer, settings_of
@@ -23,6 +25,7 @@ from ..data.labels import LabelMapping, make_label_mapping
 from ..data.readers import check_no_pointer
 from ..data.tasks import OWN_FILES, Task
 from ..errors import UsageError
+from .execution import Execution, compile_layers
 
 
 @dataclass(frozen=True)
@@ -100,19 +103,29 @@ def build_config(
         "problem_type": "regression" if task.is_regression else "single_label_classification",
         **settings.values,
     }
-    if args.num_hidden_layers is not None:
-        changes["num_hidden_layers"] = args.num_hidden_layers
-    config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes)
-    vars(config).pop("text_columns", None)
+    config = changed_config(args, checkpoint, changes)
     if task.name == OWN_FILES:
         vars(config)["text_columns"] = list(task.text_columns)  # the model remembers what it was trained on
+    return config, mapping, settings
+
+
+def changed_config(args: RunArguments, checkpoint: Checkpoint, changes: Mapping[str, Any]) -> PretrainedConfig:
+    """Return the checkpoint's configuration with other values in it, and as many layers as the run asks for.
+
+    Raises:
+        ConfigurationError: a value is not supported.
+        UsageError: `--max_length` is more than the model has positions for.
+    """
+    layers = {} if args.num_hidden_layers is None else {"num_hidden_layers": args.num_hidden_layers}
+    config = AutoConfig.from_pretrained(checkpoint.path, **checkpoint.options, **changes, **layers)
+    vars(config).pop("text_columns", None)
     multiple, positions = padding_multiple(config), config.longest_sequence
     if -(-args.max_length // multiple) * multiple > positions:
         raise UsageError(
             f"--max_length {args.max_length}: {checkpoint.name} has {positions} positions; "
             f"give {positions - positions % multiple} or less"
         )
-    return config, mapping, settings
+    return config
 
 
 def padding_multiple(config: PretrainedConfig) -> int:
@@ -120,13 +133,23 @@ def padding_multiple(config: PretrainedConfig) -> int:
     return 8 if config.contranorm_padding == "include" else 1
 
 
-def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedConfig) -> Any:
-    """Load the classifier; its head is drawn anew where the checkpoint has none, and with `--init_from` in any case.
+def load_model(
+    args: RunArguments,
+    checkpoint: Checkpoint,
+    config: PretrainedConfig,
+    execution: Execution,
+    kind: Any = AutoModelForSequenceClassification,
+) -> Any:
+    """Load the model, ready for its execution; its head is drawn anew where the checkpoint has none, and with
+    `--init_from` in any case.
+
+    Args:
+        kind: the Auto class with the head; default a classifier's.
 
     Raises:
-        CheckpointError: the weights cannot be read, or do not fit the configuration.
+        CheckpointError: the weights cannot be read, do not fit the configuration, or are not finite.
     """
-    model, found = AutoModelForSequenceClassification.from_pretrained(
+    model, found = kind.from_pretrained(
         checkpoint.path,
         config=config,
         ignore_mismatched_sizes=args.ignore_mismatched_sizes or args.init_from is not None,
@@ -140,11 +163,20 @@ def load_model(args: RunArguments, checkpoint: Checkpoint, config: PretrainedCon
         for name, part in model.named_children():
             if name != model.base_model_prefix:
                 part.apply(model._init_weights)
+    if bad := not_finite(model):
+        raise CheckpointError(f"{checkpoint.name}: the weight {bad[0]} is not finite: the checkpoint is damaged")
+    model.base_model.pads = execution.execution != "packed"
     if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if args.torch_compile:
-        model.compile(dynamic=True)  # batches of any shape
+        compile_layers(model, dynamic=execution.execution != "bucketed")
     return model
+
+
+def not_finite(model: Any) -> list[str]:
+    """Return the names of the weights that hold an infinity or no number."""
+    with torch.no_grad():
+        return [name for name, tensor in model.named_parameters() if not tensor.isfinite().all()]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +17,49 @@ from transformers.contranorm import LearnedMethod
 from ..cli.arguments import RunArguments
 
 
-class EpsilonFirstAdamW(AdamW):
+class PyTorchAdamW(AdamW):
+    """PyTorch's AdamW in two halves, so that an update can be recorded and replayed: `--optim adamw_torch`.
+
+    What changes from one update to the next is settled by the host, and the update itself may read it from tensors.
+
+    Args:
+        params, **settings: as for `torch.optim.AdamW`, with `fused=True`.
+    """
+
+    first_step = 0.0
+
+    def step(self, closure: Any = None) -> Any:
+        """Make one update."""
+        return self.update(self.settle(), closure)
+
+    def settle(self) -> list[tuple[float, float]]:
+        """Count an update; returns for each group the rate that the kernel takes, and the learning rate."""
+        return [(group["lr"], group["lr"]) for group in self.param_groups]
+
+    def prepare(self) -> None:
+        """Begin the moments of the parameters that have a gradient and none yet."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and not self.state[parameter]:
+                    self.state[parameter] = {
+                        "step": torch.full((), self.first_step, device=parameter.device),
+                        "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                        "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                    }
+
+    def update(self, rates: Sequence[tuple[Any, Any]], closure: Any = None) -> Any:
+        """Make an update with what `settle` returned, as floats, or as scalar tensors that hold it."""
+        asked = [group["lr"] for group in self.param_groups]
+        self.prepare()
+        for group, (rate, _) in zip(self.param_groups, rates, strict=True):
+            group["lr"] = rate
+        loss = super().step(closure)
+        for group, learning_rate in zip(self.param_groups, asked, strict=True):
+            group["lr"] = learning_rate
+        return loss
+
+
+class EpsilonFirstAdamW(PyTorchAdamW):
     """AdamW as the stock library's own class of that name had it, which the paper's runs used: `--optim adamw_hf`.
 
     Epsilon joins the second moment before that is corrected for its bias, and weight decay follows the update. With m
@@ -25,48 +68,58 @@ class EpsilonFirstAdamW(AdamW):
         x <- x - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)
         x <- x - lr weight_decay x
 
-    which is PyTorch's rule with eps / sqrt(1 - beta2^t) in each update, so that its fused kernel does the work. Every
-    parameter with a gradient in one update has to have one in all.
-
-    Args:
-        params, **settings: as for `torch.optim.AdamW`.
+    The fused kernel does the work: both corrections are in the rate that it is given, and it is told that so many
+    updates have been made that it has none to make itself. Every parameter with a gradient in one update has to have
+    one in all.
 
     Example:
         >>> weight = nn.Parameter(torch.ones(1))
         >>> weight.grad = torch.full((1,), 1e-6)
-        >>> EpsilonFirstAdamW([weight], lr=1.0, eps=1e-6, weight_decay=0.0).step()
+        >>> EpsilonFirstAdamW([weight], lr=1.0, eps=1e-6, weight_decay=0.0, fused=True).step()
         >>> round(1 - weight.item(), 4)  # PyTorch's rule would give 0.5
         0.0307
     """
 
-    def step(self, closure: Any = None) -> Any:
-        """Make one update."""
-        asked = [{name: group[name] for name in ("eps", "weight_decay")} for group in self.param_groups]
+    first_step = math.inf
+
+    def settle(self) -> list[tuple[float, float]]:
+        rates = []
         for group in self.param_groups:
-            group["updates"] = group.get("updates", 0) + 1  # kept with the state
-            group["eps"] /= math.sqrt(1 - group["betas"][1] ** group["updates"])
+            group["updates"] = t = group.get("updates", 0) + 1  # kept with the state
+            beta1, beta2 = group["betas"]
+            rates.append((group["lr"] * math.sqrt(1 - beta2**t) / (1 - beta1**t), group["lr"]))
+        return rates
+
+    def update(self, rates: Sequence[tuple[Any, Any]], closure: Any = None) -> Any:
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
             group["weight_decay"] = 0.0
-        loss = super().step(closure)
-        for group, settings in zip(self.param_groups, asked, strict=True):
-            group.update(settings)
+        loss = super().update(rates, closure)
+        for group, decay, (_, learning_rate) in zip(self.param_groups, decays, rates, strict=True):
+            group["weight_decay"] = decay
             decayed = [p for p in group["params"] if p.grad is not None]
-            if group["weight_decay"] and decayed:
+            if decay and decayed:
                 with torch.no_grad():
-                    torch._foreach_mul_(decayed, 1 - group["lr"] * group["weight_decay"])
+                    torch._foreach_mul_(decayed, 1 - learning_rate * decay)
         return loss
 
 
-OPTIMIZERS: dict[str, type[AdamW]] = {"adamw_hf": EpsilonFirstAdamW, "adamw_torch": AdamW}
+OPTIMIZERS: dict[str, type[PyTorchAdamW]] = {"adamw_hf": EpsilonFirstAdamW, "adamw_torch": PyTorchAdamW}
 
 
-def build_optimizer(args: RunArguments, model: nn.Module) -> AdamW:
-    """Return the AdamW that `--optim` names over the model's parameters, fused into one kernel."""
+def build_optimizer(args: RunArguments, model: nn.Module, capturable: bool = False) -> PyTorchAdamW:
+    """Return the AdamW that `--optim` names over the model's parameters, fused into one kernel.
+
+    Args:
+        capturable: whether its updates will be recorded by a CUDA graph.
+    """
     optimizer = OPTIMIZERS[args.optim](
         parameter_groups(model, args.weight_decay, args.method_learning_rate),
         lr=args.learning_rate,
         betas=(args.adam_beta1, args.adam_beta2),
         eps=args.adam_epsilon,
         fused=True,
+        capturable=capturable,
     )
     # In fp16 the kernel would skip an update by itself, and nobody would know.
     optimizer._step_supports_amp_scaling = False

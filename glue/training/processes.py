@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import GradientAccumulationPlugin, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, broadcast_object_list
 from torch import distributed
 
 from transformers.utils.errors import UserError
@@ -34,6 +34,10 @@ _NOT_SUPPORTED = {
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism config",
     "ACCELERATE_DYNAMO_BACKEND": "a dynamo backend other than by --torch_compile",
 }
+# Every process computes the same buffers, and every parameter has a gradient in every update: nothing is looked for,
+# and nothing is sent but gradients, out of the memory that they are in. Not `static_graph`: PyTorch does not allow it
+# where the first micro-batch of an update is not exchanged.
+_EXCHANGE = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
 _SUPPORTED = "one process, or several that each hold the whole model, as of `accelerate launch --multi_gpu` or torchrun"
 
 
@@ -61,6 +65,7 @@ def join(mixed_precision: str | None = None, **settings: Any) -> Accelerator:
             mixed_precision=mixed_precision,
             # A launcher's own number of steps would divide the loss, which `backward` has weighted already.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            kwargs_handlers=[_EXCHANGE],
             **settings,
         )
     except (ImportError, LookupError, RuntimeError, ValueError) as error:

@@ -28,6 +28,9 @@ class Update:
     rows: Sequence[int] | np.ndarray = ()
 
 
+_WINDOW = 50  # updates; the stock library's Trainer sorts as many batches
+
+
 @dataclass(frozen=True)
 class TrainingOrder:
     """The updates of every epoch.
@@ -38,6 +41,8 @@ class TrainingOrder:
         accumulation: micro-batches of an update.
         num_processes, process_index: how many share the work, and which of them this is.
         seed: decides the order together with the epoch's number.
+        lengths: tokens of each row, where rows of similar length are to meet in a batch: within windows of `_WINDOW`
+            updates they are sorted by length, and the window's full updates come in a random order.
 
     Example:
         >>> order = TrainingOrder(num_rows=10, batch_size=2, accumulation=2, seed=0)
@@ -51,6 +56,7 @@ class TrainingOrder:
     num_processes: int = 1
     process_index: int = 0
     seed: int = 0
+    lengths: np.ndarray | None = None
 
     @property
     def update_size(self) -> int:
@@ -64,12 +70,25 @@ class TrainingOrder:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Update]:
         """Yield the updates of epoch `number` (from 0), without the first `start`."""
-        order = np.random.default_rng([self.seed, number]).permutation(self.num_rows)
+        rng = np.random.default_rng([self.seed, number])
+        order = rng.permutation(self.num_rows)
+        if self.lengths is not None:
+            order = self._grouped(order, self.lengths, rng)
         micro_size = self.batch_size * self.num_processes
         for begin in range(start * self.update_size, self.num_rows, self.update_size):
             rows = order[begin : begin + self.update_size]
             micro_batches = [rows[first : first + micro_size] for first in range(0, len(rows), micro_size)]
             yield Update(tuple(self._share(batch) for batch in micro_batches), len(rows), rows)
+
+    def _grouped(self, order: np.ndarray, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Bring rows of similar length together; what is left over at the end of the epoch stays at its end."""
+        size, parts = self.update_size, []
+        full = len(order) - len(order) % size
+        for begin in range(0, full, size * _WINDOW):
+            window = order[begin : min(begin + size * _WINDOW, full)]
+            window = window[np.argsort(lengths[window], kind="stable")]
+            parts.append(rng.permutation(window.reshape(-1, size)).reshape(-1))
+        return np.concatenate([*parts, order[full:]])
 
     def _share(self, micro_batch: np.ndarray) -> np.ndarray:
         return np.array_split(micro_batch, self.num_processes)[self.process_index]

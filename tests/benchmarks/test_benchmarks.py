@@ -17,7 +17,7 @@ from stock import requires_stock
 from benchmarks import growth, measuring, steps
 from benchmarks.growth import direct_form, measure_length
 from benchmarks.inputs import prepare
-from benchmarks.lengths import GLUE_LENGTHS, glue_like_splits
+from benchmarks.lengths import GLUE_LENGTHS, PLACES, glue_like_splits
 from benchmarks.options import Options
 from benchmarks.results import Comparison, Summary, find_target, judge, site_rows
 from benchmarks.sites import WITHOUT_LAYER
@@ -25,9 +25,10 @@ from benchmarks.workers import Pool, Worker, WorkerError
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 from transformers import AutoModel, AutoTokenizer
+from transformers.methods import METHODS
 
 TABLE = ["model", "task", "measure", "precision", "ours", "stock", "ours / stock", "target", "met"]
-SITES = ["model", "task", "ContraNorm", "seconds a round", "cost over scale 0", "target", "met"]
+SITES = ["model", "task", "variant", "seconds a round", "cost over scale 0", "target", "met"]
 SERVE = (
     "import sys; from benchmarks.serve import serve; serve(lambda: {'divide': lambda a, b: print('noise') or a / b})"
 )
@@ -58,7 +59,7 @@ def tiny(folder, *words):
 @pytest.mark.timeout(300)
 def test_speed_of_both_sides(tmp_path):
     """Training, evaluation, positions and lengths: all rows are there, and all ratios are those of the medians."""
-    content, tables = tiny(tmp_path, "--only", "training,evaluation,contranorm,length", "--rounds", 3)
+    content, tables = tiny(tmp_path, "--only", "training,evaluation,contranorm,methods,length", "--rounds", 3)
     assert content["versions"]["stock"]["transformers"] == importlib.metadata.version("transformers")
     assert "transformers" not in content["versions"]["ours"]
     assert content["versions"]["ours"]["torch"] == torch.__version__
@@ -92,6 +93,9 @@ def test_speed_of_both_sides(tmp_path):
     for row in costs.values():
         assert row["cost_percent"] == pytest.approx(100 * (statistics.median(row["values"]) / plain - 1))
     assert [name for name, row in costs.items() if row["target"]] == ["pos 7"]
+
+    assert [row["variant"] for row in content["methods"]] == ["scale 0", *METHODS]
+    assert all(min(row["values"]) > 0 and not row["target"] for row in content["methods"])
 
     assert [row["length"] for row in content["length"]] == [8, 16]
     assert all(row["direct"]["peak"] > 1 and row["library"]["seconds"]["median"] > 0 for row in content["length"])
@@ -187,19 +191,19 @@ def test_a_ratio_is_one_median_over_the_other():
 
 
 def test_made_rows_have_glue_lengths(tmp_path):
-    """Tokens under the vocabulary that is made for them follow the table, at its deciles."""
+    """Tokens under the vocabulary that is made for them follow the table, at its quantiles."""
     options = Options(only="training", models="checkpoint", tasks="rte")
     inputs = prepare(options, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(inputs.models["checkpoint"].folder)
     assert len(tokenizer) == 30522
     tables = glue_like_splits(GLUE_TASKS["rte"], options.seed)
     assert [len(tables[split]) for split in ("train", "validation")] == [2490, 277]
-    for column, deciles in zip(("sentence1", "sentence2"), GLUE_LENGTHS["rte"].deciles, strict=True):
+    for column, quantiles in zip(("sentence1", "sentence2"), GLUE_LENGTHS["rte"].quantiles, strict=True):
         ids = tokenizer(tables["train"].columns[column], add_special_tokens=False)["input_ids"]
         assert not any(tokenizer.unk_token_id in row for row in ids)
         lengths = torch.tensor([len(row) for row in ids], dtype=torch.float)
-        for number in range(1, 10):
-            assert lengths.quantile(number / 10).item() == pytest.approx(deciles[number], rel=0.15, abs=1)
+        for place, expected in list(zip(PLACES, quantiles, strict=True))[1:-2]:
+            assert lengths.quantile(place).item() == pytest.approx(expected, rel=0.15, abs=1)
     written = [json.loads(line) for line in (inputs.tasks["rte"].folder / "validation.jsonl").open()]
     assert [row["sentence2"] for row in written] == tables["validation"].columns["sentence2"]
 
@@ -235,7 +239,7 @@ def test_matrix_rate_and_memory_are_those_of_this_process():
     ("settings", "message"),
     [
         ({"only": "training,nothing"}, "--only 'nothing'"),
-        ({"tasks": "sst2"}, "--tasks sst2 needs --data_dir"),
+        ({"tasks": "qqp"}, "--tasks qqp needs --data_dir"),
         ({"rounds": 0}, "--rounds 0"),
         ({"lengths": "128,x"}, "--lengths 128,x"),
         ({"model": "no/such/folder"}, "--model no/such/folder"),

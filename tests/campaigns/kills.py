@@ -1,5 +1,6 @@
-"""Runs killed by SIGKILL: at random moments, and in the middle of the writing of a checkpoint.
+"""Runs killed by SIGKILL at random moments and in the middle of the writing of a checkpoint, and disks full at that.
 
+Most of them have lost their console before: it is closed, full, or nobody reads it.
 Every run is continued (or started anew, where it had no checkpoint yet), now and then killed once more, and at its end
 compared with one that was never stopped: weights, scores, log, loss file and every checkpoint, bit for bit.
 """
@@ -51,6 +52,33 @@ class Os:
     replace = staticmethod(aimed(os.replace))
 checkpointing.os = Os
 """
+# In the process whose disk is to be full: the n-th file of a checkpoint, or what follows it, is not written in full.
+FULL = """
+import errno, os, random
+from glue.training import checkpointing
+steps = {"left": STEP}
+def filling(function):
+    def call(path, *arguments):
+        result = function(path, *arguments)
+        steps["left"] -= 1
+        if steps["left"] == 0:
+            if path.is_file():
+                os.truncate(path, random.Random(STEP).randrange(path.stat().st_size + 1))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return result
+    return call
+for name in ("write_synced", "record", "sync"):
+    setattr(checkpointing, name, filling(getattr(checkpointing, name)))
+"""
+_FULL_STEPS = 10  # of one checkpoint, about
+
+# What a run has for a console, as the code that takes the one it was given away.
+CONSOLES = {
+    "a file": "",
+    "closed": "import os\nos.close(1)\nos.close(2)\n",
+    "nobody reads": "import os\nends = os.pipe()\nos.dup2(ends[1], 1)\nos.dup2(ends[1], 2)\nos.close(ends[0])\n",
+    "full": "import os\nplace = os.open('/dev/full', os.O_WRONLY)\nos.dup2(place, 1)\nos.dup2(place, 2)\n",
+}
 _STEPS = 20  # of one checkpoint, about: seven files, and what follows
 
 
@@ -59,8 +87,10 @@ class Figures:
     """What a campaign came to.
 
     Attributes:
-        kills: runs that were killed.
-        aimed: of these in the writing of a checkpoint.
+        kills: runs that were killed, or ended by a full disk.
+        aimed: of these killed in the writing of a checkpoint.
+        full: of these ended by a disk that was full at the writing of a checkpoint.
+        without_console: of these had lost their console.
         in_writing: of all these left a checkpoint half written, under its temporary name.
         twice: were killed again after they had been continued.
         survived: ended as the run that was never killed.
@@ -70,6 +100,8 @@ class Figures:
 
     kills: int = 0
     aimed: int = 0
+    full: int = 0
+    without_console: int = 0
     in_writing: int = 0
     twice: int = 0
     survived: int = 0
@@ -77,13 +109,14 @@ class Figures:
     seconds: float = 0.0
 
 
-def campaign(folder: Path, kills: int, aimed: int, seed: int) -> Figures:
+def campaign(folder: Path, kills: int, aimed: int, full: int, seed: int) -> Figures:
     """Kill runs and compare what becomes of them.
 
     Args:
         folder: an empty folder.
-        kills: how many runs are killed.
-        aimed: how many of these in the writing of a checkpoint.
+        kills: how many runs are killed, or ended by a full disk.
+        aimed: how many of these are killed in the writing of a checkpoint.
+        full: how many of these a full disk ends there.
         seed: decides when.
     """
     rng, figures, began = random.Random(seed), Figures(), time.monotonic()
@@ -102,15 +135,25 @@ def campaign(folder: Path, kills: int, aimed: int, seed: int) -> Figures:
             number += 1
             name = rng.choice(list(VARIANTS))
             words, place = [*inputs, *VARIANTS[name], "--output_dir", folder / str(number)], folder / str(number)
-            is_aimed = figures.aimed < aimed and (figures.kills >= kills - aimed or rng.random() < aimed / kills)
-            before = AIM.replace("STEP", str(rng.randrange(1, 5 * _STEPS))) if is_aimed else ""
-            pid = preloaded.start(words, folder / "log", before)
-            if not is_aimed:
+            due = {"aimed": aimed - figures.aimed, "full": full - figures.full}
+            due["random"] = kills - figures.kills - sum(due.values())
+            how, console = rng.choices(list(due), list(due.values()))[0], rng.choice(list(CONSOLES))
+            code, steps = {"aimed": (AIM, _STEPS), "full": (FULL, _FULL_STEPS), "random": ("", 1)}[how]
+            code = code.replace("STEP", str(rng.randrange(1, 5 * steps)))
+            pid = preloaded.start(words, folder / "log", CONSOLES[console] + code)
+            if how == "random":
                 kill_after(pid, rng.uniform(0.1, durations[name]))
-            if preloaded.wait(pid) != -signal.SIGKILL:
-                continue  # it was faster
+            ended = preloaded.wait(pid)
+            if ended == 0:  # it was faster
+                if essence(place) != whole[name]:
+                    figures.differences.append(f"run {number} ({name}, console {console}) was not disturbed")
+                continue
             figures.kills += 1
-            figures.aimed += is_aimed
+            figures.aimed += how == "aimed"
+            figures.full += how == "full"
+            figures.without_console += console != "a file"
+            if ended != (1 if how == "full" else -signal.SIGKILL):
+                figures.differences.append(f"run {number} ({name}, console {console}, {how}): status {ended}")
             figures.in_writing += bool(list(place.glob("checkpoints/.*.tmp")))
             if rng.random() < 0.3:
                 pid = preloaded.start([*words, *how_to_go_on(place)], folder / "log")

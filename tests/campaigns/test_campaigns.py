@@ -4,8 +4,11 @@ import faulthandler
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
+import runs
 
 from campaigns import corruption, curves, fuzz_targets, fuzzing, kills, mutations
 from glue.demo import checkpoint as demo
@@ -16,9 +19,19 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.timeout(240)
 def test_killed_runs_end_as_if_they_had_not_been(tmp_path):
-    found = kills.campaign(tmp_path, kills=6, aimed=3, seed=1)
-    assert found.differences == [] and found.survived == found.kills == 6 and found.aimed == 3
-    assert found.in_writing >= 1
+    found = kills.campaign(tmp_path, kills=6, aimed=2, full=2, seed=1)
+    assert found.differences == [] and found.survived == found.kills == 6 and found.aimed == found.full == 2
+    assert found.in_writing >= 1 and found.without_console >= 1
+
+
+def test_the_command_of_the_long_forms_starts():
+    command = [sys.executable, "-m", "tests.campaigns", "--help"]
+    assert (
+        "kills, corruption, fuzzing"
+        in subprocess.run(
+            command, cwd=runs.ROOT, env=runs.environment(), capture_output=True, text=True, timeout=100, check=True
+        ).stdout
+    )
 
 
 @pytest.mark.timeout(240)

@@ -27,7 +27,7 @@ ADDED_FLAGS = """
     mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
     load_best_model_at_end metric_for_best_model early_stopping_patience save_total_limit contranorm_padding do_train
     do_eval demo overwrite_output_dir adam_beta1 adam_beta2 adam_epsilon log_oversmoothing logging_steps cpu revision
-    token_cache torch_compile optim
+    token_cache torch_compile optim execution tf32 cuda_graphs group_by_length
 """
 
 
@@ -194,7 +194,6 @@ REFUSED = [
     (["--log_oversmoothing", "--no-do_eval"], "--log_oversmoothing needs training and evaluation"),
     (["--resume_from_checkpoint"], "needs --output_dir"),
     (["--resume_from_checkpoint", "auto"], "needs --output_dir"),
-    (["--torch_compile", "--gradient_checkpointing"], "exclude each other"),
     (["--optim", "adamw"], "invalid choice: 'adamw'"),
     (["--resume_from_checkpoint", "nowhere"], "--resume_from_checkpoint nowhere: no such folder"),
     (["--resume_from_checkpoint", "checkpoint", "--do_eval"], "training is switched off"),

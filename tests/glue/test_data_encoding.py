@@ -192,10 +192,10 @@ def test_a_padding_token_without_an_embedding_is_refused():
     from types import SimpleNamespace
 
     from glue.errors import UsageError
-    from glue.training.setup import _check_vocabulary
+    from glue.training.setup import check_vocabulary
 
     tokenizer = SimpleNamespace(pad_token_id=9, convert_ids_to_tokens=lambda number: "[PAD]")
     with pytest.raises(UsageError, match=r"token '\[PAD\]' for padding has the id 9, but the model has 9"):
-        _check_vocabulary({}, tokenizer, 9)
-    _check_vocabulary({}, tokenizer, 10)
-    _check_vocabulary({}, SimpleNamespace(pad_token_id=None), 10)
+        check_vocabulary({}, tokenizer, 9)
+    check_vocabulary({}, tokenizer, 10)
+    check_vocabulary({}, SimpleNamespace(pad_token_id=None), 10)

@@ -1,5 +1,6 @@
 """The card of a saved model: true of the run that was made, and its lines of code work."""
 
+import hashlib
 import re
 
 import pytest
@@ -25,9 +26,10 @@ RESULTS = {
 }
 
 
-def card(results=RESULTS, **settings):
+def card(results=RESULTS, stock_file=None, **settings):
     args = RunArguments(model_name_or_path="demo", task_name="stsb", demo=True, seed=7, num_train_epochs=5, **settings)
-    return model_card(args, GLUE_TASKS["stsb"], choose_settings(args, {}, "bert"), results, num_rows=100)
+    chosen = choose_settings(args, {}, "bert")
+    return model_card(args, GLUE_TASKS["stsb"], chosen, results, num_rows=100, stock_file=stock_file)
 
 
 def test_it_says_what_was_done():
@@ -62,6 +64,14 @@ def test_a_plain_model_needs_no_warning(settings):
     text = card(**settings)
     assert "None: the plain model, which the stock library computes as well." in text
     assert "\n>" not in text and "| knob |" not in text
+
+
+def test_a_file_for_the_stock_library_is_named_with_its_hash(tmp_path):
+    file = tmp_path / "modeling_contranorm_bert.py"
+    file.write_text("class Model: ...\n")
+    text = " ".join(card(stock_file=file, pos="7").replace(">", "").split())
+    assert "in `modeling_contranorm_bert.py`" in text and hashlib.sha256(file.read_bytes()).hexdigest() in text
+    assert 'revision="COMMIT", trust_remote_code=True' in text and "without a word" not in text
 
 
 def test_its_lines_of_code_load_the_model(tmp_path):

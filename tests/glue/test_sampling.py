@@ -2,6 +2,8 @@
 middle.
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,23 @@ def test_processes_share_the_updates_of_one(num_processes):
         assert {len(part.micro_batches) for part in parts} == {len(expected.micro_batches)}
         for micro, rows in enumerate(expected.micro_batches):
             assert np.concatenate([part.micro_batches[micro] for part in parts]).tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_rows_of_similar_length_meet(num_processes):
+    """Every row once, in an order that follows from seed and epoch, and that can be begun in the middle."""
+    lengths = np.random.default_rng(0).integers(1, 129, 1003)
+    plain = TrainingOrder(1003, 8 // num_processes, 1, num_processes, seed=4)
+    grouped = dataclasses.replace(plain, lengths=lengths)
+    rows = [update.rows for update in grouped.epoch(1)]
+    assert sorted(np.concatenate(rows).tolist()) == list(range(1003)) and len(rows[-1]) == 1003 % 8
+    assert [len(each) for each in rows] == [len(update.rows) for update in plain.epoch(1)]
+    spread = [np.mean([np.ptp(lengths[u.rows]) for u in order.epoch(1)]) for order in (plain, grouped)]
+    assert spread[1] < spread[0] / 10
+    means = np.array([lengths[each].mean() for each in rows[:50]])
+    assert (np.diff(means) < 0).mean() > 0.3  # not from short to long
+    assert [u.rows.tolist() for u in grouped.epoch(1, start=60)] == [each.tolist() for each in rows[60:]]
+    assert [u.rows.tolist() for u in grouped.epoch(2)] != [each.tolist() for each in rows]
 
 
 @pytest.mark.parametrize("num_processes", [1, 2, 3])

@@ -1,6 +1,8 @@
-"""A miniature of the Hugging Face Hub on localhost: as much of its protocol as downloading a file takes."""
+"""A miniature of the Hugging Face Hub on localhost: as much of its protocol as moving files both ways takes."""
 
+import base64
 import hashlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -14,12 +16,16 @@ class HubServer:
 
     Attributes:
         url: what HF_ENDPOINT is to be set to.
-        requests: (method, path, Authorization header or None) of every request for a file.
+        requests: (method, path, Authorization header or None) of every request for a file, and of every upload.
+        created: what was asked for of new repositories; one without an owner becomes that of `me`.
+        refusal: status that answers uploads, with this text; None takes them into `repos`.
     """
 
     def __init__(self, repos: dict[str, dict[str, dict[str, bytes]]]) -> None:
         self.repos = repos
         self.requests: list[tuple[str, str, str | None]] = []
+        self.created: list[dict] = []
+        self.refusal: tuple[int, str] | None = None
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -41,6 +47,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.hub.requests.append((self.command, self.path, self.headers.get("Authorization")))
+        path = self.path.removeprefix("/api/")
+        if path == "validate-yaml":
+            return self._reply_json({"warnings": [], "errors": []})
+        if path == "repos/create":
+            asked = json.loads(body)
+            self.hub.created.append(asked)
+            repo = f"{asked.get('organization') or 'me'}/{asked['name']}"
+            self.hub.repos.setdefault(repo, {"main": {}})
+            return self._reply_json({"url": f"{self.hub.url}/{repo}"})
+        if self.hub.refusal is not None:
+            status, text = self.hub.refusal
+            return self._reply(status, {"X-Error-Message": text})
+        repo, action, revision = path.removeprefix("models/").rsplit("/", 2)
+        lines = [json.loads(line) for line in body.splitlines()]
+        if action == "preupload":
+            files = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in lines[0]["files"]
+            ]
+            return self._reply_json({"files": files})
+        added = [line["value"] for line in lines if line["key"] == "file"]
+        self.hub.repos[repo][revision] |= {file["path"]: base64.b64decode(file["content"]) for file in added}
+        commit = hashlib.sha1(body).hexdigest()
+        return self._reply_json(
+            {"success": True, "commitOid": commit, "commitUrl": f"{self.hub.url}/{repo}/commit/{commit}"}
+        )
+
+    def _reply_json(self, content: dict) -> None:
+        self._reply(200, {"Content-Type": "application/json"}, json.dumps(content).encode())
 
     def _answer(self) -> None:
         repo, found, rest = self.path.partition("/resolve/")
@@ -65,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
 
     def handle(self) -> None:

@@ -3,6 +3,7 @@
 Nothing of a run has happened in the process that is forked, so that a run cannot tell the difference.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -157,8 +158,9 @@ def _run(start: list[str], output: str, before: str, environment: dict[str, str]
 
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):  # the test may have taken its console away
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(status)
 
 

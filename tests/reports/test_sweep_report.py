@@ -5,7 +5,7 @@ import math
 import re
 import statistics
 import time
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -16,11 +16,12 @@ from sweep_rows import row
 import run_report
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
+from glue.output.manifest import Manifest
 from reports import sweep_figures, sweep_report
 from reports.scores import AVERAGE, Paired, Scores, Summary
 from reports.significance import detectable, holm, power, seeds_needed
 from reports.sweep_report import write_report
-from sweep.results import read_results
+from sweep.results import newest, read_results
 
 
 def tables(markdown):
@@ -471,11 +472,42 @@ def test_without_results_there_is_one_line_of_error(tmp_path, capsys, content):
     assert error.startswith("run_report.py: error: ") and error.count("\n") == 1
 
 
-def test_a_report_of_somebodys_own_is_not_overwritten(tmp_path):
-    (tmp_path / "report.md").write_text("my notes")
-    with pytest.raises(UsageError, match="is not a report of this program"):
-        write_report([row()], tmp_path, "one")
-    assert (tmp_path / "report.md").read_text() == "my notes"
-    (tmp_path / "report.md").unlink()
-    write_report([row()], tmp_path, "one")
-    write_report([row()], tmp_path, "one")
+REPLACED = ["report.md", "report.html", "figures/losses.png"]
+
+
+@pytest.mark.parametrize("name", REPLACED)
+@pytest.mark.parametrize("is_edited", [False, True], ids=["from elsewhere", "edited"])
+def test_what_is_somebodys_own_is_not_overwritten_by_a_report(tmp_path, name, is_edited):
+    """Whatever its first line: a report with remarks of one's own begins as ours do."""
+    rows, file = [row(seed=seed, scale=scale) for seed in (1, 2) for scale in (0, 0.1)], tmp_path / name
+    if is_edited:
+        write_report(rows, tmp_path, "one")
+        write_report(rows, tmp_path, "one")  # as a report has left it
+        (tmp_path / "figures").mkdir(exist_ok=True)
+        file.write_bytes((file.read_bytes() if file.exists() else b"") + b"my remark")
+    else:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"# ContraNorm on GLUE: mine")
+    before = file.read_bytes()
+    with pytest.raises(UsageError, match=rf"{name} is not on the list of what reports have written there, or was"):
+        write_report(rows, tmp_path, "one")
+    assert file.read_bytes() == before
+    file.unlink()
+    write_report(rows, tmp_path, "one")
+
+
+def test_a_report_that_was_killed_is_written_anew(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "close", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_report([row()], tmp_path, "one")
+    write_report([row()], tmp_path, "two")
+
+
+def test_the_newest_result_of_a_run_counts_and_not_that_it_failed_since(tmp_path):
+    """In whatever order the rows stand."""
+    old, new = (row(score=score, finished=f"2026-01-0{day}", id=str(day)) for score, day in ((0.5, 1), (0.6, 2)))
+    failed = {**new, "id": "3", "status": "failed", "score": None, "finished": "2026-01-03"}
+    for order in permutations([old, new, failed]):
+        assert newest(order) == [new]
+    assert newest([failed, {**failed, "id": "4", "finished": "2026-01-04"}])[0]["id"] == "4"

@@ -71,13 +71,13 @@ def test_the_rows_in_the_message_are_those_of_the_update(flags, tmp_path, monkey
     """Read off what the model was given, through the row numbers that the dataset was asked for."""
     from glue.data.encoding import EncodedDataset
 
-    asked, collate = [], EncodedDataset.collate
+    asked, make = [], EncodedDataset.batch
 
-    def noting(data, rows, **options):
+    def noting(data, rows, *options):
         asked.append(list(rows))
-        return collate(data, rows, **options)
+        return make(data, rows, *options)
 
-    monkeypatch.setattr(EncodedDataset, "collate", noting)
+    monkeypatch.setattr(EncodedDataset, "batch", noting)
     poison(monkeypatch, 3, float("nan"))
     assert runs.run_here(*flags, "--output_dir", tmp_path / "out") == 3
     expected = ", ".join(str(row) for rows in asked[-2:] for row in rows)
@@ -365,3 +365,33 @@ def test_two_real_runs_at_once(flags, tmp_path):
     first.send_signal(signal.SIGKILL)
     first.wait(timeout=30)
     assert runs.run_here(*flags, "--output_dir", folder, "--overwrite_output_dir") == 0
+
+
+# --- a checkpoint that is not what it seems
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_weights_that_are_not_finite_are_the_checkpoint_s_fault(flags, tmp_path, capsys, value):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(flags[1], tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    weights["bert.encoder.layer.1.output.dense.bias"][3] = float(value)
+    save_file(weights, tmp_path / "model" / "model.safetensors")
+    words = [*flags, "--model_name_or_path", tmp_path / "model", "--output_dir", tmp_path / "out"]
+    assert runs.run_here(*words) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "bert.encoder.layer.1.output.dense.bias is not finite: the checkpoint is damaged" in error
+    assert "learning_rate" not in error and not (tmp_path / "out").exists()
+
+
+def test_another_problem_type_of_the_checkpoint_is_said(flags, tmp_path, capsys):
+    shutil.copytree(flags[1], tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    for kind in ("multi_label_classification", "single_label_classification"):
+        (tmp_path / "model" / "config.json").write_text(json.dumps(config | {"problem_type": kind}))
+        words = [*flags[: flags.index("--checkpointing_steps")], "--do_eval", "--model_name_or_path"]
+        assert runs.run_here(*words, tmp_path / "model") == 0
+        assert ("problem_type multi_label_classification gives way to" in capsys.readouterr().out) == (
+            kind == "multi_label_classification"
+        )

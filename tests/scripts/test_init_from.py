@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from glue.cli.arguments import RunArguments
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
+from glue.training.execution import Execution
 from glue.training.model import build_config, load_model, open_checkpoint
 from glue.training.setup import set_seed
 from sweep.arguments import parse_args
@@ -33,7 +34,7 @@ def loaded(task, seed=2021, **flags):
     with open_checkpoint(args) as checkpoint:
         config, _, settings = build_config(args, checkpoint, GLUE_TASKS[task])
         set_seed(args.seed)
-        return load_model(args, checkpoint, config), settings
+        return load_model(args, checkpoint, config, Execution("packed")), settings
 
 
 @pytest.mark.parametrize("task", ["rte", "stsb", "mnli"])

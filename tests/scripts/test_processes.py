@@ -64,6 +64,32 @@ script.main = main
 """
 
 
+# A run that writes down what it exchanges with the others in its third and fourth update: kind and number of values. In
+# the second one, DDP settles in which order it sends. Its model has a buffer, which is the same everywhere anyway.
+EXCHANGED = """
+import json, os, pathlib, torch
+from glue.output.log import TrainingLog
+from glue.training import setup
+from torch.profiler import ProfilerActivity, profile
+add, load, profiler = TrainingLog.add, setup.load_model, profile(activities=[ProfilerActivity.CPU], record_shapes=True)
+def loading(*parts):
+    model = load(*parts)
+    model.register_buffer("constant", torch.zeros(1000), persistent=False)
+    setup.weights = sum(parameter.numel() for parameter in model.parameters())
+    return model
+def adding(log, row, update):
+    add(log, row, update)
+    if row["step"] == 2:
+        profiler.start()
+    elif row["step"] == 4:
+        profiler.stop()
+        found = [[event.name, event.input_shapes[0]] for event in profiler.events() if event.name.startswith("gloo:")]
+        content = json.dumps({"weights": setup.weights, "exchanged": found})
+        pathlib.Path(FOLDER, os.environ["RANK"]).write_text(content)
+setup.load_model, TrainingLog.add = loading, adding
+"""
+
+
 @pytest.fixture(scope="module")
 def preloaded():
     with Preloaded() as server:
@@ -137,6 +163,18 @@ def test_one_two_and_three_have_the_same_gradients(preloaded, inputs, tmp_path):
             # Some are zero but for rounding, such as those of the biases of the keys: theirs is another scale.
             scale = max(np.abs(expected).max(), 0.05 * largest)
             np.testing.assert_allclose(gradient, expected, rtol=0, atol=3e-6 * scale, err_msg=name)
+
+
+def test_an_update_exchanges_its_gradient_once_and_nothing_else(preloaded, inputs, tmp_path):
+    """Two micro-batches an update; what else the processes tell each other is whether to stop: two numbers."""
+    code = EXCHANGED.replace("FOLDER", repr(str(tmp_path)))
+    words = [*inputs, "--per_device_train_batch_size", "1", "--gradient_accumulation_steps", "2", "--no-do_eval"]
+    statuses = preloaded.run_together(2, [*words, "--max_train_steps", "4"], tmp_path / "log", code)
+    assert statuses == [0, 0], (tmp_path / "log").read_text()
+    for rank in "01":
+        found = json.loads((tmp_path / rank).read_text())
+        assert {name for name, _ in found["exchanged"]} == {"gloo:all_reduce"}
+        assert sum(shape[0] for _, shape in found["exchanged"]) == 2 * (found["weights"] + 2)
 
 
 def test_one_two_and_three_have_the_same_scores_and_only_the_main_process_writes(preloaded, inputs, tmp_path):

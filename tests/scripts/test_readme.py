@@ -19,6 +19,7 @@ import pytest
 
 from glue.cli.arguments import RunArguments
 from glue.cli.command_line import build_parser
+from glue.cli.mlm_arguments import MlmArguments
 from sweep.arguments import SweepArguments, parse_args
 from sweep.points import grid
 
@@ -29,8 +30,9 @@ PAGES = {
 }
 README = PAGES["README.md"]
 NEEDS = ("a network", "a GPU", "a cluster", "an installation", "some minutes")
-# Flags in the text that are not those of a run or a sweep: of accelerate, torchrun and run_report.py.
-FLAGS_OF_OTHERS = {"--multi_gpu", "--num_processes", "--nproc_per_node", "--published"}
+# Flags in the text that are not those of a run or a sweep: of accelerate, torchrun, run_report.py and run_predict.py.
+FLAGS_OF_OTHERS = {"--machine_rank", "--multi_gpu", "--num_processes", "--nproc_per_node", "--published"}
+FLAGS_OF_OTHERS |= {"--batch_size", "--device", "--input_file", "--json", "--top_k"}
 
 
 class Block(NamedTuple):
@@ -135,7 +137,7 @@ def test_a_block_that_cannot_run_here_says_why_and_names_what_exists(block: Bloc
 
 
 def test_every_flag_of_the_script_is_described_and_no_other() -> None:
-    of_the_script = {f"--{flag.name}" for flag in fields(RunArguments)}
+    of_the_script = {f"--{flag.name}" for kind in (RunArguments, MlmArguments) for flag in fields(kind)}
     of_sweeps = {f"--{flag.name}" for flag in fields(SweepArguments)}
     outside_blocks = re.sub(r"^```.*?^```$", "", "\n".join(PAGES.values()), flags=re.MULTILINE | re.DOTALL)
     described = set(re.findall(r"`(--\w+)", outside_blocks))

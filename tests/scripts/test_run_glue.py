@@ -426,14 +426,14 @@ def test_batches_are_as_wide_as_in_the_released_code_where_padding_counts(
 ):
     from glue.data.encoding import EncodedDataset
 
-    widths, collate = [], EncodedDataset.collate
+    widths, make = [], EncodedDataset.batch
 
-    def noting(data, rows, **options):
-        batch = collate(data, rows, **options)
-        widths.append((batch["input_ids"].shape[1], max(data.lengths[rows])))
+    def noting(data, rows, *options):
+        batch = make(data, rows, *options)
+        widths.append((batch.shape[1], max(data.lengths[rows])))
         return batch
 
-    monkeypatch.setattr(EncodedDataset, "collate", noting)
+    monkeypatch.setattr(EncodedDataset, "batch", noting)
     words = [*runs.words_for(checkpoint, data), "--contranorm_padding", rule, "--max_train_steps", "3"]
     assert runs.run_here(*words, "--per_device_train_batch_size", "2") == 0
     assert all(width == -(-longest // multiple) * multiple for width, longest in widths)

@@ -224,7 +224,7 @@ def test_results_are_added_once_also_after_a_line_that_was_cut_off(tmp_path):
     append_results(path, [first, second])
     append_results(path, [second])
     assert read_results(path) == [first, second]
-    newer = {**first, "id": "another attempt", "status": "failed"}
+    newer = {**first, "id": "another attempt", "score": 0.1}
     append_results(path, [newer])
     assert newest(read_results(path)) == [newer, second]
 

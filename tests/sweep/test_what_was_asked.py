@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 
 import optuna
 import pytest
@@ -246,3 +247,30 @@ def test_other_weights_under_the_same_name_are_not_done(tmp_path):
     weights = tmp_path / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert before != asked()
+
+
+def test_a_report_of_ones_own_is_seen_before_anything_is_run(sweep):
+    sweep.folder.mkdir()
+    (sweep.folder / "report.md").write_text("# ContraNorm on GLUE: with my remarks")
+    status, output = sweep.run(*DEMO, "--scale", 0)
+    assert status == 2 and "error: " in output.splitlines()[-1] and "report.md is not on the list" in output
+    assert [path.name for path in sweep.folder.iterdir()] == ["report.md"]
+
+
+@pytest.mark.parametrize("number", [0, signal.SIGTERM])
+def test_what_stands_in_the_way_of_a_report_hides_nothing(sweep, monkeypatch, number):
+    """Written while the sweep ran: the runs have ended as they have, and a signal's status stays."""
+    import run_sweep
+
+    work = run_sweep.work
+
+    def work_and_write(plan, study, left, signals):
+        work(plan, study, left, signals)
+        (sweep.folder / "report.md").write_text("mine")
+        signals.received = number
+
+    monkeypatch.setattr(run_sweep, "work", work_and_write)
+    status, output = sweep.run(*DEMO, "--scale", 0)
+    assert status == (128 + number if number else 1) and "1 finished, 0 failed, 0 missing" in output
+    assert "error: no report: " in output and "report.md is not on the list" in output and "Traceback" not in output
+    assert len(sweep.rows) == 1 and sweep.report() == "mine"

@@ -56,11 +56,11 @@ def test_a_name_of_the_stock_library_that_is_not_here():
 
 
 def test_asking_for_an_attribute_that_is_not_here():
-    assert not hasattr(transformers, "LlamaModel") and getattr(transformers, "pipeline", 3) == 3
+    assert not hasattr(transformers, "LlamaModel") and getattr(transformers, "Pipeline", 3) == 3
     with pytest.raises(AttributeError, match=r"Closest: ElectraModel, AlbertModel"):
         transformers.LlamaModel  # noqa: B018
     with pytest.raises(ModuleNotFoundError):
-        importlib.import_module("transformers.pipelines")
+        importlib.import_module("transformers.trainer")
 
 
 def test_modules_can_be_imported_by_name():

@@ -33,13 +33,17 @@ EXPECTED = {
     "polynomial": [*RISE, *((1 - 2e-7) * (1 - p) + 2e-7 for p in PROGRESS), *[2e-7] * 3],
     "constant": [1] * 15,
     "constant_with_warmup": [*RISE, *[1] * 11],
+    "inverse_sqrt": [*RISE, *((1 + step / 4) ** -0.5 for step in range(11))],
+    "warmup_stable_decay": [*RISE, *[1] * 2, *((1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)), 0, 0, 0],
 }
+EXTRA = {"warmup_stable_decay": {"num_decay_steps": 6}}  # what a schedule cannot do without
 
 
 @pytest.mark.parametrize("kind", list(SchedulerType))
 def test_schedules(kind):
-    assert rates(kind) == pytest.approx(EXPECTED[kind.value], abs=1e-12)
-    assert rates(kind.value) == rates(kind)
+    extra = EXTRA.get(kind.value)
+    assert rates(kind, extra=extra) == pytest.approx(EXPECTED[kind.value], abs=1e-12)
+    assert rates(kind.value, extra=extra) == rates(kind, extra=extra)
 
 
 def test_arguments_of_single_schedules():
@@ -119,10 +123,10 @@ def test_set_seed_fixes_all_sources():
 STOCK_RATES = """
 import torch, transformers
 result = {}
-for name, warmup in payload["runs"]:
+for name, warmup, extra in payload["runs"]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=payload["lr"])
-    scheduler = transformers.get_scheduler(name, optimizer, warmup, payload["steps"])
-    found = result[f"{name} {warmup}"] = []
+    scheduler = transformers.get_scheduler(name, optimizer, warmup, payload["steps"], extra)
+    found = result[f"{name} {warmup} {extra}"] = []
     for _ in range(payload["steps"] + 1):
         found.append(scheduler.get_last_lr()[0] / payload["lr"])
         optimizer.step()
@@ -133,7 +137,12 @@ for name, warmup in payload["runs"]:
 @requires_stock
 @pytest.mark.slow
 def test_the_stock_library_has_the_same_rates(tmp_path):
-    runs = [(kind.value, warmup) for kind in SchedulerType for warmup in (0, WARMUP)]
+    runs = [(kind.value, warmup, EXTRA.get(kind.value)) for kind in SchedulerType for warmup in (0, WARMUP)]
+    for kind in ("linear", "cosine", "1-sqrt"):
+        shape = {"num_decay_steps": 5, "warmup_type": kind, "decay_type": kind, "min_lr_ratio": 0.1}
+        runs.append(("warmup_stable_decay", WARMUP, shape))
+    runs.append(("inverse_sqrt", WARMUP, {"timescale": 7}))
     theirs = run_stock(STOCK_RATES, {"runs": runs, "lr": LR, "steps": STEPS}, tmp_path)
-    for name, warmup in runs:
-        assert rates(name, warmup, count=STEPS + 1) == pytest.approx(theirs[f"{name} {warmup}"], abs=1e-12)
+    for name, warmup, extra in runs:
+        found = rates(name, warmup, extra=extra, count=STEPS + 1)
+        assert found == pytest.approx(theirs[f"{name} {warmup} {extra}"], abs=1e-12)

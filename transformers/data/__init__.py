@@ -1,5 +1,15 @@
 """Making batches: collators."""
 
-from .data_collator import DataCollatorWithPadding, default_data_collator
+from .data_collator import (
+    DataCollatorForLanguageModeling,
+    DataCollatorWithPadding,
+    DefaultDataCollator,
+    default_data_collator,
+)
 
-__all__ = ["DataCollatorWithPadding", "default_data_collator"]
+__all__ = [
+    "DataCollatorForLanguageModeling",
+    "DataCollatorWithPadding",
+    "DefaultDataCollator",
+    "default_data_collator",
+]

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from contranorm import at_least_single
 
 from ..dropout import draws_own_masks, keep_mask
-from ..padding import SequenceGroup, TokenLayout
+from ..padding import TokenLayout
 from .kernel import Kernel
 
 SHORT = 512  # tokens; longer sequences without dropout keep no matrix of probabilities
@@ -53,7 +53,7 @@ def attend(
         return attend_visibly(query, key, value, layout, num_heads, scale, partial(F.dropout, p=dropout))[0]
     parts = (_split_heads(layout, tensor, num_heads) for tensor in (query, key, value))
     contexts = [
-        F.scaled_dot_product_attention(q, k, v, mask_bias(group, q.dtype), dropout, scale=scale)
+        F.scaled_dot_product_attention(q, k, v, group.bias(q.dtype), dropout, scale=scale)
         for q, k, v, group in zip(*parts, layout.groups, strict=True)
     ]
     return layout.join([context.transpose(1, 2).flatten(2) for context in contexts])
@@ -77,7 +77,7 @@ def attend_visibly(
     queries, keys = (_split_heads(layout, tensor, num_heads) for tensor in (query, key))
     for q, k, group in zip(queries, keys, layout.groups, strict=True):
         scores = q @ k.mT * scale
-        bias = mask_bias(group, scores.dtype)
+        bias = group.bias(scores.dtype)
         seen.append(drop((scores if bias is None else scores + bias).softmax(dim=-1)))
     return weighted(value, seen, layout, num_heads), seen
 
@@ -88,21 +88,15 @@ def weighted(value: Tensor, probabilities: list[Tensor], layout: TokenLayout, nu
     return layout.join([(weights @ v).transpose(1, 2).flatten(2) for weights, v in pairs])
 
 
-def mask_bias(group: SequenceGroup, dtype: torch.dtype) -> Tensor | None:
-    """Return what is added to the products, (b, 1, 1, s): 0 at real tokens; at padding the lowest finite number, never
-    -inf, so that a row without any real token stays finite. None where all tokens are real.
-    """
-    if group.mask is None:
-        return None
-    bias = torch.zeros(group.mask.shape, dtype=dtype, device=group.mask.device)
-    return bias.masked_fill(~group.mask, torch.finfo(dtype).min)[:, None, None, :]
-
-
 def runs_eagerly_on_cpu(tensor: Tensor) -> bool:
-    """Whether kernels made for the CPU may be called: not where a graph is recorded, nor in torch.func."""
+    """Whether kernels made for the CPU may be called."""
+    return tensor.device.type == "cpu" and runs_eagerly()
+
+
+def runs_eagerly() -> bool:
+    """Whether kernels may be called: not where a graph is traced, nor in torch.func."""
     return (
-        tensor.device.type == "cpu"
-        and not torch.compiler.is_compiling()
+        not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not torch._C._are_functorch_transforms_active()
     )
@@ -137,7 +131,7 @@ class _GroupedAttention(Kernel):
         for group, mask, (q, k, v, c) in zip(self.layout.groups, *parts, strict=True):
             q, k, v = (_heads(block, self.num_heads) for block in (q, k, v))
             scores = _product(q, k.transpose(1, 2), self.scale)
-            bias = mask_bias(group, scores.dtype)
+            bias = group.bias(scores.dtype)
             if bias is not None:
                 scores.unflatten(0, (-1, self.num_heads)).add_(bias)
             probabilities = scores.softmax(-1)

@@ -1,4 +1,4 @@
-"""ContraNorm on the CPU: the layer's gradient as one formula instead of one operation after the other.
+"""ContraNorm's kernels: the layer's gradient as one formula instead of one operation after the other.
 
 With tokens x of a sequence, R the diagonal matrix of 1 / ||x||, cosines N = R x x^T R, P = softmax(N / tau),
 c = 1 + scale with the identity, else 1, and * for products element by element,
@@ -15,6 +15,8 @@ Queries, keys and values are one tensor, which spares one matrix product of four
 Up to `SHORT` tokens N and P are kept for the backward pass. Beyond, ContraNorm is computed as the attention that it
 looks like, with the directions as queries and keys and the tokens as values: PyTorch's kernel for it keeps nothing of
 the size s x s.
+
+V2's takes one sequence after the other, for a processor's cache; on other devices V2 is computed as it is defined.
 
 Everything is computed in at least single precision. A token shorter than 1e-12 has N = 0 and no gradient through it.
 
@@ -34,7 +36,7 @@ from contranorm import ContraNorm, ContraNormV2, at_least_single, directions
 
 from ..padding import SequenceGroup, TokenLayout
 from ..utils import logging
-from .attention import SHORT, attend, mask_bias, runs_eagerly_on_cpu
+from .attention import SHORT, attend, runs_eagerly, runs_eagerly_on_cpu
 from .kernel import Kernel
 
 logger = logging.get_logger(__name__)
@@ -51,7 +53,8 @@ def fast_kernel(layer: Any, tokens: Tensor, layout: TokenLayout) -> Kernel | Non
         tokens: hidden states of the layout.
     """
     kind: Any = type(layer)
-    if kind not in (ContraNorm, ContraNormV2) or layer.learnable or layer.dual or not runs_eagerly_on_cpu(tokens):
+    runs = runs_eagerly_on_cpu(tokens) if kind is ContraNormV2 else runs_eagerly()
+    if kind not in (ContraNorm, ContraNormV2) or layer.learnable or layer.dual or not runs:
         return None
     if layer._forward_hooks or layer._forward_pre_hooks or not vars(layer).keys().isdisjoint(_DEFINITION):
         return None
@@ -90,12 +93,12 @@ class ContraNormKernel(_KernelOfLayer):
         inverse = _inverse_lengths(x)
         result, saved = torch.empty_like(x), [inverse]
         for group, (x_group, r, y) in zip(self.layout.groups, self.blocks(x, inverse, result), strict=True):
-            cosines = (x_group @ x_group.mT).mul_(r).mul_(r.mT)
-            scores, bias = cosines / self.tau, mask_bias(group, cosines.dtype)
+            cosines = torch.bmm(x_group, x_group.mT).mul_(r).mul_(r.mT)
+            scores, bias = cosines / self.tau, group.bias(cosines.dtype)
             probabilities = (scores if bias is None else scores.add_(bias[:, 0])).softmax(-1)
-            torch.baddbmm(y, probabilities, x_group, beta=0, alpha=-self.scale, out=y)
+            torch.baddbmm(x_group, probabilities, x_group, beta=self.c, alpha=-self.scale, out=y)
             saved += [cosines, probabilities]
-        return result.add_(x, alpha=self.c).to(inputs[0].dtype), [*saved]
+        return result.to(inputs[0].dtype), [*saved]
 
     def differentiate(self, gradient: Tensor, inputs: Sequence[Tensor], saved: Sequence[Tensor]) -> tuple[Tensor]:
         x, g, (inverse, *matrices) = at_least_single(inputs[0]), at_least_single(gradient), saved
@@ -104,13 +107,13 @@ class ContraNormKernel(_KernelOfLayer):
         for cosines, probabilities, (x_group, r, g_group, dx) in zip(
             matrices[::2], matrices[1::2], blocks, strict=True
         ):
-            ds = torch._softmax_backward_data(g_group @ x_group.mT, probabilities, -1, probabilities.dtype)
+            ds = torch._softmax_backward_data(torch.bmm(g_group, x_group.mT), probabilities, -1, probabilities.dtype)
             e = ds + ds.mT
             e.diagonal(dim1=-2, dim2=-1).sub_((e * cosines).sum(-1))
-            e.mul_(r / self.tau).mul_(r.mT)
-            torch.baddbmm(dx, probabilities.mT, g_group, beta=0, alpha=-self.scale, out=dx)
-            dx.baddbmm_(e, x_group, alpha=-self.scale)
-        return (result.add_(g, alpha=self.c).to(gradient.dtype),)
+            e.mul_(r).mul_(r.mT)
+            torch.baddbmm(g_group, probabilities.mT, g_group, beta=self.c, alpha=-self.scale, out=dx)
+            dx.baddbmm_(e, x_group, alpha=-self.scale / self.tau)
+        return (result.to(gradient.dtype),)
 
 
 class LongContraNormKernel(_KernelOfLayer):

@@ -2,11 +2,14 @@
 
 Where a gradient of the gradient is wanted, both are the definition's own. Kernels compute in the type of their tensors
 or in a better one, whatever autocast says.
+
+Shared by all devices; who calls a kernel says where it pays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -32,10 +35,16 @@ class Kernel:
         return _Call.apply(self, *inputs)
 
 
+def _in_full(tensor: Tensor) -> AbstractContextManager[Any]:
+    """Without autocast on the tensor's device."""
+    device = tensor.device.type
+    return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
+
+
 class _Call(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: Kernel, *inputs: Tensor) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
+        with _in_full(inputs[0]):
             result, saved = kernel.compute(*inputs)
         ctx.save_for_backward(*inputs, *saved)
         ctx.kernel, ctx.count = kernel, len(inputs)
@@ -45,7 +54,7 @@ class _Call(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
         inputs, saved = tensors[: ctx.count], tensors[ctx.count :]
-        with torch.autocast("cpu", enabled=False):
+        with _in_full(gradient):
             if not torch.is_grad_enabled():
                 return None, *ctx.kernel.differentiate(gradient, inputs, saved)
             wanted = [tensor for tensor in inputs if tensor.requires_grad]

@@ -71,7 +71,7 @@ def check_knob(item: Field[Any], value: Any) -> Any:
         return value
     if default is None or isinstance(default, bool):
         return value if value is None and default is None else check_switch(name, value)
-    if bounds["per_layer"] and isinstance(value, (str, list, tuple)):
+    if bounds["per_layer"] and (isinstance(value, (list, tuple)) or (isinstance(value, str) and "," in value)):
         numbers = [check_knob(item, number) for number in _numbers(name, value)]
         return numbers[0] if len({*numbers}) == 1 else ",".join(map(repr, numbers))
     number = check_number(name, value)

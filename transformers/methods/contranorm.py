@@ -53,6 +53,10 @@ class ContraNorm(TokenMap):
         return {**super().defaults(model_type), "contranorm_identity": identity}
 
     def build(self, config: Any) -> Callable[..., Tensor]:
+        return self.at_scale(self.scale, config)
+
+    def at_scale(self, scale: float, config: Any) -> Callable[..., Tensor]:
+        """Return the layer with another scale than the knob's."""
         import contranorm
 
         from ..contranorm import OverSequences
@@ -60,5 +64,5 @@ class ContraNorm(TokenMap):
         identity = self.contranorm_identity
         if identity is None:
             identity = backbone_of(config.model_type).contranorm_identity
-        layer = getattr(contranorm, self.formula)(self.scale, self.tau, identity)
+        layer = getattr(contranorm, self.formula)(scale, self.tau, identity)
         return OverSequences(layer, count_padding=self.contranorm_padding == "include")

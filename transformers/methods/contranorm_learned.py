@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,8 +34,8 @@ class ContraNormLearned(ContraNorm):
     def build(self, config: Any) -> Callable[..., Tensor]:
         from ..contranorm import LearnedMethod
 
-        at_one = ContraNorm.build(replace(self, scale=1.0), config)
-        return LearnedMethod(partial(_scaled, at_one), {"s": self.scale}, {"s": ()})
+        formula = partial(_scaled, self.at_scale(1.0, config))
+        return LearnedMethod(formula, {"s": self.scale}, {"s": ()})
 
 
 def _scaled(at_one: Callable[..., Tensor], tokens: Tensor, *, layout: TokenLayout, s: Tensor) -> Tensor:

@@ -12,18 +12,13 @@ from .errors import CheckpointError, ConfigurationError
 # Arguments of the stock library that make no difference here, and what may be given for them; () for anything.
 _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "trust_remote_code": (),  # nothing that a checkpoint brings is ever executed
-    "low_cpu_mem_usage": (),
-    "resume_download": (),
-    "save_function": (),
-    "max_shard_size": (),
+    **dict.fromkeys(("low_cpu_mem_usage", "resume_download", "save_function", "max_shard_size", "code_revision"), ()),
+    **dict.fromkeys(("use_fast", "from_slow", "legacy", "legacy_format", "verbose", "add_prefix_space"), ()),
+    **dict.fromkeys(("use_auth_token", "variant", "quantization_config", "proxies", "mirror", "gguf_file"), (None,)),
+    **dict.fromkeys(("tp_plan", "key_mapping", "max_memory", "offload_folder", "filename_prefix"), (None,)),
+    **dict.fromkeys(("from_tf", "from_flax", "push_to_hub", "use_kernels", "load_in_8bit", "load_in_4bit"), (False,)),
+    **dict.fromkeys(("safe_serialization", "do_basic_tokenize", "remove_space", "weights_only"), (True,)),
     "attn_implementation": (None, "eager", "sdpa"),
-    "use_auth_token": (None,),
-    "variant": (None,),
-    "quantization_config": (None,),
-    "from_tf": (False,),
-    "from_flax": (False,),
-    "push_to_hub": (False,),
-    "safe_serialization": (True,),
 }
 
 

@@ -63,7 +63,12 @@ class LoadingReport:
 
 
 def match_tensors(
-    model: nn.Module, prefix: str, backbone: Backbone, stored: Mapping[str, Tensor], origin: str
+    model: nn.Module,
+    prefix: str,
+    backbone: Backbone,
+    stored: Mapping[str, Tensor],
+    origin: str,
+    tied: Collection[str] = (),
 ) -> LoadingReport:
     """Find the place of every tensor of a checkpoint in a model, by name and shape; nothing is read yet.
 
@@ -76,11 +81,13 @@ def match_tensors(
         backbone: the record of the kind of model: where its layers are, and what nobody misses.
         stored: the tensors of the checkpoint.
         origin: what to call the checkpoint in an error.
+        tied: names of tensors of the model that are others of it; what a checkpoint has there is not read.
 
     Raises:
         CheckpointError: the model has more layers than the checkpoint, or nothing fits.
     """
-    report, wanted = LoadingReport(), model.state_dict()
+    report = LoadingReport()
+    wanted = {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
     plain_names = {name: plain_name(name) for name in stored}
     depths, held = _depths(wanted, backbone), _depths(plain_names.values(), backbone)
     for setting, depth in depths.items():
@@ -90,6 +97,8 @@ def match_tensors(
     for name, tensor in stored.items():
         plain = plain_names[name]
         place = _place(plain, wanted, prefix)
+        if place is None and _place(plain, tied, prefix) is not None:
+            continue
         if place is None:
             left_out = any(0 < depths[setting] <= index for setting, index in _layers(plain, backbone))
             if not (left_out or plain.startswith(backbone.unused_keys) or plain.endswith(_OLD_BUFFERS)):

@@ -1,4 +1,4 @@
-"""ALBERT with ContraNorm: `AlbertModel` and `AlbertForSequenceClassification`.
+"""ALBERT with ContraNorm: `AlbertModel` and its heads, `AlbertForSequenceClassification` the first of them.
 
 Parameter names, and the names and signatures of modules, are Hugging Face's. The forward passes of model and classifier
 are in `modeling_text.py`, the wiring of a layer is in `layer.py`; here are the modules, read from the top: the
@@ -17,6 +17,7 @@ from ...attention import SelfAttention
 from ...configuration_utils import PretrainedConfig
 from ...dropout import Dropout
 from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
+from ...modeling_heads import MaskedLanguageModel, PredictionHead, SpanFinder, TokenClassifier
 from ...modeling_text import TextClassifier, TextEmbeddings, TextModel, first_token
 from ...modeling_utils import PreTrainedModel
 from ...padding import TokenLayout
@@ -28,6 +29,10 @@ class AlbertPreTrainedModel(PreTrainedModel):
 
     config_class = AlbertConfig
     base_model_prefix = "albert"
+
+    @classmethod
+    def bare_model(cls, config: Any) -> AlbertModel:
+        return AlbertModel(config, add_pooling_layer=False)
 
 
 class AlbertForSequenceClassification(AlbertPreTrainedModel, TextClassifier):
@@ -55,6 +60,37 @@ class AlbertForSequenceClassification(AlbertPreTrainedModel, TextClassifier):
 
     def classify(self, pooled: Tensor) -> Tensor:
         return self.classifier(self.dropout(pooled))
+
+
+class AlbertForMaskedLM(AlbertPreTrainedModel, MaskedLanguageModel):
+    """ALBERT that predicts masked tokens; `forward` is `LabelHead.forward`.
+
+    Args:
+        config: sizes, dropout, and the method with its position and knobs.
+    """
+
+    decoder_path = "predictions.decoder"
+    tied_bias = "predictions.bias"
+
+    def __init__(self, config: AlbertConfig) -> None:
+        super().__init__(config)
+        self.predictions = PredictionHead(config, config.embedding_size, ACT2FN[config.hidden_act])
+        self.post_init()
+
+    def predict(self, hidden_states: Tensor) -> Tensor:
+        return self.predictions(hidden_states)
+
+
+class AlbertForTokenClassification(AlbertPreTrainedModel, TokenClassifier):
+    """ALBERT with a linear classifier on every token; `forward` is `LabelHead.forward`."""
+
+    @staticmethod
+    def dropout_rate(config: PretrainedConfig) -> float:
+        return config.classifier_dropout_prob
+
+
+class AlbertForQuestionAnswering(AlbertPreTrainedModel, SpanFinder):
+    """ALBERT that finds the span of an answer; `forward` is `SpanFinder.forward`."""
 
 
 class AlbertModel(AlbertPreTrainedModel, TextModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...backbones import backbone_of
+from ...backbones import backbone_of, register
 from ...configuration_utils import PretrainedConfig
 
 
@@ -28,6 +28,20 @@ class AutoConfig:
             ConfigurationError: this library does not have the kind of model, or a setting is wrong.
         """
         return backbone_of(model_type).config_class(**kwargs)
+
+    @classmethod
+    def register(cls, model_type: str, config: type[PretrainedConfig], exist_ok: bool = False) -> None:
+        """Let the Auto classes know a kind of model of your own.
+
+        Args:
+            model_type: its name, which `config` has as its `model_type`.
+            config: a class derived from the configuration of a model here; it has to be known before it is built.
+            exist_ok: replace one that is there already.
+
+        Raises:
+            ConfigurationError: the names disagree, there is one already, or it is derived from none.
+        """
+        register(model_type, config, "Config", config, exist_ok)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:

@@ -1,11 +1,11 @@
-"""`AutoModel` and `AutoModelForSequenceClassification`; mirrors Hugging Face's classes of these names."""
+"""`AutoModel` and its kin for each head; mirrors Hugging Face's classes of these names."""
 
 from __future__ import annotations
 
 import os
 from typing import Any, ClassVar
 
-from ...backbones import backbone_of
+from ...backbones import backbone_of, register
 from ...configuration_utils import PretrainedConfig
 from ...modeling_utils import PreTrainedModel
 from ...utils.hub import HUB_ARGUMENTS
@@ -58,6 +58,13 @@ class _AutoModel:
         return cls._class_for(config.model_type, "this configuration").from_config(config, **kwargs)
 
     @classmethod
+    def register(
+        cls, config_class: type[PretrainedConfig], model_class: type[PreTrainedModel], exist_ok: bool = False
+    ) -> None:
+        """Choose a model class of your own for a configuration of your own; arguments as of `AutoConfig.register`."""
+        register(config_class.model_type, config_class, cls._ending, model_class, exist_ok)
+
+    @classmethod
     def _class_for(cls, model_type: Any, origin: str) -> type[PreTrainedModel]:
         return backbone_of(model_type, origin).model_class(cls._ending)
 
@@ -88,3 +95,21 @@ class AutoModelForSequenceClassification(_AutoModel):
     """
 
     _ending = "ForSequenceClassification"
+
+
+class AutoModelForMaskedLM(_AutoModel):
+    """Models that predict masked tokens, such as `BertForMaskedLM`; use the class methods, not the constructor."""
+
+    _ending = "ForMaskedLM"
+
+
+class AutoModelForTokenClassification(_AutoModel):
+    """Classifiers of tokens, such as `BertForTokenClassification`; use the class methods, not the constructor."""
+
+    _ending = "ForTokenClassification"
+
+
+class AutoModelForQuestionAnswering(_AutoModel):
+    """Models that find an answer's span, such as `BertForQuestionAnswering`; use the class methods."""
+
+    _ending = "ForQuestionAnswering"

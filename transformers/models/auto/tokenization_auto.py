@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ...backbones import BACKBONES
-from ...configuration_utils import CONFIG_NAME
+from ...backbones import BACKBONES, FOR_STOCK, register
+from ...configuration_utils import CONFIG_NAME, PretrainedConfig
 from ...tokenization_utils_fast import (
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
     PreTrainedTokenizerFast,
     read_optional,
 )
-from ...utils.errors import CheckpointError
+from ...utils.errors import CheckpointError, ConfigurationError
 from ...utils.hub import HUB_ARGUMENTS, resolve_file
 
 
@@ -45,6 +45,29 @@ class AutoTokenizer:
         where = {key: value for key, value in kwargs.items() if key in HUB_ARGUMENTS}
         return _class_of(name, config, where).from_pretrained(name, **kwargs)
 
+    @classmethod
+    def register(
+        cls,
+        config_class: type[PretrainedConfig],
+        tokenizer_class: type[PreTrainedTokenizerFast] | None = None,
+        slow_tokenizer_class: type[PreTrainedTokenizerFast] | None = None,
+        fast_tokenizer_class: type[PreTrainedTokenizerFast] | None = None,
+        exist_ok: bool = False,
+    ) -> None:
+        """Choose a tokenizer class of your own for a configuration of your own.
+
+        Args:
+            config_class, exist_ok: as for `AutoConfig.register`.
+            tokenizer_class, slow_tokenizer_class, fast_tokenizer_class: the class, under either name.
+
+        Raises:
+            ConfigurationError: there is one already, or no class was given.
+        """
+        chosen = fast_tokenizer_class or tokenizer_class or slow_tokenizer_class
+        if chosen is None:
+            raise ConfigurationError("no tokenizer class: give fast_tokenizer_class")
+        register(config_class.model_type, config_class, "TokenizerFast", chosen, exist_ok)
+
 
 def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedTokenizerFast]:
     def has(filename: str) -> bool:
@@ -57,7 +80,11 @@ def _class_of(name: str, config: Any, where: dict[str, Any]) -> type[PreTrainedT
         class_name, model_type = model.get("tokenizer_class"), model.get("model_type", model_type)
     wanted = str(class_name).removesuffix("Fast")
     for kind, backbone in BACKBONES.items():
-        if wanted == f"{backbone.prefix}Tokenizer" or (class_name is None and kind == model_type):
+        own = backbone.own_classes.get("TokenizerFast")
+        saved = (
+            vars(own).get("saved_class", own.__name__.removesuffix("Fast")) if own else f"{backbone.prefix}Tokenizer"
+        )
+        if wanted == saved or (class_name is None and model_type in (kind, FOR_STOCK + kind)):
             return backbone.tokenizer_class
     if has(TOKENIZER_FILE):  # says all about a tokenizer
         return PreTrainedTokenizerFast

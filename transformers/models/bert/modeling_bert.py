@@ -1,4 +1,4 @@
-"""BERT with ContraNorm: `BertModel` and `BertForSequenceClassification`.
+"""BERT with ContraNorm: `BertModel` and its heads, `BertForSequenceClassification` the first of them.
 
 Parameter names, and the names and signatures of modules, are Hugging Face's. The forward passes of model and classifier
 are in `modeling_text.py`, the wiring of a layer is in `layer.py`; here are the modules, read from the top: the
@@ -7,6 +7,9 @@ classifier, the model, its layer.
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 from ...activations import ACT2FN
@@ -14,6 +17,7 @@ from ...attention import SelfAttention
 from ...configuration_utils import PretrainedConfig
 from ...dropout import Dropout
 from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
+from ...modeling_heads import MaskedLanguageModel, SpanFinder, TokenClassifier
 from ...modeling_text import Pooler, TextClassifier, TextEmbeddings, TextModel, classifier_dropout
 from ...modeling_utils import PreTrainedModel
 from ...padding import TokenLayout, call_part, layout_of_module
@@ -25,6 +29,10 @@ class BertPreTrainedModel(PreTrainedModel):
 
     config_class = BertConfig
     base_model_prefix = "bert"
+
+    @classmethod
+    def bare_model(cls, config: Any) -> BertModel:
+        return BertModel(config, add_pooling_layer=False)
 
 
 class BertForSequenceClassification(BertPreTrainedModel, TextClassifier):
@@ -53,6 +61,42 @@ class BertForSequenceClassification(BertPreTrainedModel, TextClassifier):
 
     def classify(self, pooled: Tensor) -> Tensor:
         return self.classifier(self.dropout(pooled))
+
+
+class BertForMaskedLM(BertPreTrainedModel, MaskedLanguageModel):
+    """BERT that predicts masked tokens; `forward` is `LabelHead.forward`.
+
+    Args:
+        config: sizes, dropout, and the method with its position and knobs.
+
+    Example:
+        >>> import torch
+        >>> from transformers import BertConfig, BertForMaskedLM
+        >>> config = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+        ...                     intermediate_size=16, pos="7", scale=0.005)
+        >>> ids, labels = torch.tensor([[1, 2, 3]]), torch.tensor([[-100, 5, -100]])
+        >>> tuple(BertForMaskedLM(config)(input_ids=ids, labels=labels).logits.shape)
+        (1, 3, 9)
+    """
+
+    decoder_path = "cls.predictions.decoder"
+    tied_bias = "cls.predictions.bias"
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.cls = BertOnlyMLMHead(config)
+        self.post_init()
+
+    def predict(self, hidden_states: Tensor) -> Tensor:
+        return self.cls(hidden_states)
+
+
+class BertForTokenClassification(BertPreTrainedModel, TokenClassifier):
+    """BERT with a linear classifier on every token; `forward` is `LabelHead.forward`."""
+
+
+class BertForQuestionAnswering(BertPreTrainedModel, SpanFinder):
+    """BERT that finds the span of an answer; `forward` is `SpanFinder.forward`."""
 
 
 class BertModel(BertPreTrainedModel, TextModel):
@@ -153,6 +197,44 @@ class BertOutput(_Output):
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config, config.intermediate_size, FEED_FORWARD_END)
+
+
+class BertOnlyMLMHead(nn.Module):
+    """The head on masked tokens, where BERT's checkpoints have it."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        self.predictions = BertLMPredictionHead(config)
+
+    def forward(self, sequence_output: Tensor) -> Tensor:
+        """(..., D) -> (..., vocab_size)."""
+        return self.predictions(sequence_output)
+
+
+class BertLMPredictionHead(nn.Module):
+    """`PredictionHead` under BERT's names."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        self.transform = BertPredictionHeadTransform(config)
+        self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return self.decoder(self.transform(hidden_states))
+
+
+class BertPredictionHeadTransform(nn.Module):
+    """What comes before the last layer of that head: (..., D) -> (..., D)."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.transform_act_fn = ACT2FN[config.hidden_act]
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return self.LayerNorm(self.transform_act_fn(self.dense(hidden_states)))
 
 
 class BertEmbeddings(TextEmbeddings):

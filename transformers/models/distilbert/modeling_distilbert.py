@@ -1,4 +1,4 @@
-"""DistilBERT with ContraNorm: `DistilBertModel` and `DistilBertForSequenceClassification`.
+"""DistilBERT with ContraNorm: `DistilBertModel` and its heads, `DistilBertForSequenceClassification` the first of them.
 
 Parameter names, and the names and signatures of modules, are Hugging Face's. The forward passes of model and classifier
 are in `modeling_text.py`, the wiring of a layer is in `layer.py`; here are the modules, read from the top. DistilBERT
@@ -7,12 +7,16 @@ is BERT of half the depth, without token types, without a pooler, and without dr
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from ...activations import ACT2FN
 from ...attention import SelfAttention
+from ...configuration_utils import PretrainedConfig
 from ...dropout import Dropout
 from ...layer import ATTENTION_END, FEED_FORWARD_END, BlockEnd, LayerStack, PostNormLayer
+from ...modeling_heads import MaskedLanguageModel, SpanFinder, TokenClassifier
 from ...modeling_text import TextClassifier, TextEmbeddings, TextModel, classifier_dropout, first_token
 from ...modeling_utils import PreTrainedModel
 from ...padding import TokenLayout
@@ -24,6 +28,10 @@ class DistilBertPreTrainedModel(PreTrainedModel):
 
     config_class = DistilBertConfig
     base_model_prefix = "distilbert"
+
+    @classmethod
+    def bare_model(cls, config: Any) -> DistilBertModel:
+        return DistilBertModel(config)
 
 
 class DistilBertForSequenceClassification(DistilBertPreTrainedModel, TextClassifier):
@@ -54,6 +62,47 @@ class DistilBertForSequenceClassification(DistilBertPreTrainedModel, TextClassif
     def classify(self, pooled: Tensor) -> Tensor:
         hidden = self.pre_classifier(first_token(pooled)).relu()
         return self.classifier(self.dropout(hidden))
+
+
+class DistilBertForMaskedLM(DistilBertPreTrainedModel, MaskedLanguageModel):
+    """DistilBERT that predicts masked tokens; `forward` is `LabelHead.forward`.
+
+    Args:
+        config: sizes, dropout, and the method with its position and knobs.
+    """
+
+    decoder_path = "vocab_projector"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.activation = ACT2FN[config.activation]
+        self.vocab_transform = nn.Linear(config.dim, config.dim)
+        self.vocab_layer_norm = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
+        self.vocab_projector = nn.Linear(config.dim, config.vocab_size)
+        self.post_init()
+
+    def predict(self, hidden_states: Tensor) -> Tensor:
+        transformed = self.vocab_layer_norm(self.activation(self.vocab_transform(hidden_states)))
+        return self.vocab_projector(transformed)
+
+
+class DistilBertForTokenClassification(DistilBertPreTrainedModel, TokenClassifier):
+    """DistilBERT with a linear classifier on every token; `forward` is `LabelHead.forward`."""
+
+    @staticmethod
+    def dropout_rate(config: PretrainedConfig) -> float:
+        return config.hidden_dropout_prob
+
+
+class DistilBertForQuestionAnswering(DistilBertPreTrainedModel, SpanFinder):
+    """DistilBERT that finds the span of an answer; `forward` is `SpanFinder.forward`."""
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config)
+        self.dropout = Dropout(getattr(config, "qa_dropout", 0.1))
+
+    def find(self, hidden_states: Tensor) -> Tensor:
+        return super().find(self.dropout(hidden_states))
 
 
 class DistilBertModel(DistilBertPreTrainedModel, TextModel):

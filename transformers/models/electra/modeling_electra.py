@@ -1,4 +1,4 @@
-"""ELECTRA with ContraNorm: `ElectraModel` and `ElectraForSequenceClassification`.
+"""ELECTRA with ContraNorm: `ElectraModel` and its heads, `ElectraForSequenceClassification` the first of them.
 
 Parameter names, and the names and signatures of modules, are Hugging Face's. ELECTRA's discriminator is BERT with
 narrower embeddings, without a pooler, and with a classifier of its own; what is not here is in
@@ -7,8 +7,11 @@ narrower embeddings, without a pooler, and with a classifier of its own; what is
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
+from ...modeling_heads import MaskedLanguageModel, SpanFinder, TokenClassifier
 from ...modeling_text import FirstTokenHead, TextClassifier, TextEmbeddings, TextModel
 from ...modeling_utils import PreTrainedModel
 from ..bert.modeling_bert import BertEncoder
@@ -20,6 +23,10 @@ class ElectraPreTrainedModel(PreTrainedModel):
 
     config_class = ElectraConfig
     base_model_prefix = "electra"
+
+    @classmethod
+    def bare_model(cls, config: Any) -> ElectraModel:
+        return ElectraModel(config)
 
 
 class ElectraForSequenceClassification(ElectraPreTrainedModel, TextClassifier):
@@ -44,6 +51,46 @@ class ElectraForSequenceClassification(ElectraPreTrainedModel, TextClassifier):
         self.electra = ElectraModel(config)
         self.classifier = ElectraClassificationHead(config)
         self.post_init()
+
+
+class ElectraForMaskedLM(ElectraPreTrainedModel, MaskedLanguageModel):
+    """ELECTRA that predicts masked tokens; `forward` is `LabelHead.forward`.
+
+    Args:
+        config: sizes, dropout, and the method with its position and knobs.
+    """
+
+    decoder_path = "generator_lm_head"
+
+    def __init__(self, config: ElectraConfig) -> None:
+        super().__init__(config)
+        self.generator_predictions = ElectraGeneratorPredictions(config)
+        self.generator_lm_head = nn.Linear(config.embedding_size, config.vocab_size)
+        self.post_init()
+
+    def predict(self, hidden_states: Tensor) -> Tensor:
+        return self.generator_lm_head(self.generator_predictions(hidden_states))
+
+
+class ElectraForTokenClassification(ElectraPreTrainedModel, TokenClassifier):
+    """ELECTRA with a linear classifier on every token; `forward` is `LabelHead.forward`."""
+
+
+class ElectraForQuestionAnswering(ElectraPreTrainedModel, SpanFinder):
+    """ELECTRA that finds the span of an answer; `forward` is `SpanFinder.forward`."""
+
+
+class ElectraGeneratorPredictions(nn.Module):
+    """What comes before the last layer on masked tokens: (..., D) -> (..., embedding_size)."""
+
+    def __init__(self, config: ElectraConfig) -> None:
+        super().__init__()
+        self.activation = nn.GELU()
+        self.LayerNorm = nn.LayerNorm(config.embedding_size, eps=config.layer_norm_eps)
+        self.dense = nn.Linear(config.hidden_size, config.embedding_size)
+
+    def forward(self, generator_hidden_states: Tensor) -> Tensor:
+        return self.LayerNorm(self.activation(self.dense(generator_hidden_states)))
 
 
 class ElectraModel(ElectraPreTrainedModel, TextModel):

@@ -1,4 +1,4 @@
-"""RoBERTa with ContraNorm: `RobertaModel` and `RobertaForSequenceClassification`.
+"""RoBERTa with ContraNorm: `RobertaModel` and its heads, `RobertaForSequenceClassification` the first of them.
 
 Parameter names, and the names and signatures of modules, are Hugging Face's. RoBERTa is BERT with another way to count
 positions and a classifier of its own; what is not here is in `models/bert/modeling_bert.py`.
@@ -6,8 +6,11 @@ positions and a classifier of its own; what is not here is in `models/bert/model
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
+from ...modeling_heads import MaskedLanguageModel, PredictionHead, SpanFinder, TokenClassifier
 from ...modeling_text import FirstTokenHead, TextClassifier, TextEmbeddings, TextModel
 from ...modeling_utils import PreTrainedModel
 from ..bert.modeling_bert import BertEncoder, BertPooler
@@ -19,6 +22,10 @@ class RobertaPreTrainedModel(PreTrainedModel):
 
     config_class = RobertaConfig
     base_model_prefix = "roberta"
+
+    @classmethod
+    def bare_model(cls, config: Any) -> RobertaModel:
+        return RobertaModel(config, add_pooling_layer=False)
 
 
 class RobertaForSequenceClassification(RobertaPreTrainedModel, TextClassifier):
@@ -43,6 +50,33 @@ class RobertaForSequenceClassification(RobertaPreTrainedModel, TextClassifier):
         self.roberta = RobertaModel(config, add_pooling_layer=False)
         self.classifier = RobertaClassificationHead(config)
         self.post_init()
+
+
+class RobertaForMaskedLM(RobertaPreTrainedModel, MaskedLanguageModel):
+    """RoBERTa that predicts masked tokens; `forward` is `LabelHead.forward`.
+
+    Args:
+        config: sizes, dropout, and the method with its position and knobs.
+    """
+
+    decoder_path = "lm_head.decoder"
+    tied_bias = "lm_head.bias"
+
+    def __init__(self, config: RobertaConfig) -> None:
+        super().__init__(config)
+        self.lm_head = PredictionHead(config, config.hidden_size, nn.GELU(), "layer_norm")
+        self.post_init()
+
+    def predict(self, hidden_states: Tensor) -> Tensor:
+        return self.lm_head(hidden_states)
+
+
+class RobertaForTokenClassification(RobertaPreTrainedModel, TokenClassifier):
+    """RoBERTa with a linear classifier on every token; `forward` is `LabelHead.forward`."""
+
+
+class RobertaForQuestionAnswering(RobertaPreTrainedModel, SpanFinder):
+    """RoBERTa that finds the span of an answer; `forward` is `SpanFinder.forward`."""
 
 
 class RobertaModel(RobertaPreTrainedModel, TextModel):
