@@ -16,7 +16,6 @@ import math
 import sys
 import time
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glue.cli.arguments import RunArguments, parse_args  # these import no torch, so that --help answers at once
@@ -140,9 +139,12 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
     )
     recorded = None
     if setup.execution.cuda_graphs:
-        compute = partial(setup.loss, model, label_smoothing=args.label_smoothing)
-        norm_of = partial(gradient_norm, accelerator, model, args.max_grad_norm)
-        recorded = RecordedUpdates(compute, norm_of, optimizer.optimizer, accelerator.device)
+        recorded = RecordedUpdates(
+            compute=lambda batch: setup.loss(model, batch, args.label_smoothing),
+            norm_of=lambda: gradient_norm(accelerator, model, args.max_grad_norm),
+            optimizer=optimizer.optimizer,
+            device=accelerator.device,
+        )
     log, began = TrainingLog(folder, accelerator), time.perf_counter() - state.seconds
     patience = args.early_stopping_patience or math.inf
 

@@ -96,7 +96,7 @@ def _rows(args: argparse.Namespace, config: Any) -> Iterator[dict[str, str]]:
     saved = getattr(config, "text_columns", None)
     columns: list[list[str]]
     if args.input_file:
-        check_data_path(args.input_file, "--input_file")
+        check_data_path(args.input_file, "--input_file", plain=True)
         table = read_table(Path(args.input_file), whole=True)
         choice = argparse.Namespace(
             text_column_names=args.text_column_names and tuple(args.text_column_names),

@@ -309,6 +309,11 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         return bool(self.train_file or self.validation_file or self.test_file)
 
     @property
+    def takes_plain_text(self) -> bool:
+        """Whether own files may be without labels."""
+        return False
+
+    @property
     def has_validation(self) -> bool:
         """Whether own files can be evaluated on."""
         return self.validation_file is not None
@@ -389,7 +394,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
             yield is_given and not own, f"--{name} is for own files: give --train_file, or leave it out"
         for name in _FILES:
             if getattr(self, name) is not None:
-                check_data_path(getattr(self, name), f"--{name}")
+                check_data_path(getattr(self, name), f"--{name}", self.takes_plain_text)
         yield self.data_dir and not Path(self.data_dir).is_dir(), f"--data_dir {self.data_dir}: no such folder"
         yield (
             not self.task_name and not own,

@@ -54,6 +54,10 @@ class MlmArguments(RunArguments):
     )
 
     @property
+    def takes_plain_text(self) -> bool:
+        return True
+
+    @property
     def has_validation(self) -> bool:
         return self.validation_file is not None or self.train_file is not None
 

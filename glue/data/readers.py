@@ -32,13 +32,17 @@ _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def check_data_path(path: str, name: str) -> None:
+def check_data_path(path: str, name: str, plain: bool = False) -> None:
     """Check that `path`, given for the flag `name`, is a readable kind of file that exists.
+
+    Args:
+        path, name: see above.
+        plain: whether plain text, which has no labels, will do.
 
     Raises:
         UsageError: it is not.
     """
-    _kind(Path(path), f"{name} {path}")
+    _kind(Path(path), f"{name} {path}", plain)
     if not Path(path).is_file():
         raise UsageError(f"{name} {path}: {'is not a file' if Path(path).exists() else 'no such file'}")
 
@@ -94,10 +98,11 @@ def lines_as_table(text: str, source: str, whole: bool) -> Table:
     return Table({"text": [line for _, line in kept]}, source, is_typed=False, places=places)
 
 
-def _kind(path: Path, name: str) -> str:
-    suffix = max((suffix for suffix in _SUFFIXES if path.name.lower().endswith(suffix)), key=len, default=None)
+def _kind(path: Path, name: str, plain: bool = True) -> str:
+    known = [suffix for suffix in _SUFFIXES if plain or not suffix.startswith(".txt")]
+    suffix = max((suffix for suffix in known if path.name.lower().endswith(suffix)), key=len, default=None)
     if suffix is None:
-        raise UsageError(f"{name}: unknown extension; expected one of {', '.join(_SUFFIXES)}")
+        raise UsageError(f"{name}: unknown extension; expected one of {', '.join(known)}")
     return suffix.removesuffix(".gz")
 
 

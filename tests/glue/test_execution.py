@@ -16,7 +16,7 @@ from glue.data.labels import make_label_mapping
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 from glue.scoring.inference import predict
-from glue.training import execution
+from glue.training import execution, recorded
 from glue.training.execution import Execution, choose_execution
 from glue.training.loss import row_losses
 from glue.training.processes import join
@@ -205,3 +205,30 @@ def test_a_bucketed_run_goes_on_as_it_would_have(flags, bucketed, tmp_path, caps
     shutil.copytree(bucketed, tmp_path / "out")
     assert runs.run_here(*words, tmp_path / "new", "--execution", "bucketed") == 0
     assert (tmp_path / "new" / "model.safetensors").read_bytes() == (bucketed / "model.safetensors").read_bytes()
+
+
+def test_a_run_of_recorded_updates_is_the_run_without(flags, tmp_path, monkeypatch):
+    """The loop with recordings, which are made anew when a run goes on; what replays them calls the function again."""
+
+    def record(pool, warm_up, function):
+        state = torch.get_rng_state()
+        warm_up()
+        torch.set_rng_state(state)
+        return lambda: replayed.append(1) or function()
+
+    replayed = []
+    monkeypatch.setattr(execution, "_settle_graphs", lambda args, *_: args.cuda_graphs)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    monkeypatch.setattr(recorded, "record_cuda_graph", record)
+    words = [*flags, "--execution", "bucketed", "--gradient_accumulation_steps", "1", "--max_train_steps", "16"]
+    assert runs.run_here(*words, "--output_dir", tmp_path / "plain") == 0
+    words.append("--cuda_graphs")
+    assert runs.run_here(*words, "--output_dir", tmp_path / "out") == 0
+    assert len(replayed) == 16
+    losses = [[row["loss"] for row in runs.log_rows(tmp_path / name)] for name in ("plain", "out")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4) and len(set(losses[0])) == 16
+    resumed = ["--resume_from_checkpoint", tmp_path / "out" / "checkpoints" / "step_000008"]
+    assert runs.run_here(*words, *resumed, "--output_dir", tmp_path / "again") == 0
+    assert len(replayed) == 16 + 8
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("out", "again")]
+    assert weights[0] == weights[1]
