@@ -27,7 +27,8 @@ ADDED_FLAGS = """
     mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
     load_best_model_at_end metric_for_best_model early_stopping_patience save_total_limit contranorm_padding do_train
     do_eval demo overwrite_output_dir adam_beta1 adam_beta2 adam_epsilon log_oversmoothing logging_steps cpu revision
-    token_cache torch_compile optim execution tf32 cuda_graphs group_by_length
+    token_cache torch_compile optim execution tf32 cuda_graphs group_by_length save_for_stock push_to_hub hub_model_id
+    hub_private_repo
 """
 
 
