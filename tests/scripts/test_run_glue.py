@@ -359,7 +359,7 @@ def test_oversmoothing_of_every_epoch_is_logged(flags, data, tmp_path):
     model = ["--model_name_or_path", str(watched), "--task_name", "rte", "--data_dir", str(data), "--max_length", "32"]
     assert run_oversmoothing.main([*model, "--cpu", "--output_dir", str(tmp_path / "out")]) == 0
     (again,) = json.loads((tmp_path / "out" / "oversmoothing.json").read_text())["models"].values()
-    assert set(again) == {*last["oversmoothing"], "spectrum"}
+    assert set(again) == {*last["oversmoothing"], "spectrum", "method"}
     of_lengths = last["oversmoothing"].pop("by_length")
     pairs = [(again, last["oversmoothing"]), *((again["by_length"][key], of_lengths[key]) for key in of_lengths)]
     for found, logged in pairs:
