@@ -160,8 +160,8 @@ def _table(scores: Scores) -> Table:
             if any(cell.n for cell in cells.values()):
                 lines.append(line(f"{name}{mark}", cells))
     average = "average of these" if _lacking(scores) else "average"
-    names = [average if column == AVERAGE else f"{column} ({scores.metrics[column]})" for column in columns]
-    header = ["", *names, "n", "collapsed"]
+    titles = [average if column == AVERAGE else f"{column} ({scores.metrics[column]})" for column in columns]
+    header = ["", *titles, "n", "collapsed"]
     return header, [*lines, *map(of_variant, scores.ranked)]
 
 
