@@ -88,7 +88,7 @@ def _write(scores: Scores, rows: list[Row], folder: Path, title: str, published:
         "collapsed": scores.collapsed.total(),
         "table": _table(scores),
         "lacking": _lacking(scores),
-        "beside": _beside(scores, [*read_published(SHIPPED), *published]),
+        "beside": _beside(scores, published),
         "choice": _choice(scores),
         "differences": differences,
         "compared": sum(len(lines) for _, lines, _ in differences),
@@ -139,12 +139,14 @@ def _columns(scores: Scores, plain: Variant) -> list[dict[str, Summary]]:
 
 
 def _table(scores: Scores) -> Table:
-    """The paper's table: tasks in columns."""
+    """The paper's table: tasks in columns, and their average where there are several."""
+    columns = [*scores.tasks, AVERAGE] if len(scores.tasks) > 1 else scores.tasks
 
     def line(name: str, cells: dict[str, Summary], collapsed: int = 0) -> list[str]:
         counts = sorted({cells[task].n for task in scores.tasks})
         n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-        return [name, *(_summary(scores, *item) for item in cells.items()), n, str(collapsed or "")]
+        shown = [_summary(scores, column, cells[column]) for column in columns]
+        return [name, *shown, n, str(collapsed or "")]
 
     def of_variant(variant: Variant) -> list[str]:
         collapsed = sum(scores.collapsed[task, variant] for task in scores.tasks)
@@ -157,7 +159,9 @@ def _table(scores: Scores) -> Table:
         for name, cells in zip(names, _columns(scores, plain)[1:], strict=True):
             if any(cell.n for cell in cells.values()):
                 lines.append(line(f"{name}{mark}", cells))
-    header = ["", *(f"{task} ({scores.metrics[task]})" for task in scores.tasks), "average", "n", "collapsed"]
+    average = "average of these" if _lacking(scores) else "average"
+    titles = [average if column == AVERAGE else f"{column} ({scores.metrics[column]})" for column in columns]
+    header = ["", *titles, "n", "collapsed"]
     return header, [*lines, *map(of_variant, scores.ranked)]
 
 
@@ -165,8 +169,13 @@ def _lacking(scores: Scores) -> list[str]:
     return [task for task in GLUE_TASKS if task != "wnli" and task not in scores.tasks]
 
 
-def _beside(scores: Scores, published: list[Published]) -> Table:
-    """Published numbers beside those measured here, by task in the order of GLUE's table; one given twice is one."""
+def _beside(scores: Scores, published: Sequence[Published]) -> Table:
+    """Published numbers beside those measured here, by task in the order of GLUE's table; one given twice is one.
+
+    The paper's are averages of all of GLUE: they stand beside such a sweep's, and beside other published ones.
+    """
+    if published or not _lacking(scores):
+        published = [*read_published(SHIPPED), *published]
     columns = _columns(scores, scores.plain_variants[0])
     comparable = {task for task in scores.tasks if scores.sign(task) > 0} | (
         {AVERAGE} if not _lacking(scores) else set()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .backbones import FOR_STOCK
 from .contranorm_sites import parse_positions
-from .methods import Method, all_knobs, find_method, knobs_of, of_each_layer, settings_of
+from .methods import Method, all_knobs, find_method, knobs_of, method_sites, of_each_layer, settings_of
 from .utils import logging
 from .utils.checks import check_count, check_number, check_switch, drop_without_effect, is_whole
 from .utils.errors import ConfigurationError
@@ -416,9 +416,8 @@ class PretrainedConfig:
             values.pop(name, None)
         pos = values.pop("pos", found.defaults(self.model_type)["pos"] if self.model_type else found.pos)
         self.pos = "0" if pos is None else str(pos).strip().lower()
-        sites = parse_positions(pos, self.model_type) if self.model_type else ()
-        if not set(sites) <= set(found.sites):
-            raise ConfigurationError(f"pos {pos!r}: {found.name} is defined at {', '.join(found.sites)} only")
+        if self.model_type:
+            method_sites(found, pos, self.model_type)
 
     def _set_labels(self, num_labels: Any, id2label: Any, label2id: Any) -> None:
         if id2label is None and isinstance(label2id, dict) and label2id:

@@ -84,21 +84,44 @@ def parse_positions(pos: str | int | None, model_type: str) -> tuple[str, ...]:
     """
     if pos is None:
         return ()
-    numbers = backbone_of(model_type).site_numbers
+    numbers = site_numbers(model_type)
     text = str(pos).strip().lower() if isinstance(pos, (str, int)) and not isinstance(pos, bool) else ""
     if text in ("0", "none"):
         return ()
-    if not text or not set(text) <= set(numbers):
-        table = ", ".join(f"{number} {site}" for number, site in zip(numbers, SITES, strict=True))
+    if not text or not set(text) <= {*numbers.values()}:
+        table = ", ".join(f"{number} {site}" for site, number in numbers.items())
         raise ConfigurationError(
             f"pos {pos!r} is not a ContraNorm position of {model_type}: expected 0 or none for the plain model, or "
             f"digits out of this table, combined freely as in 17: {table}"
         )
-    return tuple(site for site, number in zip(SITES, numbers, strict=True) if number in text)
+    return tuple(site for site, number in numbers.items() if number in text)
+
+
+def site_numbers(model_type: str) -> dict[str, str]:
+    """Return the digit of every site in the numbering of a model.
+
+    Raises:
+        ConfigurationError: its record has no digit for a site, or one for two.
+
+    Example:
+        >>> site_numbers("albert")["attention_residual"]
+        '4'
+    """
+    numbers = backbone_of(model_type).site_numbers
+    if len(numbers) < len(SITES):
+        raise ConfigurationError(
+            f"{model_type}: site_numbers {numbers!r} has no digit for the site {SITES[len(numbers)]}: add it to the "
+            "record in backbones.py"
+        )
+    if len(set(numbers)) != len(SITES) or len(numbers) > len(SITES):
+        raise ConfigurationError(
+            f"{model_type}: site_numbers {numbers!r}: expected {len(SITES)} different digits, one a site"
+        )
+    return dict(zip(SITES, numbers, strict=True))
 
 
 def positions_table(model_type: str) -> str:
     """Return the positions of `model_type` as lines of text, one a site, in the order of the layer."""
-    rows = zip(backbone_of(model_type).site_numbers, SITES, strict=True)
-    lines = [f"  {number}  {site:<19} {_DESCRIPTIONS[site]}" for number, site in rows]
+    rows = site_numbers(model_type).items()
+    lines = [f"  {number}  {site:<19} {_DESCRIPTIONS[site]}" for site, number in rows]
     return "\n".join([f"Positions of {model_type}, from the top of a layer to its bottom:", *lines])

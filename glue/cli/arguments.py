@@ -12,8 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from transformers.contranorm_sites import parse_positions
-from transformers.methods import METHODS, all_knobs, check_knob, knobs_of
+from transformers.backbones import BACKBONES
+from transformers.contranorm_sites import parse_positions, site_numbers
+from transformers.methods import METHODS, all_knobs, check_knob, find_method, knobs_of, method_sites
 from transformers.utils.errors import ConfigurationError
 
 from ..data.readers import check_data_path
@@ -69,13 +70,22 @@ def _number_or_numbers(text: str) -> float | str:
 _number_or_numbers.__name__ = "float"
 
 
+def _defaults(name: str) -> str:
+    """Say which methods have a knob, and what its default is in each of them."""
+    methods: dict[str, list[str]] = {}
+    for method in METHODS:
+        if name in knobs_of(method):
+            value = knobs_of(method)[name].default
+            shown = "the model's own" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+            methods.setdefault(shown, []).append(method)
+    return "; ".join(f"{', '.join(names)}: default {shown}" for shown, names in methods.items())
+
+
 def _knob_flags() -> list[tuple[str, Any, Any]]:
     """Return a field for every knob of every method, as `make_dataclass` takes them; None where it is not given."""
     found: list[tuple[str, Any, Any]] = []
     for name, item in all_knobs().items():
-        methods = [method for method in METHODS if name in knobs_of(method)]
-        default = "the model's own" if item.default is None else item.default
-        help = f"{item.metadata['help']} ({', '.join(methods)}; default {default})"
+        help = f"{item.metadata['help']} ({_defaults(name)})"
         choices = item.metadata["choices"]
         options: dict[str, Any] = {"choices": choices} if choices else {}
         if item.metadata["per_layer"]:
@@ -88,11 +98,27 @@ def _knob_flags() -> list[tuple[str, Any, Any]]:
 
 Arguments = TypeVar("Arguments", bound="RunArguments")
 
-_Knobs = make_dataclass("_Knobs", _knob_flags())
+
+@dataclass
+class _Place:
+    """Which method, and where: before its knobs in `--help`."""
+
+    method: str | None = flag("method", "what acts against oversmoothing; none: nothing", choices=(*METHODS, "none"))
+    pos: str | None = flag(
+        "method", "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere"
+    )
+
+
+_Method = make_dataclass("_Method", _knob_flags(), bases=(_Place,))
+
+
+def _demo(name: str, note: str) -> str:
+    """Add to the note of a flag what the demo's model takes instead of its default."""
+    return f"{note}; for the demo's model {DEMO_DEFAULTS[name]:g}"
 
 
 @dataclass
-class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
+class RunArguments(_Method):  # type: ignore[misc, valid-type]
     """All settings of a run, checked; a field is None where the user left the choice to the program.
 
     After construction `task_name` is a key of `GLUE_TASKS` or None (own files), `model_name_or_path` is filled in, and
@@ -168,10 +194,6 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     ignore_mismatched_sizes: bool = flag("model", "load although a weight (the classifier) has another shape", False)
     use_slow_tokenizer: bool = flag("model", "for old command lines; there is one, with the slow one's ids", False)
 
-    method: str | None = flag("method", "what acts against oversmoothing; none: nothing", choices=(*METHODS, "none"))
-    pos: str | None = flag(
-        "method", "where in each layer: digits 1 to 8 of the model's numbering, combined as in 17; 0 or none: nowhere"
-    )
     use_v2: bool | None = flag("method", "the same as --method contranorm_v2; its --no- twin as contranorm")
 
     do_train: bool | None = flag(
@@ -190,7 +212,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         "adamw_hf",
         choices=("adamw_hf", "adamw_torch"),
     )
-    learning_rate: float = flag("training", "peak learning rate of AdamW", 2e-5, above=0)
+    learning_rate: float = flag("training", _demo("learning_rate", "peak learning rate of AdamW"), 2e-5, above=0)
     method_learning_rate: float | None = flag(
         "training", "learning rate of what the method learns, instead of --learning_rate", above=0
     )
@@ -200,7 +222,7 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     adam_beta1: float = flag("training", "AdamW's first beta", 0.9, least=0, below=1)
     adam_beta2: float = flag("training", "AdamW's second beta", 0.999, least=0, below=1)
     adam_epsilon: float = flag("training", "AdamW's epsilon", 1e-6, above=0)
-    num_train_epochs: int = flag("training", "passes over the training data", 3, least=1)
+    num_train_epochs: int = flag("training", _demo("num_train_epochs", "passes over the training data"), 3, least=1)
     max_train_steps: int | None = flag("training", "number of updates, instead of --num_train_epochs", least=1)
     gradient_accumulation_steps: int = flag("training", "batches that make up one update", 1, least=1)
     group_by_length: bool = flag(
@@ -208,7 +230,9 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
     )
     lr_scheduler_type: str = flag("training", "how the learning rate goes on", "linear", choices=SCHEDULES)
     num_warmup_steps: int = flag("training", "updates of linear warm-up", 0, least=0)
-    warmup_ratio: float = flag("training", "the same as a share of all updates (0 to 1)", 0.0, least=0, most=1)
+    warmup_ratio: float = flag(
+        "training", _demo("warmup_ratio", "the same as a share of all updates (0 to 1)"), 0.0, least=0, most=1
+    )
     max_grad_norm: float | None = flag("training", "clip the gradient to this norm; 0: no clipping", least=0)
     label_smoothing: float = flag("training", "of the cross-entropy (0 to below 1)", 0.0, least=0, below=1)
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
@@ -299,9 +323,13 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
 
     @classmethod
     def of(cls: type[Arguments], given: Mapping[str, Any]) -> Arguments:
-        """Return the settings of a run for what was given; a run of the demo takes the demo's sizes for the rest."""
+        """Return the settings of a run for what was given; the demo's model takes its own recipe for the rest."""
         args = cls(**given)
-        return cls(**{**DEMO_DEFAULTS, **given}) if args.uses_demo_data and args.uses_demo_model else args
+        if not args.uses_demo_model:
+            return args
+        warms_up = "num_warmup_steps" in given  # which excludes a share of all updates
+        recipe = {name: value for name, value in DEMO_DEFAULTS.items() if not (warms_up and name == "warmup_ratio")}
+        return cls(**{**recipe, **given})
 
     @property
     def uses_own_files(self) -> bool:
@@ -348,16 +376,21 @@ class RunArguments(_Knobs):  # type: ignore[misc, valid-type]
         return {name: value for name, value in named.items() if value is not None}
 
     def _settle_method(self) -> None:
+        # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check is
+        # exact; the name merely picks the table that the message shows, and is the demo's own type.
+        model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
         if self.pos is not None:
-            # The model's type is known only once its config has been read. All numberings run from 1 to 8, so the check
-            # is exact; the name merely picks the table that the message shows.
-            model_type = "albert" if "albert" in (self.model_name_or_path or "").lower() else "bert"
             sites = _checked("--pos: ", parse_positions, self.pos, model_type)
             self.pos = "".join(sorted({*str(self.pos).strip()})) if sites else "none"
         if self.method == "none" and self.pos not in (None, "none"):
             raise UsageError(f"--method none is the plain model, and --pos {self.pos} is none: give one of them")
         given = self.method_settings
         method = given.get("method")
+        if self.pos is not None and method is not None:
+            kinds = (model_type,) if self.uses_demo_model else BACKBONES
+            numbers = {site_numbers(kind)[site] for kind in kinds for site in find_method(method).sites}
+            if self.pos != "none" and not set(self.pos) <= numbers:
+                _checked("--pos: ", method_sites, method, self.pos, model_type)
         for name, item in all_knobs().items():
             if name in given and method is not None and name not in knobs_of(method):
                 raise UsageError(f"--{name}: {method} has no such knob, only {', '.join(knobs_of(method))}")

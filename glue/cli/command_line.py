@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import field, fields
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from transformers.utils.text import one_line
 
 from ..errors import UsageError
+from .hints import hint
 from .paths import expand
 
 _TOO_MANY = 2**63  # of whatever is counted
@@ -81,6 +83,13 @@ def _check_number(name: str, value: float, bounds: dict[str, float]) -> None:
 
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose complaints are one line: the usage of so many flags would bury it."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse a command line; what is not recognized is an error with a hint at what there is."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint(unknown, self._option_string_actions)}")
+        return found
 
     def error(self, message: str) -> NoReturn:
         """Print `message` on stderr and exit with status 2."""

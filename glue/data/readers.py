@@ -231,6 +231,8 @@ def _read_json(path: Path, text: str, is_lines: bool) -> Table:
             "row the same columns"
         )
     table.columns = {name: [item.get(name) for item in objects] for name in names}
+    lacking = {name: next((row for row, item in enumerate(objects) if name not in item), None) for name in names}
+    table.lacking = {name: row for name, row in lacking.items() if row is not None}
     return table
 
 

@@ -16,15 +16,16 @@ class Table:
     """Rows of a file, or of one split, as columns of equal length.
 
     Args:
-        columns: name of the column to its values. Of a file, values as they stand there, None where a row of a typed
-            format lacks one. Of a split, the text columns and `label`: class ids (int, -1 where a test row has none)
-            or, for regression, floats (NaN where a test row has none).
+        columns: name of the column to its values. Of a file, values as they stand there, None where a typed format has
+            null, or where a row lacks the column. Of a split, the text columns and `label`: class ids (int, -1 where
+            a test row has none) or, for regression, floats (NaN where a test row has none).
         source: what the rows were read from, for messages and logs.
         row_numbers: what the file itself numbers its rows with, for predictions; None where rows count from 0.
         is_typed: whether values carry types (json, parquet) or are all text (csv, tsv).
         places: number of each row in the file (from 1, without the header) and the line on which it begins; empty where
             no row was left out and lines are not known.
         unread: columns of the file that are of a type that is neither a text's nor a label's, and that type.
+        lacking: columns that some rows of a json file do not have, and the first of these rows (from 0).
 
     Example:
         >>> table = Table({"sentence": ["Good .", "Bad ."], "label": [1, 0]}, source="example")
@@ -38,6 +39,7 @@ class Table:
     is_typed: bool = True
     places: Sequence[tuple[int, int]] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -69,16 +71,19 @@ class Table:
         return self.columns[name]
 
     def text(self, name: str) -> list[str]:
-        """Return column `name`, whose values all have to be text; an empty text is one.
+        """Return column `name`, whose values all have to be text; an empty text is one, which null is too.
 
         Raises:
-            UsageError: there is no such column, or a row holds something else.
+            UsageError: there is no such column, a row lacks it, or holds something else.
         """
         values = self.values(name)
+        if name in self.lacking:
+            raise UsageError(f"{self.where(self.lacking[name])}: column {name!r} is missing")
+        if None in values:
+            values = ["" if value is None else value for value in values]
         for index, value in enumerate(values):
             if not isinstance(value, str):
-                found = "is missing" if value is None else f"holds {value!r} instead of text"
-                raise UsageError(f"{self.where(index)}: column {name!r} {found}")
+                raise UsageError(f"{self.where(index)}: column {name!r} holds {value!r} instead of text")
             try:
                 value.encode()
             except UnicodeEncodeError as error:

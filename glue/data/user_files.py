@@ -133,7 +133,7 @@ def choose_text_columns(args: Any, raw: Table, saved: Any) -> tuple[str, ...]:
         if set(wanted) <= set(names):
             return wanted
     names = [name for name in names if not _NO_TEXT_NAME.fullmatch(name) and _may_be_text(raw.columns[name])]
-    found = [name for name in names if None not in raw.columns[name]] or names
+    found = [name for name in names if name not in raw.lacking] or names
     if not 1 <= len(found) <= 2:
         reason = f"which columns are text is not clear: {listed(found)}" if found else "no text column"
         raise UsageError(f"{raw.source}: {reason} {advice}")

@@ -53,8 +53,6 @@ def prepare_language_model(args: RunArguments, checkpoint: Checkpoint, accelerat
     config = changed_config(args, checkpoint, settings.values)
     execution = choose_execution(args, config, accelerator)
     if execution.execution == "bucketed":  # rows that fill a batch up would have tokens that count
-        if args.execution == "bucketed":
-            raise UsageError("--execution bucketed is for classifiers, not for language models: leave it out")
         if execution.cuda_graphs:
             say("Note: --cuda_graphs is left out: batches of a language model have many shapes")
         execution = replace(execution, execution="padded", cuda_graphs=False)

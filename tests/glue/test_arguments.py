@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from glue.cli import hints
 from glue.cli.arguments import DEMO_DEFAULTS, RunArguments, parse_args
 from glue.cli.command_line import build_parser, check_values, flag
 from glue.errors import UsageError
@@ -121,6 +122,9 @@ ACCEPTED = [
     ("--pos 0", [("pos", "none")]),
     ("--pos 717", [("pos", "17")]),
     ("--method none --pos NONE", [("pos", "none")]),
+    ("--method gfsa --pos none", [("pos", "none")]),
+    ("--method gfsa --pos 2", [("pos", "2")]),
+    ("--method softdecay --pos 8", [("pos", "8")]),  # of an ALBERT, which a checkpoint of any name may be
     ("--scale -0.5", [("scale", -0.5)]),
     ("--use_v2", [("use_v2", True)]),
     ("--no-use_v2", [("use_v2", False)]),
@@ -157,6 +161,11 @@ REFUSED = [
     (["--pos", "1.5"], "pos '1.5'"),
     (["--pos", ""], "--pos is empty"),
     (["--pos", "70"], "7 attention_residual"),
+    (["--method", "gfsa", "--pos", "7"], "--pos: pos '7': gfsa is defined at context only: give pos 2"),
+    (
+        ["--method", "softdecay", "--pos", "17"],
+        "--pos: pos '17': softdecay is defined at layer_output only: give pos 6",
+    ),
     (["--scale", "nan"], "--scale nan: expected a finite number"),
     (["--scale", "inf"], "--scale inf: expected a finite number"),
     (["--scale=-inf"], "--scale -inf: expected a finite number"),
@@ -216,8 +225,21 @@ REFUSED = [
     (["--output_dir", ""], "--output_dir is empty: give a value, or leave it out"),
     (["--data_dir="], "--data_dir is empty"),
     (["--resume_from_checkpoint="], "--resume_from_checkpoint is empty"),
-    (["--learning-rate", "1"], "unrecognized arguments: --learning-rate"),
+    (
+        ["--learning-rate", "1"],
+        "unrecognized arguments: --learning-rate 1 (--learning-rate: did you mean --learning_rate?)",
+    ),
     (["--learning", "1"], "unrecognized arguments: --learning"),
+    (["--learning_rat=1"], "--learning_rat=1 (--learning_rat: did you mean --learning_rate?)"),
+    (["--metod", "gfsa"], "(--metod: did you mean --method?)"),
+    (["--max_seq_length", "128"], "(--max_seq_length: here it is --max_length)"),
+    (
+        ["--fp16", "--evaluation_strategy", "epoch", "--save_steps", "100"],
+        "(--fp16: here it is --mixed_precision fp16; --evaluation_strategy: here it is --do_eval, after every epoch; "
+        "--save_steps: here it is --checkpointing_steps)",
+    ),
+    (["--pos7"], "unrecognized arguments: --pos7"),
+    (["stray"], "unrecognized arguments: stray\n"),
 ]
 
 
@@ -243,6 +265,9 @@ REFUSED_WITHOUT_TASK = [
     ("--model_name_or_path m --train_file weights", "unknown extension"),
     ("--model_name_or_path m --train_file train.csv --validation_file data.txt", "--validation_file data.txt: unknown"),
     ("--model_name_or_path m --train_file train.csv --data_dir checkpoint", "--data_dir and --train_file exclude"),
+    ("--demo --method gfsa --pos 7", "--pos: pos '7': gfsa is defined at context only: give pos 2"),
+    ("--demo --method softdecay --pos 8", "softdecay is defined at layer_output only: give pos 6"),
+    ("--model_name_or_path demo-albert --method softdecay --pos 6", "only: give pos 8"),
     ("--demo --train_file train.csv", "--demo and --train_file exclude each other"),
     ("--model_name_or_path albert-base-v2 --task_name rte --pos x", "position of albert"),
 ]
@@ -291,6 +316,29 @@ def test_the_demo_takes_its_own_sizes_unless_they_are_given():
     assert getattr(parse_args(GLUE), name) != DEMO_DEFAULTS[name]
 
 
+@pytest.mark.parametrize("data", ["--train_file train.csv", "--task_name cola --data_dir checkpoint"])
+def test_the_demo_s_model_brings_its_recipe_to_other_data(data, files):
+    args = parse_args(["--model_name_or_path", "demo-albert", *data.split(), "--num_warmup_steps", "5"])
+    assert (args.learning_rate, args.num_train_epochs) == (1e-3, 10)
+    assert (args.num_warmup_steps, args.warmup_ratio) == (5, 0)
+    assert parse_args(["--demo", "--model_name_or_path", "m"]).learning_rate == 2e-5
+
+
+def test_the_help_names_the_defaults_that_act_and_the_main_knobs_first(capsys):
+    with pytest.raises(SystemExit):
+        parse_args(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    places = [text.index(f" {name} ") for name in ("--method", "--pos", "--scale", "--tau", "--gfsa_order")]
+    assert places == sorted(places)
+    for note in (
+        "contranorm, contranorm_v2: default 0.005; contranorm_learned: default 0; centering, pairnorm: default 1)",
+        "(gfsa: default 3)",
+        "passes over the training data; for the demo's model 10 (default: 3)",
+        "for the demo's model 0.001 (default: 2e-05)",
+    ):
+        assert note in text
+
+
 PATHS = ["data_dir", "train_file", "validation_file", "test_file", "token_cache", "model_name_or_path", "output_dir"]
 PATHS += ["init_from", "resume_from_checkpoint", "pred_dir"]
 
@@ -311,6 +359,16 @@ def test_every_path_is_known_as_one_and_has_its_home_folder_expanded(tmp_path, m
 
 def test_a_home_folder_that_nobody_knows(capsys):
     assert "the home folder that ~ stands for is not known" in refusal([*GLUE, "--output_dir=~nobody-here/out"], capsys)
+
+
+def test_every_name_of_the_stock_library_leads_to_a_flag_and_is_none():
+    ours = {f"--{item.name}" for item in fields(RunArguments)}
+    assert {target.replace(",", "").split()[0] for target in hints._OF_STOCK.values()} <= ours
+    assert ours.isdisjoint(hints._OF_STOCK)
+
+
+def test_scripts_that_lack_a_flag_do_not_hint_at_it():
+    assert hints.hint(["--fp16", "--scal"], ["--scale", "--seed"]) == " (--scal: did you mean --scale?)"
 
 
 def test_bounds_are_declared_with_their_flags():

@@ -227,7 +227,12 @@ BROKEN = [
     ("sst2", "SST-2/train.tsv", "", "the file is empty"),
     ("sst2", "sst2/train.jsonl", '{"text": "a", "label": 1}\n', "no column 'sentence' (columns there: text, label)"),
     ("sst2", "sst2/train.jsonl", '{"sentence": "a"}\n', "no column 'label' (columns there: sentence)"),
-    ("sst2", "sst2/train.jsonl", '{"sentence": null, "label": 1}\n', "row 1 (line 1): column 'sentence' is missing"),
+    (
+        "sst2",
+        "sst2/train.jsonl",
+        '{"sentence": "a", "label": 1}\n{"sentense": "b", "label": 1}\n',
+        "row 2 (line 2): column 'sentence' is missing",
+    ),
 ]
 
 

@@ -3,6 +3,8 @@
 import json
 import math
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from glue.cli.arguments import RunArguments
@@ -203,6 +205,26 @@ def test_a_choice_that_cannot_be(settings, message, tmp_path):
     with pytest.raises(UsageError) as error:
         read_own_files({"train": write_rows(tmp_path / "a.csv", rows)}, {}, **settings)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_text_that_is_null_is_an_empty_one_as_in_csv(kind, tmp_path):
+    rows = [{"title": f"t {row}", "body": None if row == 1 else f"b {row}", "label": row} for row in range(3)]
+    path = tmp_path / f"train.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    else:
+        write_rows(path, [row | {"body": row["body"] or ""} for row in rows] if kind == "csv" else rows)
+    task, tables = read_own_files({"train": path}, {})
+    assert task.text_columns == ("title", "body") and tables["train"].columns["body"] == ["b 0", "", "b 2"]
+
+
+def test_a_column_that_a_row_lacks_is_no_text_unless_it_is_named(tmp_path):
+    rows = [{"title": "t 0", "body": "b 0", "label": 0}, {"title": "t 1", "label": 1}]
+    path = write_rows(tmp_path / "train.jsonl", rows)
+    assert read_own_files({"train": path}, {})[0].text_columns == ("title",)
+    with pytest.raises(UsageError, match=r"row 2 \(line 2\): column 'body' is missing"):
+        read_own_files({"train": path}, {}, text_column_names=("body",))
 
 
 def test_the_model_s_columns_are_found_by_name(tmp_path, capsys):

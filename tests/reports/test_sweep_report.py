@@ -71,7 +71,7 @@ def test_the_table_of_scores_recomputed(report):
     file, found = report
     scores = scores_of(file)
     header, *lines = found["Scores"]
-    assert header == ["", "cola (matthews_correlation)", "rte (accuracy)", "average", "n", "collapsed"]
+    assert header == ["", "cola (matthews_correlation)", "rte (accuracy)", "average of these", "n", "collapsed"]
     cells = {line[0]: line[1:] for line in lines}
     for scale, name in ((0, "plain"), (0.005, "ContraNorm scale 0.005"), (0.1, "ContraNorm scale 0.1")):
         for column, task in enumerate(("cola", "rte")):
@@ -195,7 +195,7 @@ def test_how_alike_the_seeds_of_a_setting_predict(tmp_path):
 def test_one_run_is_a_report(tmp_path):
     files = write_report([row()], tmp_path, "one")
     text = files[0].read_text()
-    assert "1 run of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "60.00", "1", ""]
+    assert "1 run of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "1", ""]
 
 
 def test_what_is_missing_or_broken_is_said_and_not_averaged(tmp_path):
@@ -234,7 +234,7 @@ def test_of_a_loss_the_lowest_is_the_best_and_a_plain_number(tmp_path):
     ]
     found = tables(write_report(rows, tmp_path, "loss")[0].read_text())
     header, plain, best, _, second, third = found["Scores"]
-    assert header[1] == "rte (loss)" and plain[1] == "0.5020 ± 0.0010" and plain[2] == ""
+    assert header[1] == "rte (loss)" and plain[1] == "0.5020 ± 0.0010" and header[2] == "n"  # no average
     assert best[1] == second[1] == "0.4020 ± 0.0010" and second[0] == "ContraNorm scale 0.1"
     assert third[0] == "ContraNorm scale 0.2"
     first, last = found["Difference to the plain model with the same seed"][1:]

@@ -127,7 +127,6 @@ def test_what_is_wrong_is_one_line(inputs, tmp_path, capsys):
         ((*model, "--train_file", inputs / "texts.txt", "--metric_for_best_model", "f1"), "accuracy, perplexity, loss"),
         ((*model, "--train_file", inputs / "texts.txt", "--label_smoothing", 0.1), "--label_smoothing"),
         ((*model, "--train_file", inputs / "texts.txt", "--max_train_steps", 1, "--pos", 9), "pos '9'"),
-        ((*model, "--train_file", inputs / "texts.txt", "--execution", "bucketed"), "--execution bucketed is for"),
     ):
         assert run(*words) == 2
         error = capsys.readouterr().err

@@ -1,11 +1,13 @@
 """The layer by itself, the position setting, and ContraNorm's place in the models."""
 
+import dataclasses
+
 import pytest
 import tiny
 import torch
 from torch.nn import functional as F
 
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, backbones
 from transformers.contranorm import ContraNorm, ContraNormV2
 from transformers.contranorm_sites import SITES, parse_positions, positions_table
 from transformers.methods import ContextMap, ScoreChange, knob
@@ -132,6 +134,20 @@ def test_every_number_stands_in_the_drawing_as_in_the_table():
             _, bert, _, albert, *_ = line[line.index("BERT") :].split()
             assert parse_positions(bert, "bert") == (site,) == parse_positions(albert, "albert")
     assert positions_table("bert").count("\n") == len(SITES)
+
+
+def test_a_numbering_without_a_number_for_every_site_names_backbone_and_site(monkeypatch):
+    record = backbones.BACKBONES["electra"]
+    for numbers, message in (
+        ("1237458", "electra: site_numbers '1237458' has no digit for the site layer_output"),
+        ("123745866", "electra: site_numbers '123745866': expected 8 different digits, one a site"),
+        ("12374588", "electra: site_numbers '12374588': expected 8 different digits, one a site"),
+    ):
+        monkeypatch.setitem(backbones.BACKBONES, "electra", dataclasses.replace(record, site_numbers=numbers))
+        for read in (lambda: parse_positions("7", "electra"), lambda: positions_table("electra")):
+            with pytest.raises(ConfigurationError) as error:
+                read()
+            assert message in str(error.value)
 
 
 @pytest.mark.parametrize("off", [{"scale": 0.0, "pos": "7"}, {"scale": 0.3, "pos": "0"}, {"scale": 0.3, "pos": "none"}])

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any
 
+from ..contranorm_sites import parse_positions, site_numbers
 from ..utils.errors import ConfigurationError
 from .base import ContextMap, Method, ScoreChange, TokenMap, check_knob, knob, of_each_layer
 
@@ -57,6 +58,26 @@ def find_method(method: str | type[Method]) -> type[Method]:
     return METHODS[method]
 
 
+def method_sites(method: str | type[Method], pos: str | int | None, model_type: str) -> tuple[str, ...]:
+    """Return the sites that a position names, at all of which the method is defined.
+
+    Raises:
+        ConfigurationError: it is not, or `pos` is no position.
+
+    Example:
+        >>> method_sites("softdecay", "8", "albert")
+        ('layer_output',)
+    """
+    found, sites = find_method(method), parse_positions(pos, model_type)
+    if not set(sites) <= set(found.sites):
+        numbers = site_numbers(model_type)
+        raise ConfigurationError(
+            f"pos {pos!r}: {found.name} is defined at {', '.join(found.sites)} only: give pos "
+            f"{' or '.join(numbers[site] for site in found.sites)}"
+        )
+    return sites
+
+
 def knobs_of(method: str | type[Method]) -> dict[str, Field[Any]]:
     """Return the knobs of a method by name; `default` and `metadata["help"]` of each say what it is."""
     return {item.name: item for item in fields(find_method(method))}
@@ -64,7 +85,11 @@ def knobs_of(method: str | type[Method]) -> dict[str, Field[Any]]:
 
 def all_knobs() -> dict[str, Field[Any]]:
     """Return the knobs of all methods by name; one that several share is that of the first."""
-    return {name: item for method in reversed(METHODS.values()) for name, item in knobs_of(method).items()}
+    found: dict[str, Field[Any]] = {}
+    for method in METHODS.values():
+        for name, item in knobs_of(method).items():
+            found.setdefault(name, item)
+    return found
 
 
 def settings_of(method: str | type[Method], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,6 +114,7 @@ __all__ = [
     "find_method",
     "knob",
     "knobs_of",
+    "method_sites",
     "of_each_layer",
     "settings_of",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..backbones import backbone_of
-from .base import SITES, TokenMap, knob
+from ..contranorm_sites import site_numbers
+from .base import TokenMap, knob
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,8 +44,7 @@ class SoftDecay(TokenMap):
 
     @classmethod
     def defaults(cls, model_type: str) -> dict[str, Any]:
-        number = backbone_of(model_type).site_numbers[SITES.index("layer_output")]
-        return {**super().defaults(model_type), "pos": number}
+        return {**super().defaults(model_type), "pos": site_numbers(model_type)["layer_output"]}
 
     def __call__(self, tokens: Tensor, *, layout: TokenLayout) -> Tensor:
         return layout.map_sequences(self.squash, tokens) if layout.is_last else tokens
