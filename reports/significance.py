@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -62,12 +63,19 @@ def power(difference: float, deviation: float, n: int, level: float = LEVEL) -> 
         n: number of seeds, 2 or more.
         level: of the two-sided test.
     """
-    from scipy.stats import chi2, norm, t
+    from scipy.special import ndtr, stdtrit
 
     # Over what the deviation of the sample may come out as: scipy's non-central t is no number in places.
-    found = np.sqrt(chi2.ppf((np.arange(_STEPS) + 0.5) / _STEPS, n - 1) / (n - 1))
-    bound, shift = t.isf(level / 2, n - 1) * found, difference * math.sqrt(n) / deviation
-    return float((norm.cdf(shift - bound) + norm.cdf(-shift - bound)).mean())
+    bound, shift = stdtrit(n - 1, 1 - level / 2) * _deviations(n), difference * math.sqrt(n) / deviation
+    return float((ndtr(shift - bound) + ndtr(-shift - bound)).mean())
+
+
+@cache
+def _deviations(n: int) -> np.ndarray:
+    """What the standard deviation of `n` numbers comes out as, in equal shares of all cases; 1 is the true one."""
+    from scipy.special import gammaincinv
+
+    return np.sqrt(gammaincinv((n - 1) / 2, (np.arange(_STEPS) + 0.5) / _STEPS) * 2 / (n - 1))
 
 
 def seeds_needed(difference: float, deviation: float, level: float = LEVEL) -> int | None:

@@ -60,7 +60,8 @@ def _planned(scores: Scores) -> list[tuple[str, Callable[[Scores, Path], Path | 
             panels.append((f"score_by_{knob}", partial(_by_knob, knob=knob, groups=groups), ("by_knob", knob, "")))
     panels += [("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
     figures: list[tuple[str, Callable[[Scores, Path], Path | None], _Caption]] = []
-    if 0 < len(scores.ranked) <= _MOST_COMPARED:
+    is_mapped = any(name.startswith("heat_map") for name, _, _ in panels)  # a map says the same
+    if 0 < len(scores.ranked) <= _MOST_COMPARED and not is_mapped:
         height = max(1.5, 0.6 + 0.2 * len(scores.ranked))
         compare = partial(_panels, draw=_differences, height=height)
         figures.append(("differences", compare, ("differences", "", "")))
@@ -129,11 +130,13 @@ def _differences(scores: Scores, task: str, axis: Any) -> None:
     if not np.isnan(noise):
         axis.axvspan(-factor * noise, factor * noise, color=line_style(0)["color"], alpha=0.08, linewidth=0)
     axis.axvline(0, color=line_style(0)["color"], linestyle="dashed", linewidth=1)
-    for variant, paired in pairs.items():
-        reach = np.nan_to_num(paired.high - paired.mean)
-        face = colour if corrected[variant] < LEVEL else "white"
-        place = scores.ranked.index(variant)
-        axis.errorbar(factor * paired.mean, place, xerr=factor * reach, fmt="o", color=colour, mfc=face, capsize=2)
+    places = np.array([scores.ranked.index(variant) for variant in pairs])
+    means = factor * np.array([paired.mean for paired in pairs.values()])
+    reach = factor * np.nan_to_num([paired.high - paired.mean for paired in pairs.values()])
+    axis.errorbar(means, places, xerr=reach, fmt="none", ecolor=colour, capsize=2)
+    lasting = np.array([corrected[variant] < LEVEL for variant in pairs])
+    for chosen, face in ((lasting, colour), (~lasting, "white")):
+        axis.plot(means[chosen], places[chosen], "o", color=colour, markerfacecolor=face)
     is_first = axis.get_subplotspec().is_first_col()
     axis.set_yticks(range(len(scores.ranked)), map(scores.label, scores.ranked) if is_first else [])
     axis.set(

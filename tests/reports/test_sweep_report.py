@@ -387,7 +387,7 @@ def test_text_from_results_is_text_in_the_report(tmp_path):
 def test_the_page_needs_no_network(tmp_path, figures):
     rows = sweep_rows.grid(["rte", "cola"], [0, 0.1, 0.2], ["1", "7"], [1, 2])
     page = write_report(rows, tmp_path, "x")[1].read_text()
-    names = ("differences", "heat_map_scale_1", "score_by_scale", "losses", "scores")
+    names = ("heat_map_scale_1", "score_by_scale", "losses", "scores")
     assert page.count("data:image/svg+xml;base64,") == len(names)
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in re.sub(r"base64,[^\"]*", "", page)
     levels = [int(level) for level in re.findall(r"<h(\d)", page)]
@@ -425,6 +425,7 @@ def test_a_map_of_depths_says_what_trained(tmp_path, figures):
     texts = re.findall(r">([^<>\n]+)</t", drawing)
     assert sorted(text for text in texts if " of " in text) == ["1 of 3", "2 of 3", "3 of 3", "3 of 3"]
     assert {"80.0", "90.0", "12", "48", "plain", "ContraNorm scale 0.2"} <= set(texts)
+    assert "ContraNorm scale 0.2 num_hidden_layers 48" in (tmp_path / "figures" / "differences.svg").read_text()
     assert "What trains at which depth" in (tmp_path / "report.md").read_text()
 
 
