@@ -202,13 +202,13 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                     stop(stopping)
                 if isinstance(args.checkpointing_steps, int) and state.updates % args.checkpointing_steps == 0:
                     save()
-            loss = log.flush()
-            known = "" if math.isnan(loss) else f", the last one's training loss {loss:.4f}"  # none where a run resumes
+            newest = log.flush()  # not a number where a resumed run had nothing left to train
+            known = "" if math.isnan(newest) else f", the last one's training loss {newest:.4f}"
             say(f"Epoch {state.epoch + 1} of {num_epochs}: {state.updates} updates done{known}")
             if args.do_eval:
                 try:
                     with signals.at_once(accelerator.num_processes == 1):
-                        scores = evaluate_all(args, setup, model)
+                        scores, predictions = evaluate_all(args, setup, model)
                 except Stopped:
                     stop(signals.received)  # before the evaluation, which is repeated when the run goes on
                 state.history.append({"epoch": state.epoch + 1, "updates": state.updates, **scores})
@@ -218,6 +218,8 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
                 is_best = state.note_score(args.metric_for_best_model or setup.task.main_metric)
                 if is_best and args.load_best_model_at_end:
                     parts.best_weights = cpu_weights(accelerator.unwrap_model(model))
+                if is_best or not args.load_best_model_at_end:
+                    state.predictions = predictions
                 log.restart_clock()
             state.epoch, state.updates_in_epoch = state.epoch + 1, 0
             (stopping,) = agree(accelerator, signals.received)
@@ -232,6 +234,7 @@ def train(args: RunArguments, setup: Setup, signals: StopSignals) -> dict[str, A
         say(f"The model is that of epoch {state.best_epoch}, the best one")
     check_finite(accelerator.unwrap_model(model), state)
     state.seconds = time.perf_counter() - began
+    setup.folder.write_predictions(state.predictions)
     saved_epoch = None if parts.best_weights is None else state.best_epoch
     return with_warnings(state.results(total_updates, len(dataset), saved_epoch))
 
@@ -274,7 +277,7 @@ def evaluate_only(args: RunArguments, setup: Setup) -> dict[str, Any]:
     from glue.scoring.validation import evaluate_all, with_warnings
 
     setup.accelerator.prepare_model(setup.model, evaluation_mode=True)  # in its place
-    scores = evaluate_all(args, setup, setup.model) if args.do_eval else {}
+    scores = evaluate_all(args, setup, setup.model)[0] if args.do_eval else {}
     return with_warnings({f"eval_{name}": score for name, score in scores.items()})
 
 

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ from glue.data.tasks import GLUE_TASKS
 from glue.scoring.metrics import higher_is_better
 from sweep.points import METHOD, PLAIN
 from transformers.methods import METHODS
+
+from .significance import p_value
 
 Row = dict[str, Any]
 Variant = tuple[tuple[str, Any], ...]
@@ -50,7 +52,7 @@ class Paired(NamedTuple):
     """Differences of scores to the plain model with the same seed.
 
     `low` and `high` bound the 95 % interval of their mean by Student's t (NaN below 2 pairs), `wins` counts those that
-    are better than 0, and `sign` is 1 where a higher score is better, else -1.
+    are better than 0, `sign` is 1 where a higher score is better, else -1, and `deviation` is their standard deviation.
     """
 
     mean: float
@@ -59,6 +61,7 @@ class Paired(NamedTuple):
     wins: int
     n: int
     sign: int = 1
+    deviation: float = math.nan
 
     @classmethod
     def of(cls, differences: Iterable[float], sign: int = 1) -> Paired:
@@ -73,7 +76,12 @@ class Paired(NamedTuple):
         values = np.array(list(differences), dtype=float)
         mean, deviation, n = Summary.of(values)
         reach = math.nan if n < 2 else float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
-        return cls(mean, mean - reach, mean + reach, int((sign * values > 0).sum()), n, sign)
+        return cls(mean, mean - reach, mean + reach, int((sign * values > 0).sum()), n, sign, deviation)
+
+    @property
+    def p(self) -> float:
+        """The two-sided p of their mean by Student's t; NaN below 2 pairs."""
+        return p_value(self.mean, self.deviation, self.n)
 
     @property
     def verdict(self) -> str:
@@ -218,6 +226,31 @@ class Scores:
         mine, plain = self.of(task, variant) if scores is None else scores, self.of(task, self.plain(variant))
         return Paired.of((mine[seed] - plain[seed] for seed in mine if seed in plain), self.sign(task))
 
+    def comparisons(self, task: str) -> dict[Variant, Paired]:
+        """Return all of `paired` that a task has, in the order of `ranked`."""
+        found = {variant: self.paired(task, variant) for variant in self.ranked}
+        return {variant: paired for variant, paired in found.items() if paired.n}
+
+    def agreement(self, task: str, variant: Variant) -> float:
+        """Return how alike the seeds of a variant predict: the mean over all pairs of two of them.
+
+        Returns:
+            Of classes the share of validation rows that get the same one; of numbers the correlation. NaN where there
+            are no two seeds with predictions.
+        """
+        found = self._predictions.get((task, variant), [])
+        pairs = [pair for pair in combinations(found, 2) if len(pair[0]) == len(pair[1])]
+        alike = [_correlation(*pair) if pair[0].dtype.kind == "f" else (pair[0] == pair[1]).mean() for pair in pairs]
+        return float(np.mean(alike)) if alike else math.nan
+
+    @cached_property
+    def _predictions(self) -> dict[tuple[str, Variant], list[np.ndarray]]:
+        found: dict[tuple[str, Variant], list[np.ndarray]] = defaultdict(list)
+        for row in self.rows:
+            if row.get("predictions") and row["status"] == "finished" and not row["degenerate"]:
+                found[row["task"], self.variant(row)].append(np.array(row["predictions"]))
+        return found
+
     def best(self, task: str, plain: Variant, without: int | None = None) -> Variant | None:
         """Return the variant with the best mean on a task, out of those that are compared with `plain`.
 
@@ -249,14 +282,23 @@ class Scores:
         return [key for key in product(self.tasks, self.variants, self.seeds) if key not in seen]
 
     def label(self, variant: Variant) -> str:
-        """Return what a variant is called: of a method only what differs in it is said, and always a scale."""
+        """Return what a variant is called: its method, and whatever else differs between variants."""
+        settings = dict(variant)
+        return " ".join([self.method_label(variant), *(f"{name} {_short(settings[name])}" for name in self.varied)])
+
+    def method_label(self, variant: Variant) -> str:
+        """Return what the method of a variant is called: only knobs that differ in it are said, and always a scale."""
         settings = dict(variant)
         method = settings["method"]
         others = [dict(other) for other in self.variants if dict(other)["method"] == method]
         differing = [name for name in METHOD[1:] if len({repr(other.get(name)) for other in others}) > 1]
         knobs = [name for name in dict.fromkeys(["scale", *differing]) if settings.get(name) is not None]
         name = METHODS[method].__name__ if method in METHODS else "plain" if method == PLAIN else str(method)
-        return " ".join([name, *(f"{knob} {_short(settings[knob])}" for knob in (*knobs, *self.varied))])
+        return " ".join([name, *(f"{knob} {_short(settings[knob])}" for knob in knobs)])
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() and other.std() else 0.0
 
 
 def _short(value: Any) -> str:

@@ -13,15 +13,19 @@ from matplotlib.figure import Figure
 
 from sweep.points import METHOD
 
+from .depth_figure import DEPTH, draw_depth
 from .scores import Row, Scores, Variant
+from .significance import LEVEL, holm
 from .style import STYLE, files_of, line_style, save
 
 _Caption = tuple[str, str, str]
 
 _COLUMNS = 3
+_HEIGHT = 2.7  # inches, of a panel
 _ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
 _MOST_LINES = 5  # in a panel; of curves the plain model, and the best others
 _MOST_MAPS = 6
+_MOST_COMPARED = 24  # settings with a line each, beside the plain model
 
 
 def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
@@ -35,7 +39,7 @@ def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
         Of each figure the path of the PNG (an SVG lies beside it), and what `report.j2` makes its caption of: its kind,
         the knob, and the settings that it is about.
     """
-    drawn = [(_panels(scores, folder / name, draw), caption) for name, draw, caption in _planned(scores)]
+    drawn = [(draw(scores, folder / name), caption) for name, draw, caption in _planned(scores)]
     return [(path, caption) for path, caption in drawn if path is not None]
 
 
@@ -44,17 +48,26 @@ def figure_files(scores: Scores, folder: Path) -> list[Path]:
     return [file for name, _, _ in _planned(scores) for file in files_of(folder / name)]
 
 
-def _planned(scores: Scores) -> list[tuple[str, Callable[..., None], _Caption]]:
+def _planned(scores: Scores) -> list[tuple[str, Callable[[Scores, Path], Path | None], _Caption]]:
     """Return name, function and caption of each figure that there may be."""
-    figures: list[tuple[str, Callable[..., None], _Caption]] = []
+    panels: list[tuple[str, Callable[..., None], _Caption]] = []
     for knob in knobs_with_several_values(scores):
         maps = list(_groups(scores, knob, "pos").items())[:_MOST_MAPS]
         for number, (rest, variants) in enumerate(maps, start=1):
             draw = partial(_heat_map, knob=knob, variants=variants)
-            figures.append((f"heat_map_{knob}_{number}", draw, ("heat_map", knob, _named(rest))))
+            panels.append((f"heat_map_{knob}_{number}", draw, ("heat_map", knob, _named(rest))))
         if len(groups := _groups(scores, knob)) <= _MOST_LINES:
-            figures.append((f"score_by_{knob}", partial(_by_knob, knob=knob, groups=groups), ("by_knob", knob, "")))
-    return [*figures, ("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
+            panels.append((f"score_by_{knob}", partial(_by_knob, knob=knob, groups=groups), ("by_knob", knob, "")))
+    panels += [("losses", _losses, ("losses", "", "")), ("scores", _scores, ("scores", "", ""))]
+    figures: list[tuple[str, Callable[[Scores, Path], Path | None], _Caption]] = []
+    is_mapped = any(name.startswith("heat_map") for name, _, _ in panels)  # a map says the same
+    if 0 < len(scores.ranked) <= _MOST_COMPARED and not is_mapped:
+        height = max(1.5, 0.6 + 0.2 * len(scores.ranked))
+        compare = partial(_panels, draw=_differences, height=height)
+        figures.append(("differences", compare, ("differences", "", "")))
+    if DEPTH in scores.varied:
+        figures.append(("depth", draw_depth, ("depth", "", "")))
+    return [*figures, *((name, partial(_panels, draw=draw), caption) for name, draw, caption in panels)]
 
 
 def knobs_with_several_values(scores: Scores) -> list[str]:
@@ -83,12 +96,12 @@ def _named(rest: Variant) -> str:
     return ", ".join(f"{name} {value}" for name, value in rest if value is not None and name != "contranorm_padding")
 
 
-def _panels(scores: Scores, path: Path, draw: Callable[..., None]) -> Path | None:
-    """Let `draw` fill a panel for each task; None where it had nothing to draw in any."""
+def _panels(scores: Scores, path: Path, draw: Callable[..., None], height: float = _HEIGHT) -> Path | None:
+    """Let `draw` fill a panel for each task, so many inches high; None where it had nothing to draw in any."""
     columns = 2 if len(scores.tasks) == 4 else min(_COLUMNS, len(scores.tasks))
     lines = -(-len(scores.tasks) // columns)
     with style.context(STYLE):
-        figure = Figure(figsize=(3.2 * columns + 0.6, 2.7 * lines + 0.7))
+        figure = Figure(figsize=(3.2 * columns + 0.6, height * lines + 0.7))
         axes = figure.subplots(lines, columns, squeeze=False)
         legend: dict[str, Any] = {}
         for axis, task in zip(axes.flat, scores.tasks, strict=False):
@@ -104,6 +117,32 @@ def _panels(scores: Scores, path: Path, draw: Callable[..., None]) -> Path | Non
         if legend:
             figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=min(3, columns + 1))
         return save(figure, path)[0]
+
+
+def _differences(scores: Scores, task: str, axis: Any) -> None:
+    """A line for each setting, in the same order in all panels: its difference to the plain model, with interval."""
+    pairs = scores.comparisons(task)
+    if not pairs:
+        return
+    factor, colour = scores.factor(task), line_style(1)["color"]
+    corrected = dict(zip(pairs, holm([paired.p for paired in pairs.values()]), strict=True))
+    noise = scores.summary(task, scores.plain_variants[0]).deviation
+    if not np.isnan(noise):
+        axis.axvspan(-factor * noise, factor * noise, color=line_style(0)["color"], alpha=0.08, linewidth=0)
+    axis.axvline(0, color=line_style(0)["color"], linestyle="dashed", linewidth=1)
+    places = np.array([scores.ranked.index(variant) for variant in pairs])
+    means = factor * np.array([paired.mean for paired in pairs.values()])
+    reach = factor * np.nan_to_num([paired.high - paired.mean for paired in pairs.values()])
+    axis.errorbar(means, places, xerr=reach, fmt="none", ecolor=colour, capsize=2)
+    lasting = np.array([corrected[variant] < LEVEL for variant in pairs])
+    for chosen, face in ((lasting, colour), (~lasting, "white")):
+        axis.plot(means[chosen], places[chosen], "o", color=colour, markerfacecolor=face)
+    is_first = axis.get_subplotspec().is_first_col()
+    axis.set_yticks(range(len(scores.ranked)), map(scores.label, scores.ranked) if is_first else [])
+    axis.set(
+        ylim=(len(scores.ranked) - 0.5, -0.5),
+        xlabel=f"difference in {_metric(scores, task)}".replace("(percent)", "(points)"),
+    )
 
 
 def _by_knob(scores: Scores, task: str, axis: Any, knob: str, groups: dict[Variant, list[Variant]]) -> None:

@@ -21,9 +21,11 @@ from transformers.utils.files import make_folder, write_whole
 from .document import render
 from .published import SHIPPED, Published, read_published
 from .scores import AVERAGE, Paired, Row, Scores, Summary, Variant
+from .significance import LEVEL, MOST_SEEDS, detectable, holm, seeds_needed
 from .sweep_figures import draw_sweep, figure_files
 
-_MOST_OPEN = 12  # rows of a table; a longer one is folded
+_MOST_OPEN = 20  # rows of a table; a longer one is folded
+_DIFFERENCES = (0.005, 0.01, 0.02)  # half a point, one and two, as scores
 
 Table = tuple[list[str], list[list[str]]]  # header and rows
 
@@ -86,10 +88,12 @@ def _write(scores: Scores, rows: list[Row], folder: Path, title: str, published:
         "collapsed": scores.collapsed.total(),
         "table": _table(scores),
         "lacking": _lacking(scores),
-        "beside": _beside(scores, [*read_published(SHIPPED), *published]),
+        "beside": _beside(scores, published),
         "choice": _choice(scores),
         "differences": differences,
         "compared": sum(len(lines) for _, lines, _ in differences),
+        "power": _power(scores),
+        "agreement": _agreement(scores),
         "figures": draw_sweep(scores, make_folder(figures)),
         "problems": _problems(scores),
         "times": _times(scores),
@@ -135,12 +139,14 @@ def _columns(scores: Scores, plain: Variant) -> list[dict[str, Summary]]:
 
 
 def _table(scores: Scores) -> Table:
-    """The paper's table: tasks in columns."""
+    """The paper's table: tasks in columns, and their average where there are several."""
+    columns = [*scores.tasks, AVERAGE] if len(scores.tasks) > 1 else scores.tasks
 
     def line(name: str, cells: dict[str, Summary], collapsed: int = 0) -> list[str]:
         counts = sorted({cells[task].n for task in scores.tasks})
         n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-        return [name, *(_summary(scores, *item) for item in cells.items()), n, str(collapsed or "")]
+        shown = [_summary(scores, column, cells[column]) for column in columns]
+        return [name, *shown, n, str(collapsed or "")]
 
     def of_variant(variant: Variant) -> list[str]:
         collapsed = sum(scores.collapsed[task, variant] for task in scores.tasks)
@@ -153,7 +159,9 @@ def _table(scores: Scores) -> Table:
         for name, cells in zip(names, _columns(scores, plain)[1:], strict=True):
             if any(cell.n for cell in cells.values()):
                 lines.append(line(f"{name}{mark}", cells))
-    header = ["", *(f"{task} ({scores.metrics[task]})" for task in scores.tasks), "average", "n", "collapsed"]
+    average = "average of these" if _lacking(scores) else "average"
+    titles = [average if column == AVERAGE else f"{column} ({scores.metrics[column]})" for column in columns]
+    header = ["", *titles, "n", "collapsed"]
     return header, [*lines, *map(of_variant, scores.ranked)]
 
 
@@ -161,8 +169,13 @@ def _lacking(scores: Scores) -> list[str]:
     return [task for task in GLUE_TASKS if task != "wnli" and task not in scores.tasks]
 
 
-def _beside(scores: Scores, published: list[Published]) -> Table:
-    """Published numbers beside those measured here, by task in the order of GLUE's table; one given twice is one."""
+def _beside(scores: Scores, published: Sequence[Published]) -> Table:
+    """Published numbers beside those measured here, by task in the order of GLUE's table; one given twice is one.
+
+    The paper's are averages of all of GLUE: they stand beside such a sweep's, and beside other published ones.
+    """
+    if published or not _lacking(scores):
+        published = [*read_published(SHIPPED), *published]
     columns = _columns(scores, scores.plain_variants[0])
     comparable = {task for task in scores.tasks if scores.sign(task) > 0} | (
         {AVERAGE} if not _lacking(scores) else set()
@@ -196,22 +209,62 @@ def _differences(scores: Scores) -> list[tuple[list[str], list[list[str]], str]]
         Header and rows of each, and what stands in place of one that is folded.
     """
     tables = []
-    for task in [*scores.tasks, *([AVERAGE] if len(scores.tasks) > 1 else [])]:
-        pairs = {variant: scores.paired(task, variant) for variant in scores.ranked}
-        pairs = {variant: pairs[variant] for variant in pairs if pairs[variant].n}
-        lines = [
-            [
-                *(scores.label(variant), *_paired(scores, task, pairs[variant])),
-                *(_noise(scores, task, scores.plain(variant)), str(scores.collapsed[task, variant] or "")),
-            ]
-            for variant in sorted(pairs, key=lambda variant: -pairs[variant].sign * pairs[variant].mean)
-        ]
+    for task in _compared(scores):
+        pairs = scores.comparisons(task)
+        corrected = dict(zip(pairs, holm([paired.p for paired in pairs.values()]), strict=True))
+        lines = []
+        for variant in sorted(pairs, key=lambda variant: -pairs[variant].sign * pairs[variant].mean):
+            *interval, wins = _paired(scores, task, pairs[variant])
+            chances = [_chance(pairs[variant].p), _chance(corrected[variant])]
+            noise = _noise(scores, task, scores.plain(variant))
+            collapsed = str(scores.collapsed[task, variant] or "")
+            lines.append([scores.label(variant), *interval, *chances, wins, noise, collapsed])
         verdicts = Counter(paired.verdict for paired in pairs.values())
-        summary = f"{task}: {len(lines)} settings, {verdicts['gain']} gains and {verdicts['loss']} losses shown"
-        header = [task, "mean", "95 % interval", "shown", "seeds won", "noise", "collapsed"]
+        lasting = sum(value < LEVEL for value in corrected.values())
+        summary = (
+            f"{task}: {len(lines)} settings; shown as gain {verdicts['gain']}, as loss {verdicts['loss']}, "
+            f"after Holm's correction {lasting}"
+        )
+        header = [task, "mean", "95 % interval", "shown", "p", "p, Holm", "seeds won", "noise", "collapsed"]
         if lines:
             tables.append((header, lines, summary if len(lines) > _MOST_OPEN else ""))
     return tables
+
+
+def _compared(scores: Scores) -> list[str]:
+    return [*scores.tasks, *([AVERAGE] if len(scores.tasks) > 1 else [])]
+
+
+def _power(scores: Scores) -> Table:
+    """How large a difference the seeds at hand can show, and how many seeds smaller ones take."""
+    lines = []
+    for task in _compared(scores):
+        pairs = [paired for paired in scores.comparisons(task).values() if paired.n > 1]
+        freedom = sum(paired.n - 1 for paired in pairs)
+        spread = math.sqrt(sum((paired.n - 1) * paired.deviation**2 for paired in pairs) / freedom) if pairs else 0.0
+        for count in dict.fromkeys((1, len(pairs))) if spread else ():
+            level, n = LEVEL / count, max(paired.n for paired in pairs)
+            needed = [seeds_needed(difference, spread, level) for difference in _DIFFERENCES]
+            found = [_shown(scores, task, value) for value in (spread, detectable(spread, n, level))]
+            shown = [f"more than {MOST_SEEDS}" if seeds is None else str(seeds) for seeds in needed]
+            lines.append([task, str(count), found[0], f"{found[1]} with {n}", *shown])
+    wanted = [f"seeds for {100 * difference:g}" for difference in _DIFFERENCES]
+    return ["task", "comparisons", "spread", "smallest difference shown", *wanted], lines
+
+
+def _agreement(scores: Scores) -> Table:
+    """How alike the seeds of each setting predict: percent of rows, or a correlation."""
+    lines = []
+    for variant in [*scores.plain_variants, *scores.ranked]:
+        found = {task: scores.agreement(task, variant) for task in scores.tasks}
+        if not all(map(math.isnan, found.values())):
+            cells = ("" if math.isnan(value) else f"{100 * value:.1f}" for value in found.values())
+            lines.append([scores.label(variant), *cells])
+    return ["", *scores.tasks], lines
+
+
+def _chance(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def _problems(scores: Scores) -> Table:

@@ -149,7 +149,8 @@ def parse_args(argv: list[str] | None = None) -> SweepArguments:
         for name in ("config_file", "preset"):
             if name in given:
                 file = given[name] if name == "config_file" else str(_PRESETS / f"{given[name]}.yaml")
-                words = [*_words_of(expand(f"--{name}", file)), *words]
+                replaced = ("model_name_or_path",) if "init_from" in given else ()
+                words = [*_words_of(expand(f"--{name}", file), replaced), *words]
                 given = vars(parser.parse_args(words))  # of a flag that is given twice the last one counts
         own = {item.name: given.pop(item.name) for item in fields(SweepArguments) if item.name in given}
         choices = {name: _one_range(name, values) for name, values in given.items()}
@@ -212,14 +213,14 @@ def _one_range(name: str, values: list[Any]) -> Any:
     return values[0]
 
 
-def _words_of(path: str) -> list[str]:
-    """The command line that says what a file says."""
+def _words_of(path: str, replaced: tuple[str, ...] = ()) -> list[str]:
+    """The command line that says what a file says, without what a flag of another name replaces."""
     content = read_file("--config_file", path)
     if not isinstance(content, dict):
         raise UsageError(f"--config_file {path}: expected flags and their values, as in 'scale: [0, 0.005]'")
     words: list[str] = []
     switches = {item.name for item in fields(SweepArguments) if "bool" in str(item.type)}
-    for name, value in content.items():
+    for name, value in ((name, value) for name, value in content.items() if name not in replaced):
         values = value if isinstance(value, list) else [value]
         texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
         if name in switches and texts in (["true"], ["false"]):

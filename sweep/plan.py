@@ -8,9 +8,10 @@ from typing import Any
 
 from glue.errors import UsageError
 from glue.scoring.metrics import higher_is_better
+from glue.training.identity import checkpoint_digest
 
 from .arguments import Range, SweepArguments
-from .points import Point, arguments_of, checkpoint_digest, grid, identity, of_method, read_data
+from .points import Point, arguments_of, grid, identity, of_method, read_data
 from .results import DIVERGED, FINISHED, PRUNED, newest
 
 

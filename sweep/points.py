@@ -172,15 +172,3 @@ def read_data(args: RunArguments) -> tuple[str, str]:
     task, tables = load_splits(args)
     content = [task.label_names, [(split, table.columns) for split, table in sorted(tables.items())]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(), task.main_metric
-
-
-def checkpoint_digest(name_or_path: str) -> str:
-    """Return the digest of a local checkpoint's files, as its path says only where it is; nothing for a name."""
-    from glue.output.manifest import fingerprint
-
-    if not Path(name_or_path).is_dir():
-        return ""
-    kinds = (".safetensors", ".bin", ".json", ".txt")
-    files = sorted(path for path in Path(name_or_path).iterdir() if path.suffix in kinds and path.is_file())
-    content = [(path.name, fingerprint(path)) for path in files]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -15,6 +15,8 @@ A row holds
     history              scores of every epoch
     losses               [update, mean training loss since the entry before]
     degenerate           every prediction of the validation split was the same class
+    predictions          of the saved model on the validation rows, or on 1000 of them, evenly apart: classes (whole
+                         numbers) or scores; none in rows of older versions
     train_examples, train_seconds, examples_per_second, seconds
                          train_seconds include the evaluations; seconds are those of the last attempt, start included
     versions, git_revision, hardware, finished, folder, attempt
@@ -42,7 +44,7 @@ FINISHED, PRUNED, DIVERGED, FAILED = "finished", "pruned", "diverged", "failed"
 INTERRUPTED, SURPLUS = "interrupted", "surplus"
 
 RESULTS = "results.jsonl"
-_MOST_LOSSES = 50
+_MOST_LOSSES, _MOST_PREDICTIONS = 50, 1000
 # What a row has to have so that a report can be made of it.
 _NEEDED = {
     *("id", "point", "title", "status", "problem", "settings", "flags", "task", "model", "seed", "method"),
@@ -136,6 +138,7 @@ def result_row(
         "history": history,
         "losses": _losses(log),
         "degenerate": results.get("eval_predicted_classes") == 1,
+        "predictions": _predictions(folder / "eval_predictions.json"),
         **{name: results.get(name) for name in ("train_examples", "train_seconds")},
         "examples_per_second": median(row["examples_per_second"] for row in log) if log else None,
         "seconds": round(seconds, 1),
@@ -156,6 +159,14 @@ def _losses(log: list[dict[str, Any]]) -> list[list[float]]:
     length = -(-len(log) // _MOST_LOSSES) or 1
     parts = [log[start : start + length] for start in range(0, len(log), length)]
     return [[part[-1]["step"], float(f"{mean(row['loss'] for row in part):.6g}")] for part in parts]
+
+
+def _predictions(path: Path) -> list[int | float]:
+    """Those of all splits one after the other, thinned to what a comparison of seeds needs."""
+    values = [value for split in (read_json(path) if path.exists() else {}).values() for value in split]
+    thinned = range(len(values)) if len(values) <= _MOST_PREDICTIONS else range(_MOST_PREDICTIONS)
+    chosen = [values[place * len(values) // len(thinned)] for place in thinned]
+    return [float(f"{value:.3g}") if isinstance(value, float) else value for value in chosen]
 
 
 def _score(scores: dict[str, Any], metric: str) -> float | None:

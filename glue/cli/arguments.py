@@ -33,12 +33,14 @@ DEMO_DEFAULTS: dict[str, Any] = {
     "num_train_epochs": 10,
     "warmup_ratio": 0.1,
 }
+TRACKERS = ("tensorboard", "trackio", "wandb")
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
 
 _FILES = ("train_file", "validation_file", "test_file")
 _EXCLUDING = (
     *product(("task_name", "demo", "data_dir"), _FILES),
     ("demo", "data_dir"),
+    ("init_from", "model_name_or_path"),
     ("method", "use_v2"),
     ("warmup_ratio", "num_warmup_steps"),
     ("resume_from_checkpoint", "overwrite_output_dir"),
@@ -107,7 +109,7 @@ class _Place:
     )
 
 
-_Method = make_dataclass("_Method", _knob_flags(), bases=(_Place,))
+_Knobs = make_dataclass("_Knobs", _knob_flags())
 
 
 def _demo(name: str, note: str) -> str:
@@ -116,7 +118,7 @@ def _demo(name: str, note: str) -> str:
 
 
 @dataclass
-class RunArguments(_Method):  # type: ignore[misc, valid-type]
+class RunArguments(_Knobs, _Place):  # type: ignore[misc, valid-type]
     """All settings of a run, checked; a field is None where the user left the choice to the program.
 
     After construction `task_name` is a key of `GLUE_TASKS` or None (own files), `model_name_or_path` is filled in, and
@@ -175,6 +177,13 @@ class RunArguments(_Method):  # type: ignore[misc, valid-type]
     model_name_or_path: str | None = flag(
         "model",
         f"checkpoint folder or Hub id ({', '.join(BACKBONES)}); 'demo' or 'demo-albert' is a tiny random one",
+        is_path=True,
+        metavar="NAME",
+    )
+    init_from: str | None = flag(
+        "model",
+        "in its place: a model of another task to start from, such as MNLI's for RTE, MRPC and STS-B; all of it but its"
+        " classifier, which is drawn anew",
         is_path=True,
         metavar="NAME",
     )
@@ -292,7 +301,7 @@ class RunArguments(_Method):  # type: ignore[misc, valid-type]
     report_to: str | None = flag(
         "output",
         "which tracker; implies --with_tracking. Default: all that are installed",
-        choices=("all", "tensorboard", "wandb"),
+        choices=("all", *TRACKERS),
     )
 
     def __post_init__(self) -> None:
@@ -300,6 +309,7 @@ class RunArguments(_Method):  # type: ignore[misc, valid-type]
         for one, other in _EXCLUDING:
             if all(getattr(self, name) != getattr(RunArguments, name) for name in (one, other)):
                 raise UsageError(f"--{one} and --{other} exclude each other: give one of them")
+        self.model_name_or_path = self.init_from or self.model_name_or_path
         self._settle_method()
         self._settle_rest()
         for is_broken, message in self._rules():
@@ -426,6 +436,10 @@ class RunArguments(_Method):  # type: ignore[misc, valid-type]
         yield (
             not self.model_name_or_path,
             "no model: give --model_name_or_path (a folder, a Hub id such as bert-base-uncased, or demo)",
+        )
+        yield (
+            self.init_from and not self.do_train,
+            "--init_from draws a new classifier, and nothing is trained: give --model_name_or_path",
         )
         yield (
             own and self.do_train and not self.train_file,

@@ -28,6 +28,7 @@ class MlmArguments(RunArguments):
 
     # No flags here: they are for labels and their predictions, for batches of a few sizes, or for classifiers.
     test_file: None = None
+    init_from: None = None
     label_column_name: None = None
     problem_type: None = None
     pad_to_max_length: bool = False

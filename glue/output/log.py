@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from torch import Tensor
 
+from ..cli.arguments import TRACKERS
 from ..cli.console import say
 from ..errors import DivergedError, UsageError
 from ..training.sampling import Update
@@ -123,7 +124,7 @@ def check_trackers(wanted: str | None) -> None:
     """
     available = [str(tracker) for tracker in get_available_trackers()]
     if wanted is not None and not (available if wanted == "all" else wanted in available):
-        missing = "tensorboard or wandb" if wanted == "all" else wanted
+        missing = " or ".join(TRACKERS) if wanted == "all" else wanted
         raise UsageError(f"--report_to {wanted}: not installed; install {missing} with pip, or leave the flag out")
 
 
@@ -141,8 +142,12 @@ def start_tracking(accelerator: Accelerator, folder: RunFolder, updates: int) ->
     root = folder.path or Path()
     before = set(root.glob(f"{TRACKING}/**/*"))
     settings = {name: value for name, value in folder.settings.items() if isinstance(value, (bool, int, float, str))}
+    options = {
+        "tensorboard": {"purge_step": updates + 1},
+        "trackio": {"name": root.resolve().name, "resume": "allow" if updates else "never"},
+    }
     try:
-        accelerator.init_trackers("glue_no_trainer", settings, {"tensorboard": {"purge_step": updates + 1}})
+        accelerator.init_trackers("glue_no_trainer", settings, options)
     except Exception as error:  # of any kind: they reach for disks, networks and accounts
         raise UsageError(f"--report_to: a tracker does not start: {error}") from error
     if folder.writes:

@@ -6,6 +6,7 @@ diverged.json                                       in their place, where the lo
 run.json                                            settings, versions, git revision, hardware
 train_log.jsonl                                     a row an update: loss, learning rate, gradient norm, examples/s
 eval_log.jsonl                                      a row an epoch: scores, and what --log_oversmoothing measured
+eval_predictions.json                               what the model says to every validation row
 <scale>_<pos>_<layers>_loss.txt                     a loss a line, as the released script writes it
 README.md                                           a model card
 predictions/  checkpoints/  tracking/
@@ -52,9 +53,9 @@ _MODEL_FILES = (
     *("vocab.txt", "spiece.model", "vocab.json", "merges.txt"),
     *map(file_name, BACKBONES),
 )
-_UPDATES, _EVALUATIONS = "train_log.jsonl", "eval_log.jsonl"
+_UPDATES, _EVALUATIONS, _PREDICTIONS = "train_log.jsonl", "eval_log.jsonl", "eval_predictions.json"
 _CARD, _RESULTS = "README.md", "all_results.json"
-_RUN_FILES = ("run.json", _UPDATES, _EVALUATIONS, _RESULTS, "diverged.json")
+_RUN_FILES = ("run.json", _UPDATES, _EVALUATIONS, _PREDICTIONS, _RESULTS, "diverged.json")
 _NEW_MODEL = ".model.new"
 _LEFTOVER = re.compile(r"\.(model|step_\d+(\.old)?|.+\.\d+)\.tmp")  # files and folders that a killed run was writing
 
@@ -233,6 +234,16 @@ class RunFolder:
         if self.writes:
             self.manifest.claim(name)
             write_whole(make_folder(self.path) / name, lambda path: path.write_text(content, encoding="utf-8"))
+
+    def write_predictions(self, predictions: dict[str, Any]) -> None:
+        """Write what the model says to the rows of each validation split, if there is any; a line a split.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
+        if predictions:
+            lines = (f"{json.dumps(split)}: {json.dumps(values)}" for split, values in predictions.items())
+            self.write_text(_PREDICTIONS, "{\n" + ",\n".join(lines) + "\n}\n")
 
     def write_card(self, card: str) -> None:
         """Write the model card, unless there is one that somebody else has written."""

@@ -18,8 +18,8 @@ from .oversmoothing import ATTENTION, measure_oversmoothing, sinks_of
 if TYPE_CHECKING:
     from ..training.setup import Setup
 
-# Scores of a split, those of a constant guess, and what else is to be said.
-Scores = tuple[dict[str, float], dict[str, float], list[str]]
+# Scores of a split, those of a constant guess, what else is to be said, and the predictions, where there is one a row.
+Scores = tuple[dict[str, float], dict[str, float], list[str], list[int] | list[float]]
 
 # How many different predictions there were; a run in which there was only one has a warning.
 _CLASSES, _NUMBERS = "predicted_classes", "predicted_numbers"
@@ -30,7 +30,9 @@ _WARNINGS = {
 _WATCHED_ROWS = 256
 
 
-def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, float]:
+def evaluate_all(
+    args: RunArguments, setup: Setup, model: Any
+) -> tuple[dict[str, float], dict[str, list[int] | list[float]]]:
     """Score the validation splits and print the scores beside those of the most frequent label.
 
     Raises:
@@ -39,11 +41,13 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
     Returns:
         The task's metrics, "loss" (the mean over all rows), and "predicted_classes" or "predicted_numbers", how many
         different ones the model predicted (numbers that are all equal up to rounding are one); those of MNLI's
-        mismatched split with `MISMATCHED_SUFFIX`.
+        mismatched split with `MISMATCHED_SUFFIX`. And for each split the predictions in the order of its rows: the
+        task's class ids, or numbers with six digits.
     """
     results: dict[str, float] = {}
+    predictions: dict[str, Any] = {}
     for number, split in enumerate(setup.task.validation_splits):
-        scores, baseline, notes = setup.score(args, setup, model, split)
+        scores, baseline, notes, predicted = setup.score(args, setup, model, split)
         if not math.isfinite(scores["loss"]):
             raise DivergedError(f"the loss on the {split} split is {scores['loss']}: the model has diverged")
         shown = ", ".join(
@@ -53,7 +57,9 @@ def evaluate_all(args: RunArguments, setup: Setup, model: Any) -> dict[str, floa
         for note in notes:
             say(note)
         results |= {name + MISMATCHED_SUFFIX * number: score for name, score in scores.items()}
-    return results
+        if predicted:
+            predictions[split] = predicted
+    return results, predictions
 
 
 def score_classifier(args: RunArguments, setup: Setup, model: Any, split: str) -> Scores:
@@ -70,7 +76,8 @@ def score_classifier(args: RunArguments, setup: Setup, model: Any, split: str) -
         notes.append(f"Note: every label of the {split} split is {label}: no correlation is defined, each counts as 0")
     is_one = task.is_regression and are_equal(values, rounding)
     scores[_NUMBERS if task.is_regression else _CLASSES] = 1 if is_one else len(np.unique(values))
-    return scores, majority_baseline(task, labels), notes
+    predicted = [float(f"{value:.6g}") for value in values] if task.is_regression else values.tolist()
+    return scores, majority_baseline(task, labels), notes, predicted
 
 
 def watch_tokens(setup: Setup, model: Any, updates: int) -> dict[str, Any]:

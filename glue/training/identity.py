@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cli.arguments import RunArguments
+from ..output.manifest import fingerprint
 from .execution import Execution
 
 if TYPE_CHECKING:
@@ -36,9 +37,21 @@ def fixed_flags(args: RunArguments) -> dict[str, Any]:
     """Return every flag that a score can depend on, without the method's; a folder is the same in any spelling."""
     settled = {item.name for item in fields(args) if item.metadata.get("group") == "method"}  # see `knobs`
     flags = {name: value for name, value in asdict(args).items() if name not in _WITHOUT_INFLUENCE | settled}
-    if Path(model := flags["model_name_or_path"]).is_dir():
-        flags["model_name_or_path"] = str(Path(model).resolve())
+    for name in ("model_name_or_path", "init_from"):
+        if flags[name] is not None and Path(flags[name]).is_dir():
+            flags[name] = str(Path(flags[name]).resolve())
     return flags
+
+
+def checkpoint_digest(name_or_path: str) -> str:
+    """Return the digest of a local checkpoint's files, as its path says only where it is; nothing for a name."""
+    if not Path(name_or_path).is_dir():
+        return ""
+    kinds, written_later = (".safetensors", ".bin", ".json", ".txt"), "eval_results.json"
+    files = sorted(path for path in Path(name_or_path).iterdir() if path.suffix in kinds and path.is_file())
+    files = [path for path in files if path.name != written_later]
+    content = [(path.name, fingerprint(path)) for path in files]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def run_identity(
@@ -64,6 +77,8 @@ def run_identity(
     }
     digest = hashlib.sha256(repr([(split, data[split].digest()) for split in sorted(data)]).encode()).hexdigest()
     identity = {"version": VERSION, **fixed_flags(args), **knobs, **settled, "data": digest}
+    if args.init_from is not None and (checkpoint := checkpoint_digest(args.init_from)):
+        identity["checkpoint"] = checkpoint
     if knobs.get("contranorm_padding") == "include":  # a row's result depends on the rows beside it
         identity["per_device_eval_batch_size"] = args.per_device_eval_batch_size
     return json.loads(json.dumps(identity))

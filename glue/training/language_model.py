@@ -129,7 +129,7 @@ def score_language_model(args: RunArguments, setup: Setup, model: Any, split: st
     shares = np.unique(hidden, return_counts=True)[1] / len(hidden)
     guess = {"accuracy": float(shares.max()), "perplexity": math.exp(-float((shares * np.log(shares)).sum()))}
     scores = {"accuracy": accuracy, "perplexity": math.exp(min(loss, 700.0)), "loss": loss}
-    return scores, guess, []
+    return scores, guess, [], []
 
 
 def _read_texts(args: MlmArguments, config_dict: dict[str, Any]) -> tuple[Task, dict[str, Table]]:

@@ -94,7 +94,8 @@ def build_config(
         ConfigurationError: the checkpoint's configuration, or a setting for it, is not supported.
         UsageError: `--max_length` is more than the model has positions for.
     """
-    mapping = make_label_mapping(task, checkpoint.config_dict, bool(args.do_train))
+    labels = {} if args.init_from else checkpoint.config_dict  # of a classifier that is not taken
+    mapping = make_label_mapping(task, labels, bool(args.do_train))
     settings = choose_settings(args, checkpoint.config_dict, checkpoint.config.model_type)
     changes: dict[str, Any] = {
         "id2label": mapping.id2label,
@@ -139,7 +140,8 @@ def load_model(
     execution: Execution,
     kind: Any = AutoModelForSequenceClassification,
 ) -> Any:
-    """Load the model, ready for its execution; its head is drawn anew where the checkpoint has none.
+    """Load the model, ready for its execution; its head is drawn anew where the checkpoint has none, and with
+    `--init_from` in any case.
 
     Args:
         kind: the Auto class with the head; default a classifier's.
@@ -147,12 +149,20 @@ def load_model(
     Raises:
         CheckpointError: the weights cannot be read, do not fit the configuration, or are not finite.
     """
-    model = kind.from_pretrained(
+    model, found = kind.from_pretrained(
         checkpoint.path,
         config=config,
-        ignore_mismatched_sizes=args.ignore_mismatched_sizes,
+        ignore_mismatched_sizes=args.ignore_mismatched_sizes or args.init_from is not None,
+        output_loading_info=True,
         **checkpoint.options,
     )
+    if args.init_from is not None:
+        broken = [name for name, *_ in found["mismatched_keys"] if name.startswith(f"{model.base_model_prefix}.")]
+        if broken and not args.ignore_mismatched_sizes:
+            raise CheckpointError(f"{checkpoint.name}: {broken[0]} has another shape than its config.json says")
+        for name, part in model.named_children():
+            if name != model.base_model_prefix:
+                part.apply(model._init_weights)
     if bad := not_finite(model):
         raise CheckpointError(f"{checkpoint.name}: the weight {bad[0]} is not finite: the checkpoint is damaged")
     model.base_model.pads = execution.execution != "packed"

@@ -93,7 +93,7 @@ def prepare_classifier(args: RunArguments, checkpoint: Checkpoint, accelerator: 
     Raises:
         UsageError, CheckpointError, ConfigurationError: something is wrong that the user can mend.
     """
-    task, tables = load_splits(args, config_dict=checkpoint.config_dict)
+    task, tables = load_splits(args, config_dict=None if args.init_from else checkpoint.config_dict)
     config, mapping, contranorm = build_config(args, checkpoint, task)
     if args.save_for_stock:
         needs_file(config)
@@ -113,7 +113,7 @@ def prepare_classifier(args: RunArguments, checkpoint: Checkpoint, accelerator: 
     set_seed(args.seed)
     model = load_model(args, checkpoint, config, execution)
     kind = checkpoint.config_dict.get("problem_type")
-    if kind is not None and kind != config.problem_type:
+    if args.init_from is None and kind is not None and kind != config.problem_type:
         say(f"Note: the checkpoint's problem_type {kind} gives way to {config.problem_type}, one label a row")
     sources = ", ".join(f"{split} {len(table)} rows from {table.source}" for split, table in tables.items())
     return Work(task, mapping, contranorm, execution, datasets, tokenizer, model, batch_loss, score_classifier, sources)
@@ -171,6 +171,8 @@ def set_up(args: RunArguments, prepare: Prepare = prepare_classifier) -> Setup:
         f"Model {checkpoint.name} ({config.model_type}, {config.num_hidden_layers} layers) on {task.name}: "
         f"{work.sources}"
     )
+    if args.init_from:
+        say(f"Started from the encoder of {checkpoint.name}, a model of another task; the classifier is drawn anew")
     say(work.contranorm.summary())
     if work.contranorm.attracts:
         say("Warning: a negative scale pulls the tokens together, the opposite of what ContraNorm is for")

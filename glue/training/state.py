@@ -17,6 +17,7 @@ class TrainingState:
         epoch: number of the epoch that the next update belongs to, from 0.
         updates_in_epoch: updates done of that epoch.
         history: scores of each finished epoch.
+        predictions: for each validation split those of the newest epoch, or of the best one where its model is kept.
         best_score: of `--metric_for_best_model`, so far; None before the first evaluation.
         best_epoch: number of the epoch with that score.
         epochs_without_improvement: finished epochs since then.
@@ -27,6 +28,7 @@ class TrainingState:
     epoch: int = 0
     updates_in_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    predictions: dict[str, Any] = field(default_factory=dict)
     best_score: float | None = None
     best_epoch: int | None = None
     epochs_without_improvement: int = 0

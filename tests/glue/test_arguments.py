@@ -23,7 +23,7 @@ RELEASED_FLAGS = """
 """
 ADDED_FLAGS = """
     method_learning_rate gfsa_order gfsa_w0 neutreno_a resformer_r attention_temperature softdecay_alpha gate
-    text_column_names label_column_name problem_type
+    text_column_names label_column_name problem_type init_from
     test_file data_dir ignore_mismatched_sizes with_tracking report_to checkpointing_steps resume_from_checkpoint
     mixed_precision max_grad_norm warmup_ratio label_smoothing gradient_checkpointing max_train_samples max_eval_samples
     load_best_model_at_end metric_for_best_model early_stopping_patience save_total_limit contranorm_padding do_train
@@ -340,7 +340,7 @@ def test_the_help_names_the_defaults_that_act_and_the_main_knobs_first(capsys):
 
 
 PATHS = ["data_dir", "train_file", "validation_file", "test_file", "token_cache", "model_name_or_path", "output_dir"]
-PATHS += ["resume_from_checkpoint", "pred_dir"]
+PATHS += ["init_from", "resume_from_checkpoint", "pred_dir"]
 
 
 def test_every_path_is_known_as_one_and_has_its_home_folder_expanded(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import signal
+import sys
+from types import ModuleType
 
 import pytest
 import runs
@@ -11,14 +13,45 @@ from glue.output import log as training_log
 
 pytest.importorskip("tensorboard", reason="tensorboard is not installed (requirements-dev.txt has it)")
 from accelerate import tracking as accelerate_tracking
+from accelerate.utils import LoggerType
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
-@pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
-def test_a_tracker_that_is_not_installed(flags, tmp_path, capsys):
-    assert runs.run_here(*flags, "--report_to", "wandb", "--output_dir", tmp_path / "out") == 2
-    assert "--report_to wandb: not installed; install wandb with pip" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_a_tracker_that_is_not_installed(flags, tmp_path, capsys, name):
+    if importlib.util.find_spec(name) is not None:
+        pytest.skip(f"{name} is installed")
+    assert runs.run_here(*flags, "--report_to", name, "--output_dir", tmp_path / "out") == 2
+    assert f"--report_to {name}: not installed; install {name} with pip" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_trackio_is_told_settings_losses_and_scores(flags, tmp_path, monkeypatch):
+    """A stand-in for the package, which accelerate calls: a run of the folder's name, continued by a resumed one."""
+    calls = []
+
+    class Run:
+        def log(self, values, step=None):
+            calls.append(("log", step, values))
+
+        def finish(self):
+            calls.append(("finish",))
+
+    trackio = ModuleType("trackio")
+    trackio.config = {}
+    trackio.init = lambda project, **options: calls.append(("init", project, options)) or Run()
+    monkeypatch.setitem(sys.modules, "trackio", trackio)
+    monkeypatch.setattr(accelerate_tracking, "_available_trackers", [LoggerType.TRACKIO])
+    words = [*flags, "--report_to", "trackio", "--logging_steps", "6", "--output_dir", tmp_path / "out"]
+    assert runs.run_here(*words, "--max_train_steps", "6", "--checkpointing_steps", "epoch") == 0
+    assert calls[0] == ("init", "glue_no_trainer", {"name": "out", "resume": "never"}) and calls[-1] == ("finish",)
+    assert trackio.config["scale"] == 0.1 and trackio.config["seed"] == 2021
+    logged = [(step, name) for _, step, values in calls[1:-1] for name in values]
+    assert [step for step, name in logged if name == "train_loss"] == list(range(1, 7))
+    assert (6, "eval_accuracy") in logged
+    calls.clear()
+    assert runs.run_here(*words, "--max_train_steps", "6", "--resume_from_checkpoint") == 0
+    assert calls[0][2] == {"name": "out", "resume": "allow"} and calls[-1] == ("finish",)
 
 
 def test_no_tracker_at_all(flags, tmp_path, monkeypatch, capsys):

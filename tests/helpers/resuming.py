@@ -31,5 +31,6 @@ def essence(folder) -> dict:
         "rows": rows,
         "losses": (folder / "0.1_7_2_loss.txt").read_text(),
         "scores": (folder / "eval_log.jsonl").read_text(),
+        "predictions": json.loads((folder / "eval_predictions.json").read_text()),
         "results": {name: value for name, value in results.items() if name != "train_seconds"},
     }

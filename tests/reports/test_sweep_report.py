@@ -9,6 +9,7 @@ from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
+import scipy.stats
 import sweep_rows
 from sweep_rows import row
 
@@ -18,6 +19,7 @@ from glue.errors import UsageError
 from glue.output.manifest import Manifest
 from reports import sweep_figures, sweep_report
 from reports.scores import AVERAGE, Paired, Scores, Summary
+from reports.significance import detectable, holm, power, seeds_needed
 from reports.sweep_report import write_report
 from sweep.results import newest, read_results
 
@@ -69,7 +71,7 @@ def test_the_table_of_scores_recomputed(report):
     file, found = report
     scores = scores_of(file)
     header, *lines = found["Scores"]
-    assert header == ["", "cola (matthews_correlation)", "rte (accuracy)", "average", "n", "collapsed"]
+    assert header == ["", "cola (matthews_correlation)", "rte (accuracy)", "average of these", "n", "collapsed"]
     cells = {line[0]: line[1:] for line in lines}
     for scale, name in ((0, "plain"), (0.005, "ContraNorm scale 0.005"), (0.1, "ContraNorm scale 0.1")):
         for column, task in enumerate(("cola", "rte")):
@@ -102,7 +104,7 @@ def test_the_paired_differences_recomputed(report):
     lines = [line for line in lines if line[0].startswith("ContraNorm")]
     headers = [line[0] for line in [header, *found["Difference to the plain model with the same seed"]]]
     assert [name for name in headers[1:] if not name.startswith("ContraNorm")] == ["cola", "rte", "average"]
-    for number, (setting, mean, interval, shown, wins, noise, collapsed) in enumerate(lines):
+    for number, (setting, mean, interval, shown, p, corrected, wins, noise, collapsed) in enumerate(lines):
         names = (("cola",), ("rte",), ("cola", "rte"))[number // 2]
         scale = float(setting.rpartition(" ")[2])
         differences = [
@@ -115,6 +117,12 @@ def test_the_paired_differences_recomputed(report):
         assert low == pytest.approx(statistics.mean(differences) - reach, abs=0.006)
         assert high == pytest.approx(statistics.mean(differences) + reach, abs=0.006)
         assert shown == ("gain" if low > 0 else "loss" if high < 0 else "")
+        expected = scipy.stats.ttest_1samp(differences, 0).pvalue
+        assert p == "< 0.001" if expected < 0.001 else float(p) == pytest.approx(expected, abs=0.0006)
+        chances = sorted(float(line[4].strip("< ")) for line in lines[number // 2 * 2 :][:2])
+        smallest = 2 * chances[0]
+        of_both = smallest if float(p.strip("< ")) == chances[0] else max(smallest, chances[1])
+        assert float(corrected.strip("< ")) == pytest.approx(min(1, of_both), abs=0.0012)
         plain = [statistics.mean(scores[name, 0][seed] for name in names) for seed in range(4)]
         assert noise == f"± {statistics.stdev(plain):.2f}"
     means = [float(line[1]) for line in lines]
@@ -130,10 +138,64 @@ def test_intervals_cover_the_mean_as_often_as_they_say(seeds):
     assert Paired.of([0.1, 0.11, -0.12]).verdict == "" == Paired.of([0.5]).verdict
 
 
+@pytest.mark.parametrize("values", [[0.04], [0.01, 0.04, 0.03, 0.005], [0.9, 0.8], [0.02, 0.02, math.nan]], ids=str)
+def test_holm_by_its_steps(values):
+    """Written as the procedure is: reject the smallest as long as it is below level / (how many are left)."""
+    corrected = holm(values)
+    for level in np.linspace(0.001, 0.999, 500):
+        left = sorted(value for value in values if not math.isnan(value))
+        while left and left[0] <= level / len(left):
+            left.pop(0)
+        rejected = [not math.isnan(value) and (not left or value < left[0]) for value in values]
+        assert rejected == [value <= level for value in corrected]
+
+
+def test_power_against_simulations_and_known_sizes():
+    """The sizes are those of textbooks for the paired t test at 0.05 and 80 percent."""
+    assert [seeds_needed(size, 1.0) for size in (0.2, 0.5, 0.8, 1.0)] == [199, 34, 15, 10]
+    generator = np.random.default_rng(1)
+    for n, size, level in ((3, 2.0, 0.05), (5, 1.5, 0.05), (5, 3.0, 0.05 / 15)):
+        drawn = generator.normal(size, 1.0, (20_000, n))
+        found = (scipy.stats.ttest_1samp(drawn, 0, axis=1).pvalue < level).mean()
+        assert power(size, 1.0, n, level) == pytest.approx(found, abs=0.012)
+        assert power(detectable(0.3, n, level), 0.3, n, level) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_the_seeds_that_differences_take(report):
+    """From the spread of all differences to the plain model, for one comparison and for both of the table."""
+    file, found = report
+    scores = scores_of(file)
+    lines = [line for line in found["How many seeds a difference takes"][1:] if line[0] == "rte"]
+    variances = [
+        statistics.variance(scores["rte", scale][seed] - scores["rte", 0][seed] for seed in range(4))
+        for scale in (0.005, 0.1)
+    ]
+    spread = math.sqrt(statistics.mean(variances))
+    assert [line[1] for line in lines] == ["1", "2"]
+    for (_, count, shown, smallest, *seeds), level in zip(lines, (0.05, 0.025), strict=True):
+        assert shown == f"{spread:.2f}" and smallest == f"{detectable(spread, 4, level):.2f} with 4"
+        assert seeds == [str(seeds_needed(points, spread, level)) for points in (0.5, 1, 2)], count
+
+
+def test_how_alike_the_seeds_of_a_setting_predict(tmp_path):
+    plain = [[0, 1, 0, 1], [0, 1, 1, 1], [0, 1, 1, 0]]
+    rows = [row(seed=seed, predictions=values) for seed, values in enumerate(plain)]
+    rows += [row(scale=0.1, seed=seed, predictions=[0, 0, 1, 1]) for seed in range(3)]
+    rows += [
+        row("stsb", seed=seed, predictions=values) for seed, values in enumerate([[1.0, 2.0, 4.0], [1.5, 2.0, 3.0]])
+    ]
+    rows += [row(scale=0.2, seed=1), row(scale=0.1, seed=4, predictions=[1, 1, 1, 1], degenerate=True)]
+    found = tables(write_report(rows, tmp_path, "agreement")[0].read_text())["Agreement of seeds"]
+    pairs = statistics.mean([3 / 4, 2 / 4, 3 / 4])
+    correlation = statistics.correlation([1.0, 2.0, 4.0], [1.5, 2.0, 3.0])
+    assert found[1] == ["plain", f"{100 * correlation:.1f}", f"{100 * pairs:.1f}"]
+    assert found[2:] == [["ContraNorm scale 0.1", "", "100.0"]]  # no row of another has any
+
+
 def test_one_run_is_a_report(tmp_path):
     files = write_report([row()], tmp_path, "one")
     text = files[0].read_text()
-    assert "1 run of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "60.00", "1", ""]
+    assert "1 run of some-bert: 1 finished" in text and tables(text)["Scores"][1] == ["plain", "60.0", "1", ""]
 
 
 def test_what_is_missing_or_broken_is_said_and_not_averaged(tmp_path):
@@ -156,7 +218,7 @@ def test_what_is_missing_or_broken_is_said_and_not_averaged(tmp_path):
     # A run that collapsed is counted, and neither in a mean nor in a difference.
     assert cells["ContraNorm scale 0.2"][1] == "90.0" and cells["ContraNorm scale 0.2"][4] == "1"
     differences = {line[0]: line[1:] for line in found["Difference to the plain model with the same seed"]}
-    assert differences["ContraNorm scale 0.2"] == ["+10.00", "", "", "1 of 1", "± 14.14", "1"]
+    assert differences["ContraNorm scale 0.2"] == ["+10.00", "", "", "", "", "1 of 1", "± 14.14", "1"]
     problems = {(line[0], line[1]): line[2] for line in found["Problems"][1:]}
     assert problems["rte scale 0.1 seed 2", "diverged"] == "the loss is nan"
     assert problems["cola scale 0.0 seed 1", "failed"] == "no such file"
@@ -172,12 +234,12 @@ def test_of_a_loss_the_lowest_is_the_best_and_a_plain_number(tmp_path):
     ]
     found = tables(write_report(rows, tmp_path, "loss")[0].read_text())
     header, plain, best, _, second, third = found["Scores"]
-    assert header[1] == "rte (loss)" and plain[1] == "0.5020 ± 0.0010" and plain[2] == ""
+    assert header[1] == "rte (loss)" and plain[1] == "0.5020 ± 0.0010" and header[2] == "n"  # no average
     assert best[1] == second[1] == "0.4020 ± 0.0010" and second[0] == "ContraNorm scale 0.1"
     assert third[0] == "ContraNorm scale 0.2"
     first, last = found["Difference to the plain model with the same seed"][1:]
-    assert first[1] == "-0.1000" and first[3:5] == ["gain", "3 of 3"]
-    assert last[1] == "+0.1000" and last[3:5] == ["loss", "0 of 3"]
+    assert first[1] == "-0.1000" and (first[3], first[6]) == ("gain", "3 of 3")
+    assert last[1] == "+0.1000" and (last[3], last[6]) == ("loss", "0 of 3")
 
 
 def test_the_average_is_that_of_glue():
@@ -347,6 +409,24 @@ def test_a_heat_map_says_differences_and_the_sign_of_their_intervals(tmp_path, f
     write_report(rows, tmp_path, "map")
     texts = re.findall(r">([^<>]+)</t", (tmp_path / "figures" / "heat_map_scale_1.svg").read_text())
     assert {"+5.1", "-5.1", "+1.0"} <= set(texts) and texts.count("▲") == 1 and texts.count("▼") == 1
+
+
+def test_a_map_of_depths_says_what_trained(tmp_path, figures):
+    rows = []
+    for depth, trained in ((12, 3), (48, 1)):
+        for seed in range(3):
+            collapsed = {"degenerate": True, "score": 0.5} if seed >= trained else {"score": 0.8}
+            rows += [row(seed=seed, **collapsed), row(seed=seed, scale=0.2, score=0.9)]
+            for entry in rows[-2:]:
+                entry["settings"]["num_hidden_layers"] = depth
+    rows[-1] |= {"status": "diverged", "score": None}
+    write_report(rows, tmp_path, "depth")
+    drawing = (tmp_path / "figures" / "depth.svg").read_text()
+    texts = re.findall(r">([^<>\n]+)</t", drawing)
+    assert sorted(text for text in texts if " of " in text) == ["1 of 3", "2 of 3", "3 of 3", "3 of 3"]
+    assert {"80.0", "90.0", "12", "48", "plain", "ContraNorm scale 0.2"} <= set(texts)
+    assert "ContraNorm scale 0.2 num_hidden_layers 48" in (tmp_path / "figures" / "differences.svg").read_text()
+    assert "What trains at which depth" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.slow

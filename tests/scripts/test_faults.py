@@ -215,7 +215,8 @@ def test_a_final_model_that_does_not_fit_leaves_no_part_of_it(flags, tmp_path, m
     error = capsys.readouterr().err.splitlines()[-1]
     assert "the model cannot be saved in" in error and "No space left on device" in error
     left = {name for name in runs.files_in(tmp_path / "out") if "/" not in name}
-    assert left == {"run.json", "train_log.jsonl", "eval_log.jsonl", "0.1_7_2_loss.txt", ".run_files.json"}
+    logs = {"train_log.jsonl", "eval_log.jsonl", "eval_predictions.json", "0.1_7_2_loss.txt"}
+    assert left == {"run.json", ".run_files.json", *logs}
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 

@@ -32,7 +32,7 @@ def test_resumed_run_equals_the_uninterrupted_one(flags, uninterrupted, tmp_path
     for later in (folder / "checkpoints").iterdir():
         if later.name > f"step_{step:06d}":
             shutil.rmtree(later)
-    for name in ("model.safetensors", "all_results.json"):
+    for name in ("model.safetensors", "all_results.json", "eval_predictions.json"):
         (folder / name).unlink()
     torch.manual_seed(99)  # the generators' states have to come from the checkpoint
     assert runs.run_here(*flags, "--output_dir", folder, "--resume_from_checkpoint") == 0

@@ -65,7 +65,7 @@ def test_files_of_a_run(finished):
     tokenizer = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
     assert runs.files_in(finished) == {
         *("config.json", "model.safetensors", "README.md", "run.json", "all_results.json", "train_log.jsonl"),
-        *("0.05_17_2_loss.txt", "eval_log.jsonl", "predictions/RTE.tsv", ".run_files.json"),
+        *("0.05_17_2_loss.txt", "eval_log.jsonl", "eval_predictions.json", "predictions/RTE.tsv", ".run_files.json"),
         *tokenizer,
         *(f"checkpoints/step_{step:06d}/{name}" for step in (6, 12, 18) for name in inner),
     }
@@ -103,12 +103,14 @@ def test_scores_are_those_of_the_model_row_by_row(finished, data):
     model = AutoModelForSequenceClassification.from_pretrained(finished)
     tokenizer = AutoTokenizer.from_pretrained(finished)
     rows = [json.loads(line) for line in (data / "rte" / "validation.jsonl").read_text().splitlines()]
+    predicted = json.loads((finished / "eval_predictions.json").read_text())["validation"]
     losses, hits = [], 0
-    for row in rows:
+    for row, prediction in zip(rows, predicted, strict=True):
         encoded = tokenizer(row["sentence1"], row["sentence2"], truncation=True, max_length=32, return_tensors="pt")
         output = model(**encoded, labels=torch.tensor([row["label"]]))
         losses.append(output.loss.item())
-        hits += int(output.logits.argmax() == row["label"])
+        assert output.logits.argmax() == prediction
+        hits += int(prediction == row["label"])
     results = json.loads((finished / "all_results.json").read_text())
     assert results["eval_accuracy"] == pytest.approx(hits / len(rows))
     assert results["eval_loss"] == pytest.approx(sum(losses) / len(rows), rel=1e-5)
@@ -357,7 +359,7 @@ def test_oversmoothing_of_every_epoch_is_logged(flags, data, tmp_path):
     model = ["--model_name_or_path", str(watched), "--task_name", "rte", "--data_dir", str(data), "--max_length", "32"]
     assert run_oversmoothing.main([*model, "--cpu", "--output_dir", str(tmp_path / "out")]) == 0
     (again,) = json.loads((tmp_path / "out" / "oversmoothing.json").read_text())["models"].values()
-    assert set(again) == {*last["oversmoothing"], "spectrum"}
+    assert set(again) == {*last["oversmoothing"], "spectrum", "method"}
     of_lengths = last["oversmoothing"].pop("by_length")
     pairs = [(again, last["oversmoothing"]), *((again["by_length"][key], of_lengths[key]) for key in of_lengths)]
     for found, logged in pairs:

@@ -97,6 +97,16 @@ def test_the_comparison_has_every_method_in_its_own_setting_beside_the_plain_mod
     assert {point["method"] for point in two} == {"none", "gfsa"}
 
 
+def test_the_depths_have_a_plain_model_for_each_method_and_scale(tmp_path):
+    points = grid(parsed("--preset", "depth", tmp_path=tmp_path).choices)
+    seeds = {point["seed"] for point in points}
+    assert len(seeds) >= 5 and len(points) == len(seeds) * 2 * 3 * (1 + 2 * 4)
+    assert {point["num_hidden_layers"] for point in points} == {12, 24, 48}
+    assert {point.settings["learning_rate"] for point in points} == {
+        1e-3
+    }  # the demo's, for weights that begin at random
+
+
 @pytest.mark.parametrize("kind", ["yaml", "toml"])
 def test_a_grid_from_a_file(tmp_path, kind):
     """The command line replaces what the file says."""
@@ -228,6 +238,23 @@ def test_a_loss_that_is_no_number_is_in_no_mean(tmp_path):
     assert row["losses"] == [[1, 0.5]] and row["method"] == "contranorm"
 
 
+@pytest.mark.parametrize(
+    ("predictions", "kept"),
+    [
+        ({"validation": [1, 0, 2]}, [1, 0, 2]),
+        ({"matched": [0] * 1500, "mismatched": [1] * 1500}, [0] * 500 + [1] * 500),
+        ({"validation": [2.34567, 3.0]}, [2.35, 3.0]),
+        (None, []),
+    ],
+    ids=["classes", "two splits", "scores", "none"],
+)
+def test_a_row_has_the_predictions_or_some_of_many(tmp_path, predictions, kept):
+    if predictions is not None:
+        (tmp_path / "eval_predictions.json").write_text(json.dumps(predictions))
+    point = Point.of({"demo": True})
+    assert result_row("id", point, tmp_path, "finished", "", 1.0, 1)["predictions"] == kept
+
+
 def _append(path, seed):
     append_results(path, [sweep_rows.row(seed=seed)])
 
@@ -258,6 +285,16 @@ def test_points_wait_once(study, asked):
     plan = asked
     assert len(study.trials) == 2 and states.has_work(study, plan)
     assert states.enqueue(states.open_study(plan), plan, []) == 0
+
+
+def test_the_file_of_a_study_is_one_of_optuna(study, asked):
+    """As `optuna-dashboard sqlite:///FOLDER/study.db` opens it."""
+    url = f"sqlite:///{asked.args.output_dir}/study.db"
+    (summary,) = optuna.get_all_study_summaries(url)
+    assert summary.study_name == asked.study_name and summary.n_trials == 2
+    assert all(
+        "flags" in trial.user_attrs for trial in optuna.load_study(study_name=asked.study_name, storage=url).trials
+    )
 
 
 def test_a_point_that_two_had_started_is_run_by_the_first(study, asked):
