@@ -6,6 +6,7 @@ mistake ends in one line before anything is read or written. Nothing heavy is im
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from itertools import product
@@ -64,6 +65,8 @@ _checkpointing_steps.__name__ = "number of steps or 'epoch'"  # argparse puts it
 
 
 def _number_or_numbers(text: str) -> float | str:
+    if "," in text and re.search(r"(^|,)\s*[-+]?0\d", text):  # as in 0,01: a decimal comma, and no list of a 0 and a 1
+        raise ValueError
     return text if "," in text else float(text)
 
 

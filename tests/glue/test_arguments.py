@@ -126,6 +126,7 @@ ACCEPTED = [
     ("--method gfsa --pos 2", [("pos", "2")]),
     ("--method softdecay --pos 8", [("pos", "8")]),  # of an ALBERT, which a checkpoint of any name may be
     ("--scale -0.5", [("scale", -0.5)]),
+    ("--scale 0,0.01,-0.5", [("scale", "0.0,0.01,-0.5")]),
     ("--use_v2", [("use_v2", True)]),
     ("--no-use_v2", [("use_v2", False)]),
     ("--checkpointing_steps 5 --output_dir out", [("checkpointing_steps", 5)]),
@@ -170,6 +171,7 @@ REFUSED = [
     (["--scale", "inf"], "--scale inf: expected a finite number"),
     (["--scale=-inf"], "--scale -inf: expected a finite number"),
     (["--scale", "strong"], "--scale: invalid float value: 'strong'"),
+    (["--scale", "0,005"], "--scale: invalid float value: '0,005'"),
     (["--tau", "0"], "--tau 0: expected more than 0"),
     (["--tau", "-1"], "--tau -1: expected more than 0"),
     (["--tau", "nan"], "--tau nan: expected"),
