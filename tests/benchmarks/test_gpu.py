@@ -265,6 +265,7 @@ def test_a_worker_that_does_not_answer_is_ended(tmp_path):
 WORDS = ["--demo", "--task_name", "rte", "--token_cache", "none", "--max_train_samples", "64"]
 
 
+@pytest.mark.slow
 def test_a_run_is_watched_update_by_update():
     found = measure([*WORDS, "--per_device_train_batch_size", "8"], "fp32", "cpu", warm_up=2, steps=5, profiled=1)
     assert len(found["rounds"]) == 5 and min(found["rounds"]) > 0 and found["peak"] is None

@@ -234,6 +234,7 @@ def checkpoints(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_command_writes_file_and_figures(checkpoints, tmp_path, capsys):
     models = ["--model_name_or_path", str(checkpoints / "plain"), str(checkpoints / "contranorm")]
     data = ["--task_name", "rte", "--data_dir", str(checkpoints / "glue"), "--max_length", "32", "--cpu"]

@@ -141,6 +141,7 @@ def close(ours: torch.Tensor, theirs: list, tolerance: float = 1e-10) -> None:
     torch.testing.assert_close(ours, torch.tensor(theirs, dtype=ours.dtype), rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @requires_stock
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("pos", POSITIONS)
@@ -160,6 +161,7 @@ def test_the_stock_library_computes_our_logits(answers, model_type, pos, rule):
         close(model.float()(**inputs).logits, theirs["single"], tolerance * max(1, logits.abs().max().item()))
 
 
+@pytest.mark.slow
 @requires_stock
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointed"])
 @pytest.mark.parametrize("model_type", CHECKPOINTED)
@@ -172,6 +174,7 @@ def test_gradients_are_ours_when_layers_are_computed_again(answers, model_type, 
     assert gradients == pytest.approx(answers[f"{model_type} gradients {checkpointing}"], rel=1e-7, abs=1e-10)
 
 
+@pytest.mark.slow
 @requires_stock
 @pytest.mark.parametrize("model_type", tiny.MODELS)
 def test_what_the_stock_library_saves_is_ours_again(answers, folder, model_type):
@@ -184,6 +187,7 @@ def test_what_the_stock_library_saves_is_ours_again(answers, folder, model_type)
     close(logits, answers[f"{model_type} again"])
 
 
+@pytest.mark.slow
 @requires_stock
 def test_without_trust_there_is_no_model(answers):
     for message in answers["untrusted"]:
