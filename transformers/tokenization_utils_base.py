@@ -51,6 +51,7 @@ class PreTrainedTokenizerBase(Vocabulary):
     clean_up_tokenization_spaces = False
     name_or_path = ""
     is_fast = True  # there is no other kind here
+    backend = "tokenizers"  # the library that does the work
     verbose = True
 
     def __call__(

@@ -78,6 +78,8 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
     saved_class: ClassVar[str] = "PreTrainedTokenizerFast"  # the name in tokenizer_config.json
     model: ClassVar[type | None] = None  # the algorithm of the `tokenizers` library that a class needs; None is any
     default_tokens: ClassVar[tuple[str, ...]] = ()  # those of _ROLES; in a vocabulary of nothing else, by id
+    unread_settings: ClassVar[tuple[str, ...]] = ()  # those of other classes, which code that builds any class gives
+    init_inputs: tuple[Any, ...] = ()  # there are none without a name
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         name_or_path: str = "",
         **special_tokens: Token | None,
     ) -> None:
-        unknown = set(special_tokens) - set(self.SPECIAL_TOKENS_ATTRIBUTES)
+        unknown = set(special_tokens) - {*self.SPECIAL_TOKENS_ATTRIBUTES, *self.unread_settings}
         if unknown:
             raise TypeError(f"{type(self).__name__} got an unexpected argument {min(unknown)!r}")
         if tokenizer_object is None and tokenizer_file is None:
@@ -171,7 +173,9 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         where = {key: value for key, value in kwargs.items() if key in HUB_ARGUMENTS}
         known = setting_names(cls)
         given = {key: value for key, value in kwargs.items() if key in known}
-        others = {key: value for key, value in kwargs.items() if key not in (*HUB_ARGUMENTS, *known)}
+        others = {
+            key: value for key, value in kwargs.items() if key not in (*HUB_ARGUMENTS, *known, *cls.unread_settings)
+        }
         drop_without_effect(others)
         for key in others:
             raise ConfigurationError(f"{key!r} is no setting of {cls.__name__}: expected one of {', '.join(known)}")

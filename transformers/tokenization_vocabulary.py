@@ -80,6 +80,20 @@ class Vocabulary:
     additional_special_tokens = extra_special_tokens
 
     @property
+    def extra_special_tokens_ids(self) -> list[int]:
+        """The ids of the special tokens without a role; setting them makes tokens special."""
+        return self.convert_tokens_to_ids(self._extra_special_tokens)
+
+    @extra_special_tokens_ids.setter
+    def extra_special_tokens_ids(self, ids: Sequence[int]) -> None:
+        tokens = self.convert_ids_to_tokens(ids)
+        if None in tokens:
+            raise ConfigurationError(f"id {ids[tokens.index(None)]} is no token of the vocabulary of {len(self)}")
+        self.add_special_tokens({"extra_special_tokens": tokens})
+
+    additional_special_tokens_ids = extra_special_tokens_ids
+
+    @property
     def all_special_tokens(self) -> list[str]:
         """All special tokens, each once."""
         return list(dict.fromkeys([*self.special_tokens_map.values(), *self._extra_special_tokens]))

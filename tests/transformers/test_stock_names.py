@@ -260,6 +260,31 @@ def test_register(tmp_path):
             call()
 
 
+def test_settings_that_a_class_of_tokenizers_does_not_read():
+    words = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])}
+    bert = BertTokenizerFast(vocab=words, merges=[("a", "b")], keep_accents=True, add_bos_token=False)
+    pieces = [("<pad>", 0.0), ("<unk>", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[MASK]", 0.0), ("▁a", -1.0)]
+    albert = transformers.AlbertTokenizerFast(vocab=pieces, merges=[("a", "b")])
+    for tokenizer in (bert, albert):
+        assert tokenizer("a")["input_ids"] == [2, 5, 3] and not {"merges", "add_bos_token"} & {*tokenizer.init_kwargs}
+        assert tokenizer.backend == "tokenizers" and tokenizer.init_inputs == ()
+    assert albert.vocab_file is None
+    with pytest.raises(TypeError, match="add_bos_token"):  # which the stock library's class reads
+        transformers.AlbertTokenizerFast(vocab=pieces, add_bos_token=True)
+
+
+def test_special_tokens_without_a_role_by_their_ids(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder, add_bos_token=True)
+    assert tokenizer.extra_special_tokens_ids == []
+    tokenizer.additional_special_tokens_ids = [5, 7]
+    assert tokenizer.extra_special_tokens == ["a", "c"] and tokenizer.extra_special_tokens_ids == [5, 7]
+    assert tokenizer.decode([5, 6, 7], skip_special_tokens=True) == "b"
+    with pytest.raises(ConfigurationError, match="id 99 is no token of the vocabulary of 12"):
+        tokenizer.extra_special_tokens_ids = [5, 99]
+    tokenizer.extra_special_tokens_ids = []
+    assert tokenizer.extra_special_tokens == []
+
+
 def generic_tokenizer():
     backend = Tokenizer(models.BPE({"<u>": 0, "[S]": 1, "a": 2}, [], unk_token="<u>"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -53,6 +53,7 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "spiece.model"}
     saved_class: ClassVar[str] = "AlbertTokenizer"
     model: ClassVar[type] = Unigram
+    unread_settings: ClassVar[tuple[str, ...]] = ("merges",)
     default_tokens: ClassVar[tuple[str, ...]] = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "[CLS]", "[SEP]")
 
     def __init__(
@@ -69,7 +70,7 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
         self.do_lower_case = do_lower_case
         self.keep_accents = keep_accents
         self.add_prefix_space = add_prefix_space
-        self._vocab_file = None if vocab_file is None else os.fspath(vocab_file)
+        self.vocab_file = None if vocab_file is None else os.fspath(vocab_file)
         charsmap = b""
         if tokenizer_file is not None:
             backend = self.read_backend(tokenizer_file)
@@ -105,9 +106,9 @@ class AlbertTokenizerFast(PreTrainedTokenizerFast):
 
     def save_vocabulary(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
         """Copy the spiece.model that the tokenizer was loaded with, if it is still there."""
-        if self._vocab_file is None or not os.path.isfile(self._vocab_file):
+        if self.vocab_file is None or not os.path.isfile(self.vocab_file):
             return ()
-        return (copy_whole(self._vocab_file, save_directory),)
+        return (copy_whole(self.vocab_file, save_directory),)
 
 
 AlbertTokenizer = AlbertTokenizerFast

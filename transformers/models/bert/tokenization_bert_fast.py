@@ -48,6 +48,7 @@ class BertTokenizerFast(PreTrainedTokenizerFast):
     saved_class: ClassVar[str] = "BertTokenizer"
     model: ClassVar[type] = WordPiece
     default_tokens: ClassVar[tuple[str, ...]] = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    unread_settings: ClassVar[tuple[str, ...]] = ("merges", "keep_accents", "add_bos_token", "add_eos_token")
 
     def __init__(
         self,
