@@ -62,6 +62,7 @@ class PretrainedConfig:
         use_v2: bool, released checkpoints' way to say that the method is "contranorm_v2".
         center: bool, kept for released checkpoints, without effect.
         unpad_inputs: bool, compute on real tokens only where that is possible; default True. The result is the same.
+        tie_word_embeddings: bool, a head that predicts tokens has the word embeddings for its weights; default True.
         **kwargs: pos, str or int: digits of the method's positions, "0" or "none" for none; default the method's own.
             The method's knobs (ContraNorm's are scale, tau, contranorm_identity, contranorm_padding): where one is left
             out, the value at which it changes nothing, if it has one, so that a new configuration is the plain model;
@@ -81,6 +82,7 @@ class PretrainedConfig:
     is_decoder = False
     is_encoder_decoder = False
     add_cross_attention = False
+    sub_configs: ClassVar[dict[str, Any]] = {}  # configurations of parts, as models of several kinds have them
     # Settings that the architecture does not have: a file that has them changes nothing by it.
     unread_settings: ClassVar[tuple[str, ...]] = ()
 
@@ -96,6 +98,7 @@ class PretrainedConfig:
     eos_token_id: int | None = None
     center: bool = False
     unpad_inputs: bool = True
+    tie_word_embeddings: bool = True
 
     if TYPE_CHECKING:  # what the classes of the models and the methods add
 
@@ -129,6 +132,7 @@ class PretrainedConfig:
         self._set_method(method, use_v2, kwargs)
         self.center = check_switch("center", self.center)
         self.unpad_inputs = check_switch("unpad_inputs", self.unpad_inputs)
+        self.tie_word_embeddings = check_switch("tie_word_embeddings", self.tie_word_embeddings)
 
         self.name_or_path = str(kwargs.pop("name_or_path", None) or kwargs.pop("_name_or_path", None) or "")
         for key in (*_NOT_READ, *self.unread_settings):

@@ -17,7 +17,7 @@ from .configuration_utils import PretrainedConfig
 from .dropout import Dropout
 from .modeling_outputs import MaskedLMOutput, ModelOutput, QuestionAnsweringModelOutput, TokenClassifierOutput
 from .modeling_text import TextModel, classifier_dropout
-from .modeling_utils import PreTrainedModel
+from .modeling_utils import PreTrainedModel, copy_rows
 from .padding import mask_of_tokens
 from .utils.errors import ConfigurationError
 
@@ -116,7 +116,7 @@ class MaskedLanguageModel(LabelHead):
         return token_loss(logits, labels), logits
 
     def tied_weights(self) -> dict[str, str]:
-        if not getattr(self.config, "tie_word_embeddings", True):
+        if not self.config.tie_word_embeddings:
             return {}
         embeddings = f"{self.base_model_prefix}.embeddings.word_embeddings.weight"
         bias = {f"{self.decoder_path}.bias": self.tied_bias} if self.tied_bias else {}
@@ -134,17 +134,17 @@ class MaskedLanguageModel(LabelHead):
         self.tie_weights()
 
     def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> nn.Module:
-        embeddings: Any = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of)
+        embeddings: Any = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
         old: Any = self.get_output_embeddings()
         size = embeddings.num_embeddings
         if size != old.out_features:
             new = nn.Linear(old.in_features, size).to(old.weight)
             with torch.no_grad():
                 self._init_weights(new)
-                kept = min(size, old.out_features)
-                new.weight[:kept], new.bias[:kept] = old.weight[:kept], old.bias[:kept]
+                copy_rows(old.weight, new.weight, mean_resizing)
+                copy_rows(old.bias, new.bias, mean_resizing)
             self.set_output_embeddings(new)
         return self.get_input_embeddings()
 

@@ -6,6 +6,8 @@ import copy
 import inspect
 import math
 import os
+import re
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -17,7 +19,7 @@ from .backbones import backbone_of
 from .configuration_utils import PretrainedConfig
 from .for_stock import needs_file, write_for_stock
 from .utils import logging
-from .utils.checks import check_memory, drop_without_effect
+from .utils.checks import check_count, check_memory, drop_without_effect
 from .utils.errors import CheckpointError, ConfigurationError
 from .utils.files import make_folder, write_whole
 from .utils.hub import HUB_ARGUMENTS
@@ -56,6 +58,9 @@ class PreTrainedModel(nn.Module):
     base_model_prefix: str = ""
     main_input_name: str = "input_ids"
     supports_gradient_checkpointing: bool = True
+    _supports_sdpa: bool = True
+    # Patterns of tensors, by name, that a checkpoint may lack without a word.
+    _keys_to_ignore_on_load_missing: Sequence[str] | None = None
 
     def __init__(self, config: PretrainedConfig, *inputs: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -126,6 +131,8 @@ class PreTrainedModel(nn.Module):
                 "ignore_mismatched_sizes=True (--ignore_mismatched_sizes of a run) to draw these anew"
             )
         model._fill(stored, report, name)
+        accepted = [re.compile(pattern) for pattern in cls._keys_to_ignore_on_load_missing or ()]
+        report.missing = [key for key in report.missing if not any(pattern.search(key) for pattern in accepted)]
         model.to(device).eval()
         logger.info("%s: loaded %d tensors from %s", cls.__name__, len(report.sources), name)
         if summary := report.summary():
@@ -203,6 +210,8 @@ class PreTrainedModel(nn.Module):
         """Draw the initial weights; a model calls this at the end of its constructor."""
         self.init_weights()
         self.tie_weights()
+        if getattr(self.config, "gradient_checkpointing", False):  # as configurations of older versions ask for it
+            self.gradient_checkpointing_enable()
 
     @torch.no_grad()
     def init_weights(self) -> None:
@@ -229,6 +238,11 @@ class PreTrainedModel(nn.Module):
             nn.init.zeros_(module.weight[module.padding_idx])
         if isinstance(bias := getattr(module, "bias", None), nn.Parameter):
             nn.init.zeros_(bias)
+
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Whether there is a `generate` that writes text: never here."""
+        return False
 
     @property
     def base_model(self) -> nn.Module:
@@ -265,29 +279,32 @@ class PreTrainedModel(nn.Module):
         embeddings.word_embeddings = value
 
     def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> nn.Module:
-        """Give the model a vocabulary of another size; vectors of new tokens are drawn as those of a new model.
+        """Give the model a vocabulary of another size.
 
         Args:
             new_num_tokens: int, the size; default the present one.
             pad_to_multiple_of: int, make the size a multiple of this.
+            mean_resizing: bool, draw vectors of new tokens around the mean of the others, so that they begin as tokens
+                of no meaning; False draws them as those of a new model. Default True.
 
         Returns:
             The module that turns token ids into vectors.
 
         Raises:
-            ConfigurationError: a model cannot have that size.
+            ConfigurationError: a model cannot have that size, or `pad_to_multiple_of` is no whole number.
         """
         old: Any = self.get_input_embeddings()
         size = old.num_embeddings if new_num_tokens is None else new_num_tokens
-        size = math.ceil(size / (pad_to_multiple_of or 1)) * (pad_to_multiple_of or 1)
+        multiple = 1 if pad_to_multiple_of is None else check_count("pad_to_multiple_of", pad_to_multiple_of)
+        size = math.ceil(size / multiple) * multiple
         self.config.update({"vocab_size": size})
         if size != old.num_embeddings:
             new = nn.Embedding(size, old.embedding_dim, padding_idx=old.padding_idx).to(old.weight)
             with torch.no_grad():
                 self._init_weights(new)
-                new.weight[: len(old.weight)] = old.weight[:size]
+                copy_rows(old.weight, new.weight, mean_resizing)
             new.weight.requires_grad_(old.weight.requires_grad)
             self.set_input_embeddings(new)
             self.tie_weights()
@@ -422,6 +439,21 @@ def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
             f"dtype {dtype!r}: expected a floating-point type such as float32, float16 or bfloat16"
         )
     return found
+
+
+def copy_rows(old: Tensor, new: Tensor, mean_resizing: bool) -> None:
+    """Copy as many rows of a table, or numbers of a vector, as a larger or smaller one has place for.
+
+    Args:
+        old, new: (N, ...) and (M, ...), the latter is changed.
+        mean_resizing: draw those rows that `old` does not have around the mean of its rows, with 1e-9 of their
+            variance; False leaves them as they are.
+    """
+    kept = min(len(old), len(new))
+    new[:kept] = old[:kept]
+    if mean_resizing and kept < len(new):
+        spread, mean = torch.std_mean(old.double(), dim=0, correction=0)
+        new[kept:] = mean + 1e-9**0.5 * spread * torch.randn_like(new[kept:], dtype=torch.float64)
 
 
 def one_device(name: str, value: Any) -> torch.device:

@@ -168,6 +168,27 @@ def test_what_is_asked_of_a_model(folder):
     net.tie_weights()
 
 
+def test_what_code_for_all_kinds_of_models_asks_first(folder):
+    net = BertForSequenceClassification.from_pretrained(folder)
+    assert not net.can_generate() and net.config.sub_configs == {} and net.config.tie_word_embeddings
+    assert "tie_word_embeddings" not in net.config.to_diff_dict()
+    with pytest.raises(ConfigurationError, match="tie_word_embeddings 'no'"):
+        BertConfig(tie_word_embeddings="no")
+    old = BertForSequenceClassification(BertConfig(**tiny.SIZES, gradient_checkpointing=True))
+    assert old.is_gradient_checkpointing and not net.is_gradient_checkpointing
+
+
+class Frugal(BertForSequenceClassification):
+    _keys_to_ignore_on_load_missing = (r"classifier\.b",)
+
+
+def test_tensors_that_a_checkpoint_may_lack(folder, tmp_path):
+    BertModel.from_pretrained(folder).save_pretrained(tmp_path)
+    for kind, missing in ((BertForSequenceClassification, {"weight", "bias"}), (Frugal, {"weight"})):
+        info = kind.from_pretrained(tmp_path, output_loading_info=True)[1]
+        assert info["missing_keys"] == {f"classifier.{name}" for name in missing}
+
+
 def test_gradients_reach_the_embeddings_of_a_frozen_model():
     net = tiny.model().train()
     for parameter in net.bert.embeddings.parameters():

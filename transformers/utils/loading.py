@@ -55,9 +55,9 @@ class LoadingReport:
     def as_info(self) -> dict[str, Any]:
         """Return the dictionary that `from_pretrained(output_loading_info=True)` hands out."""
         return {
-            "missing_keys": [*self.missing],
-            "unexpected_keys": [*self.unexpected],
-            "mismatched_keys": [*self.mismatched],
+            "missing_keys": {*self.missing},
+            "unexpected_keys": {*self.unexpected},
+            "mismatched_keys": {*self.mismatched},
             "error_msgs": [],
         }
 
