@@ -340,7 +340,7 @@ def test_a_lock_file_that_its_owner_deletes_meanwhile_is_not_taken(tmp_path, mon
 
     monkeypatch.setattr(fcntl, "flock", late)
     second.acquire()
-    assert calls.count(fcntl.LOCK_EX | fcntl.LOCK_NB) == 2
+    assert calls.count(fcntl.LOCK_EX | fcntl.LOCK_NB) >= 2  # not content with the first one
     with pytest.raises(UsageError):
         lock.FolderLock(tmp_path).acquire()
     second.release()
