@@ -61,10 +61,10 @@ class Options:
     seed: int = flag("how long", "seed of the choice of rows and of dropout", 2021, metavar="N")
 
     def __post_init__(self) -> None:
-        self.parts = _names(self.only, PARTS, "--only")
-        self.task_names = _names(self.tasks, tuple(GLUE_TASKS), "--tasks")
-        self.model_names = _names(self.models, MODELS, "--models")
-        self.precision_names = _names(self.precisions, PRECISIONS, "--precisions")
+        self.parts = names_of(self.only, PARTS, "--only")
+        self.task_names = names_of(self.tasks, tuple(GLUE_TASKS), "--tasks")
+        self.model_names = names_of(self.models, MODELS, "--models")
+        self.precision_names = names_of(self.precisions, PRECISIONS, "--precisions")
         try:
             self.length_values = tuple(int(text) for text in self.lengths.split(","))
         except ValueError:
@@ -105,10 +105,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         usage="python -m benchmarks [--only PARTS] [--data_dir DIR] [--model DIR] ...",
         description="Measure this library beside the stock one.",
     )
-    try:
-        return Options(**vars(parser.parse_args(argv)))
-    except UsageError as error:
-        parser.error(str(error))
+    return parser.read(lambda given: Options(**given), argv)
 
 
 def _processors() -> int:
@@ -116,8 +113,8 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _names(text: str, known: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Split a list and check every item of it."""
+def names_of(text: str, known: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Split the list that was given for the flag `name`, and check every item of it."""
     names = tuple(dict.fromkeys(item.strip() for item in text.split(",")))
     for item in names:
         if item not in known:

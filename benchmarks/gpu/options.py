@@ -10,6 +10,8 @@ from importlib import metadata
 from glue.cli.command_line import build_parser, check_values, flag
 from glue.errors import UsageError
 
+from ..options import names_of
+
 PARTS = ("checks", "steps")
 PACKAGES = ("torch", "tokenizers", "safetensors", "accelerate")
 OLDEST_TORCH = (2, 11)
@@ -38,10 +40,7 @@ class Options:
         given, self.run_flags = self.run_flags, self.run_flags or "-"  # an empty one is its default
         check_values(self)
         self.run_flags = given
-        self.parts = tuple(dict.fromkeys(name.strip() for name in self.only.split(",")))
-        for name in self.parts:
-            if name not in PARTS:
-                raise UsageError(f"--only {name!r}: expected out of {', '.join(PARTS)}")
+        self.parts = names_of(self.only, PARTS, "--only")
         if self.device == "cpu" and not self.tiny:
             raise UsageError("--device cpu needs --tiny: a CPU is measured by python -m benchmarks")
 
@@ -59,10 +58,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         usage="python -m benchmarks.gpu [--output DIR] [--minutes N] [--only PARTS] [--record] ...",
         description="Check and measure this library on a GPU.",
     )
-    try:
-        return Options(**vars(parser.parse_args(argv)))
-    except UsageError as error:
-        parser.error(str(error))
+    return parser.read(lambda given: Options(**given), argv)
 
 
 def check_machine(device: str) -> None:

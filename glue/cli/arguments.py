@@ -21,7 +21,7 @@ from transformers.utils.errors import ConfigurationError
 from ..data.readers import check_data_path
 from ..data.tasks import GLUE_TASKS, Task, find_task
 from ..errors import UsageError
-from .command_line import OneLineParser, build_parser, check_values, flag
+from .command_line import build_parser, check_values, flag
 from .paths import check_writable
 
 DEMO_MODELS = ("demo", "demo-albert")
@@ -528,21 +528,4 @@ def parse_args(argv: list[str] | None = None) -> RunArguments:
         description="Fine-tune a text encoder with ContraNorm on a GLUE task or on own files.",
         epilog="Nothing but --pos and --scale runs the built-in demo, which needs no network.",
     )
-    return checked_arguments(parser, RunArguments, argv)
-
-
-def checked_arguments(parser: OneLineParser, kind: type[Arguments], argv: list[str] | None) -> Arguments:
-    """Return the arguments of a command line, as `parse_args` does.
-
-    Args:
-        parser: made by `build_parser` from `kind`.
-        kind: `RunArguments`, or a class derived from it.
-        argv: the words after the script's name; None takes them from `sys.argv`.
-    """
-    given = vars(parser.parse_args(argv))
-    try:
-        return kind.of(given)
-    except UsageError as error:
-        parser.error(str(error))
-    except OSError as error:  # a name that is too long, a folder that may not be entered
-        parser.error(f"{error.filename}: {error.strerror}")
+    return parser.read(RunArguments.of, argv)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from transformers.utils.text import one_line
 
 from ..errors import UsageError
 from .hints import hint
 from .paths import expand
+
+Made = TypeVar("Made")
 
 _TOO_MANY = 2**63  # of whatever is counted
 _BOUNDS = {
@@ -90,6 +92,21 @@ class OneLineParser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint(unknown, self._option_string_actions)}")
         return found
+
+    def read(self, make: Callable[[dict[str, Any]], Made], argv: Sequence[str] | None) -> Made:
+        """Return what `make` makes of a command line; what it refuses is one line, and exit status 2.
+
+        Args:
+            make: takes the given flags.
+            argv: the words after the script's name; None takes them from `sys.argv`.
+        """
+        given = vars(self.parse_args(argv))
+        try:
+            return make(given)
+        except UsageError as error:
+            self.error(str(error))
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            self.error(f"{error.filename}: {error.strerror}")
 
     def error(self, message: str) -> NoReturn:
         """Print `message` on stderr and exit with status 2."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.tasks import Task
-from .arguments import GROUPS, RunArguments, checked_arguments
+from .arguments import GROUPS, RunArguments
 from .command_line import build_parser, flag
 
 METRICS = ("accuracy", "perplexity")  # of masked tokens, the main one last
@@ -84,4 +84,4 @@ def parse_mlm_args(argv: list[str] | None = None) -> MlmArguments:
         "description": "Pretrain a model further with ContraNorm on: it predicts masked tokens of texts.",
         "epilog": "Nothing but --pos and --scale runs the built-in demo, which needs no network.",
     }
-    return checked_arguments(build_parser(MlmArguments, GROUPS, **options), MlmArguments, argv)
+    return build_parser(MlmArguments, GROUPS, **options).read(MlmArguments.of, argv)
