@@ -20,7 +20,7 @@ from ..stock_process import __file__ as STOCK_PROCESS
 from ..workers import Worker, WorkerError
 from .clock import Clock
 from .options import Options
-from .plan import BATCH_SIZE, MAX_LENGTH, MODELS, TINY, TINY_BATCH_SIZE, Row, rows
+from .plan import BATCH_SIZE, MAX_LENGTH, MODELS, TINY, TINY_BATCH_SIZE, TINY_ROWS, Row, rows
 
 _ROWS = 4096  # of a task: more batches than are measured
 
@@ -117,7 +117,7 @@ class Bench:
 
     def case(self, row: Row) -> dict[str, Any]:
         """What both sides have to know of a row, see `benchmarks.ours.Ours.open`."""
-        task, model = self.task(row.task, 64 if self.options.tiny else _ROWS), self.model(row.model)
+        task, model = self.task(row.task, TINY_ROWS if self.options.tiny else _ROWS), self.model(row.model)
         size = TINY_BATCH_SIZE if self.options.tiny else BATCH_SIZE
         shape = {"batch_size": size, "max_length": MAX_LENGTH, "seed": self.options.seed, "eval_rows": size}
         return {"model": str(model), **task.job(), **shape}

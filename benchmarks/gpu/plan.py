@@ -11,6 +11,7 @@ from ..ours import POSITION, SCALE
 from .options import Options
 
 BATCH_SIZE, TINY_BATCH_SIZE, MAX_LENGTH = 32, 8, 128
+TINY_ROWS = 64  # of a task, in the small form
 TASKS = ("cola", "mrpc", "mnli", "rte")
 MODELS = {"bert-base": SIZES["bert-base"], "6 layers x 384": SIZES["checkpoint"]}
 _TINY_SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}

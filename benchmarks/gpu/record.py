@@ -11,6 +11,7 @@ from ..lengths import GLUE_LENGTHS
 from ..ours import POSITION, SCALE
 from ..workers import WorkerError
 from .bench import Bench
+from .plan import TINY_ROWS
 
 
 class Published(NamedTuple):
@@ -39,12 +40,13 @@ def record(bench: Bench) -> None:
     options, tiny = bench.options, bench.options.tiny
     half, speed = bench.results.machine["half"], _FIRST_SPEED
     for name, published in PUBLISHED.items():
-        examples = published.epochs * (_tiny_rows(name) if tiny else GLUE_LENGTHS[name].rows[0])
+        rows = _rows(name, tiny)
+        examples = published.epochs * rows
         title = f"record: {name}, {published.epochs} epochs"
         if not bench.clock.allows(title, examples / speed):
             bench.results.left_out.append({"what": title, "why": f"no time is left for {examples} examples"})
             continue
-        task, model = bench.task(name, _tiny_rows(name) if tiny else None), bench.model("tiny" if tiny else "bert-base")
+        task, model = bench.task(name, rows), bench.model("tiny" if tiny else "bert-base")
         case = {"model": str(model), **task.job(), "max_length": 128, "batch_size": 32, "seed": options.seed}
         words = [*bench.words(case), "--pos", POSITION, "--scale", str(SCALE), "--mixed_precision", half]
         words += ["--num_train_epochs", str(published.epochs), "--learning_rate", "2e-5", *options.run_flags.split()]
@@ -59,6 +61,6 @@ def record(bench: Bench) -> None:
         bench.changed(bench.results)
 
 
-def _tiny_rows(name: str) -> int:
-    """How many rows of a task the small form of the benchmark trains on."""
-    return 64
+def _rows(name: str, tiny: bool) -> int:
+    """How many rows of a task are trained on: as many as GLUE has, or a few."""
+    return TINY_ROWS if tiny else GLUE_LENGTHS[name].rows[0]

@@ -246,7 +246,7 @@ def test_a_record_stops_where_the_next_task_would_take_too_long(monkeypatch, mak
         return {"seconds": seconds, "train_seconds": seconds - 1, "updates": 5, "train_examples": rows}
 
     Answers(monkeypatch, answer)
-    monkeypatch.setattr(records, "_tiny_rows", lambda name: GLUE_LENGTHS[name].rows[0])
+    monkeypatch.setattr(records, "_rows", lambda name, tiny: GLUE_LENGTHS[name].rows[0])
     bench = make_bench(minutes=15.0, now=lambda: now[0])
     records.record(bench)
     assert [(row["task"], row["epochs"], row["published"]) for row in bench.results.record] == [
