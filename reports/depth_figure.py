@@ -34,12 +34,10 @@ def draw_depth(scores: Scores, path: Path) -> Path:
     for row in scores.rows:
         variant = scores.variant(row)
         others = [f"{name} {value}" for name, value in variant if name in scores.varied and name != DEPTH]
-        setting = tuple(item for item in variant if item[0] not in scores.varied)
         if isinstance(depth := dict(variant)[DEPTH], int):
             cells = maps.setdefault(", ".join([row["task"], *others]), {})
-            cells.setdefault((depth, setting), []).append(row)
-    places = {tuple(item for item in variant if item[0] not in scores.varied): None for variant in scores.variants}
-    settings = sorted(places, key=lambda setting: list(places).index(setting))
+            cells.setdefault((depth, _setting(scores, variant)), []).append(row)
+    settings = list(dict.fromkeys(_setting(scores, variant) for variant in scores.variants))
     depths = sorted({depth for cells in maps.values() for depth, _ in cells})
     with style.context(STYLE):
         figure = Figure(figsize=(1.6 + 0.62 * len(settings), len(maps) * (0.9 + 0.42 * len(depths)) + 1.2))
@@ -50,6 +48,11 @@ def draw_depth(scores: Scores, path: Path) -> Path:
         labels = [scores.method_label(setting) for setting in settings]
         axes.flat[-1].set_xticks(range(len(settings)), labels, rotation=45, ha="right")
         return save(figure, path)[0]
+
+
+def _setting(scores: Scores, variant: Variant) -> Variant:
+    """The method of a variant, without what else the sweep varied."""
+    return tuple(item for item in variant if item[0] not in scores.varied)
 
 
 def _map(scores: Scores, axis: Any, cells: _Cells, depths: list[int], settings: list[Variant]) -> None:

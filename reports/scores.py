@@ -22,7 +22,7 @@ from glue.scoring.metrics import higher_is_better
 from sweep.points import METHOD, PLAIN
 from transformers.methods import METHODS
 
-from .significance import p_value
+from .significance import holm, p_value
 
 Row = dict[str, Any]
 Variant = tuple[tuple[str, Any], ...]
@@ -230,6 +230,11 @@ class Scores:
         """Return all of `paired` that a task has, in the order of `ranked`."""
         found = {variant: self.paired(task, variant) for variant in self.ranked}
         return {variant: paired for variant, paired in found.items() if paired.n}
+
+    def corrected(self, task: str) -> dict[Variant, float]:
+        """Return the p of all `comparisons` of a task, corrected for their number (Holm)."""
+        pairs = self.comparisons(task)
+        return dict(zip(pairs, holm([paired.p for paired in pairs.values()]), strict=True))
 
     def agreement(self, task: str, variant: Variant) -> float:
         """Return how alike the seeds of a variant predict: the mean over all pairs of two of them.

@@ -15,7 +15,7 @@ from sweep.points import METHOD
 
 from .depth_figure import DEPTH, draw_depth
 from .scores import Row, Scores, Variant
-from .significance import LEVEL, holm
+from .significance import LEVEL
 from .style import STYLE, files_of, line_style, save
 
 _Caption = tuple[str, str, str]
@@ -125,7 +125,7 @@ def _differences(scores: Scores, task: str, axis: Any) -> None:
     if not pairs:
         return
     factor, colour = scores.factor(task), line_style(1)["color"]
-    corrected = dict(zip(pairs, holm([paired.p for paired in pairs.values()]), strict=True))
+    corrected = scores.corrected(task)
     noise = scores.summary(task, scores.plain_variants[0]).deviation
     if not np.isnan(noise):
         axis.axvspan(-factor * noise, factor * noise, color=line_style(0)["color"], alpha=0.08, linewidth=0)

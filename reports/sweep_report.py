@@ -21,7 +21,7 @@ from transformers.utils.files import make_folder, write_whole
 from .document import render
 from .published import SHIPPED, Published, read_published
 from .scores import AVERAGE, Paired, Row, Scores, Summary, Variant
-from .significance import LEVEL, MOST_SEEDS, detectable, holm, seeds_needed
+from .significance import LEVEL, MOST_SEEDS, detectable, seeds_needed
 from .sweep_figures import draw_sweep, figure_files
 
 _MOST_OPEN = 20  # rows of a table; a longer one is folded
@@ -211,7 +211,7 @@ def _differences(scores: Scores) -> list[tuple[list[str], list[list[str]], str]]
     tables = []
     for task in _compared(scores):
         pairs = scores.comparisons(task)
-        corrected = dict(zip(pairs, holm([paired.p for paired in pairs.values()]), strict=True))
+        corrected = scores.corrected(task)
         lines = []
         for variant in sorted(pairs, key=lambda variant: -pairs[variant].sign * pairs[variant].mean):
             *interval, wins = _paired(scores, task, pairs[variant])
