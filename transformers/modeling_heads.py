@@ -15,36 +15,26 @@ from torch.nn import functional as F
 
 from .configuration_utils import PretrainedConfig
 from .dropout import Dropout
-from .modeling_outputs import MaskedLMOutput, ModelOutput, QuestionAnsweringModelOutput, TokenClassifierOutput
-from .modeling_text import TextModel, classifier_dropout
-from .modeling_utils import PreTrainedModel, copy_rows
+from .modeling_outputs import MaskedLMOutput, QuestionAnsweringModelOutput, TokenClassifierOutput
+from .modeling_text import TextHead, TextModel, classifier_dropout
+from .modeling_utils import copy_rows
 from .padding import mask_of_tokens
 from .utils.errors import ConfigurationError
 
 _IGNORED = -100  # a label that is none
 
 
-class TokenHead(PreTrainedModel):
-    """A head on what a text encoder makes of every token; `base_model` is a `TextModel` without a pooler."""
-
-    base_model: TextModel
-    output_class: type[ModelOutput]
+class TokenHead(TextHead):
+    """A head on what a text encoder without a pooler makes of every token."""
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
         self.add_module(self.base_model_prefix, self.bare_model(config))
 
     @classmethod
     @abstractmethod
     def bare_model(cls, config: PretrainedConfig) -> TextModel:
         """Build the encoder without a pooler."""
-
-    def answer(self, encoded: Any, return_dict: bool | None, **fields: Tensor | None) -> Any:
-        """Return the output of a `forward`, with what was asked for of hidden states and attentions."""
-        output = self.output_class(**fields, hidden_states=encoded.hidden_states, attentions=encoded.attentions)
-        return_dict = self.config.return_dict if return_dict is None else return_dict
-        return output if return_dict else output.to_tuple()
 
 
 class LabelHead(TokenHead):

@@ -18,21 +18,38 @@ from .configuration_utils import PROBLEM_TYPES, PretrainedConfig
 from .contranorm import MethodSites
 from .dropout import Dropout
 from .kernels.attention import runs_eagerly_on_cpu
-from .modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
+from .modeling_outputs import BaseModelOutputWithPooling, ModelOutput, SequenceClassifierOutput
 from .modeling_utils import PreTrainedModel
 from .padding import TokenLayout, is_hooked, mask_of_tokens, packed_layout, padded_layout
 from .utils.errors import ConfigurationError
 
 
-class TextClassifier(PreTrainedModel):
-    """A classifier on what a text encoder makes of the first token; `base_model` is a `TextModel`."""
+class TextHead(PreTrainedModel):
+    """A head on what a text encoder makes of a batch.
+
+    Attributes:
+        output_class: what `forward` returns.
+    """
 
     base_model: TextModel
-    classifier: nn.Module
+    output_class: type[ModelOutput]
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
+
+    def answer(self, encoded: Any, return_dict: bool | None, **fields: Tensor | None) -> Any:
+        """Return the output of a `forward`, with what was asked for of hidden states and attentions."""
+        output = self.output_class(**fields, hidden_states=encoded.hidden_states, attentions=encoded.attentions)
+        return_dict = self.config.return_dict if return_dict is None else return_dict
+        return output if return_dict else output.to_tuple()
+
+
+class TextClassifier(TextHead):
+    """A classifier on what a text encoder makes of the first token."""
+
+    output_class = SequenceClassifierOutput
+    classifier: nn.Module
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Return logits (B, num_labels) from the pooler's output (B, D), or from what a pooler would have read."""
@@ -78,14 +95,8 @@ class TextClassifier(PreTrainedModel):
         if pooled is None:
             pooled = self.base_model.first_tokens(outputs.last_hidden_state, attention_mask)
         logits = self.classify(pooled)
-        output = SequenceClassifierOutput(
-            loss=None if labels is None else classification_loss(logits, labels, self.config),
-            logits=logits,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-        )
-        return_dict = self.config.return_dict if return_dict is None else return_dict
-        return output if return_dict else output.to_tuple()
+        loss = None if labels is None else classification_loss(logits, labels, self.config)
+        return self.answer(outputs, return_dict, loss=loss, logits=logits)
 
 
 class TextModel(PreTrainedModel):
