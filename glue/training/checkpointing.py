@@ -167,12 +167,13 @@ class Checkpointer:
             temporary.mkdir()
             for name, write in files.items():
                 write_synced(temporary / name, write)
-            if _foreign_files(target):
-                _put_aside(target)
+            foreign = _foreign_files(target)  # as the list has it now, which is about to change
             whole = {f"checkpoints/{target.name}/{name}": noted for name, noted in record(temporary).items()}
             Manifest(target.parents[1]).claim(whole=whole)
             sync(temporary)
-            _remove_whole(target)  # of a run that was continued from further back
+            _clear(target, foreign)  # of a run that was continued from further back
+            if target.exists():
+                _put_aside(target)
             os.replace(temporary, target)
             sync(target.parent)
             self._delete_old(state)
@@ -241,9 +242,17 @@ def remove(checkpoint: Path) -> None:
     Raises:
         OSError: it cannot be deleted.
     """
-    foreign = _foreign_files(checkpoint)
+    _clear(checkpoint, _foreign_files(checkpoint))
+
+
+def _clear(checkpoint: Path, foreign: set[Path]) -> None:
+    """Delete a checkpoint, if there is one, but for some of its files."""
     if not foreign:
-        _remove_whole(checkpoint)
+        doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
+        shutil.rmtree(doomed, ignore_errors=True)
+        if checkpoint.exists():
+            os.replace(checkpoint, doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
         return
     own = [path for path in checkpoint.rglob("*") if not path.is_dir() and path not in foreign]
     for path in sorted(own, key=lambda path: path.name != CHECKSUM_FILE):  # without it nothing else is a checkpoint
@@ -257,17 +266,8 @@ def _foreign_files(checkpoint: Path) -> set[Path]:
     return {root / name for name in Manifest(root).foreign(names)}
 
 
-def _remove_whole(checkpoint: Path) -> None:
-    doomed = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
-    shutil.rmtree(doomed, ignore_errors=True)
-    if checkpoint.exists():
-        os.replace(checkpoint, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-
-
 def _put_aside(checkpoint: Path) -> None:
     """Give files of somebody that lie where a checkpoint is about to be written a folder of their own."""
-    remove(checkpoint)
     places = (checkpoint.with_name(f"{checkpoint.name}.kept{number or ''}") for number in itertools.count())
     place = next(place for place in places if not place.exists())
     os.replace(checkpoint, place)
