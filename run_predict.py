@@ -98,13 +98,8 @@ def _rows(args: argparse.Namespace, config: Any) -> Iterator[dict[str, str]]:
     if args.input_file:
         check_data_path(args.input_file, "--input_file", plain=True)
         table = read_table(Path(args.input_file), whole=True)
-        choice = argparse.Namespace(
-            text_column_names=args.text_column_names and tuple(args.text_column_names),
-            label_column_name=None,
-            do_train=False,
-        )
         is_lines = [*table.columns] == ["text"]
-        names = ("text",) if is_lines else choose_text_columns(choice, table, saved)
+        names = ("text",) if is_lines else choose_text_columns(table, saved, args.text_column_names)
         columns = [table.text(name) for name in names]
     elif args.texts:
         is_lines, columns = True, [args.texts]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,13 @@ def read_own_files(args: RunArguments, config_dict: Mapping[str, Any]) -> tuple[
         "test": args.test_file if args.do_predict else None,
     }
     raws = {split: read_table(Path(path), whole=split == "test") for split, path in paths.items() if path}
-    text_columns = choose_text_columns(args, next(iter(raws.values())), config_dict.get("text_columns"))
+    text_columns = choose_text_columns(
+        next(iter(raws.values())),
+        config_dict.get("text_columns"),
+        args.text_column_names,
+        args.label_column_name,
+        bool(args.do_train),
+    )
     label_columns = {split: _label_column(args, raw) for split, raw in raws.items() if split != "test"}
     labels = {split: label_values.read_labels(raws[split], column) for split, column in label_columns.items()}
     if args.do_train:
@@ -92,23 +98,26 @@ def _label_column(args: RunArguments, raw: Table) -> str:
     return found
 
 
-def choose_text_columns(args: Any, raw: Table, saved: Any) -> tuple[str, ...]:
+def choose_text_columns(
+    raw: Table, saved: Any, given: Sequence[str] | None, label: str | None = None, trains: bool = False
+) -> tuple[str, ...]:
     """Choose the one or two text columns: those asked for, the saved model's, ones of a known name, what is left.
 
     Args:
-        args: has `text_column_names` and `label_column_name`, None where they were not given, and `do_train`.
         raw: the file.
         saved: the columns that the model was trained on, if it knows them.
+        given: those asked for, if any.
+        label: the column of the labels, where it was named.
+        trains: whether a model is trained, which may be on other columns than the saved ones.
 
     Raises:
         UsageError: they are not there, or it is not clear which they are; the message lists those there are.
     """
     there = raw.columns.keys()
     advice = f"(columns there: {listed(raw.names)}); name one or two with --text_column_names"
-    given = args.text_column_names
     if given:
-        chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in raw.names else given
-        hidden = args.label_column_name or ("label" if "label" in raw.names else "labels")
+        chosen = tuple(given[0].split()) if len(given) == 1 and given[0] not in raw.names else tuple(given)
+        hidden = label or ("label" if "label" in raw.names else "labels")
         if hidden in chosen or len(chosen) > 2 or len(set(chosen)) < len(chosen):
             raise UsageError(
                 f"--text_column_names {' '.join(chosen)}: expected one column or two different ones, not {hidden!r}"
@@ -125,10 +134,10 @@ def choose_text_columns(args: Any, raw: Table, saved: Any) -> tuple[str, ...]:
             return tuple(saved)
         for name in raw.unread.keys() & set(missing):
             raw.values(name)
-        if not args.do_train:
+        if not trains:
             raise UsageError(f"{raw.source}: no column {missing[0]!r}, which the model was trained on {advice}")
         say(f"Note: {raw.source} has no column {missing[0]!r}, which the checkpoint was trained on: others are chosen")
-    names = [name for name in there if name != args.label_column_name]
+    names = [name for name in there if name != label]
     for wanted in _KNOWN:
         if set(wanted) <= set(names):
             return wanted

@@ -142,7 +142,8 @@ def _read_texts(args: MlmArguments, config_dict: dict[str, Any]) -> tuple[Task, 
         raws = {split: read_table(Path(path)) for split, path in paths.items() if path}
         first = next(iter(raws.values()))
         is_plain = [*first.columns] == ["text"]
-        columns = ("text",) if is_plain else choose_text_columns(args, first, config_dict.get("text_columns"))
+        saved, given, trains = config_dict.get("text_columns"), args.text_column_names, bool(args.do_train)
+        columns = ("text",) if is_plain else choose_text_columns(first, saved, given, trains=trains)
         tables = {split: Table({name: raw.text(name) for name in columns}, raw.source) for split, raw in raws.items()}
         splits = ("validation",) if args.do_eval else ()
         if args.do_eval and "validation" not in tables:
