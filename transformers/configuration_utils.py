@@ -433,9 +433,8 @@ class PretrainedConfig:
             id2label = {index: f"LABEL_{index}" for index in range(count)}
         try:
             self.id2label: dict[int, str] = {int(index): name for index, name in id2label.items()}
-            hash(
-                (*self.id2label.values(), *(label2id or {}).values())
-            )  # what no dict takes as a key is no name, nor id
+            names_and_ids = (*self.id2label.values(), *(label2id or {}).values())
+            hash(names_and_ids)  # what no dict takes as a key is no name, nor id
         except (AttributeError, TypeError, ValueError):
             shown = f"id2label {reprlib.repr(id2label)}, label2id {reprlib.repr(label2id)}"
             raise ConfigurationError(f"{shown}: expected dicts from label ids to names and back") from None
