@@ -20,7 +20,7 @@ from .backbones import FOR_STOCK
 from .contranorm_sites import parse_positions
 from .methods import Method, all_knobs, find_method, knobs_of, method_sites, of_each_layer, settings_of
 from .utils import logging
-from .utils.checks import check_count, check_number, check_switch, drop_without_effect, is_whole
+from .utils.checks import ATTENTIONS, check_count, check_number, check_switch, drop_without_effect, is_whole
 from .utils.errors import ConfigurationError
 from .utils.files import make_folder, read_json, write_whole
 from .utils.hub import HUB_ARGUMENTS, resolve_file
@@ -31,7 +31,9 @@ CONFIG_NAME = "config.json"
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 # Written anew, or of no meaning away from where the file was saved.
-_NOT_READ = ("_name_or_path", "_commit_hash", "transformers_version", "model_type", "contranorm_note")
+_NOT_READ = (
+    *("_name_or_path", "_commit_hash", "_attn_implementation", "transformers_version", "model_type", "contranorm_note"),
+)
 
 # What the stock library has and this one has not: the key, and the only values that mean "not used".
 _UNSUPPORTED: dict[str, tuple[Any, ...]] = {
@@ -63,6 +65,7 @@ class PretrainedConfig:
         center: bool, kept for released checkpoints, without effect.
         unpad_inputs: bool, compute on real tokens only where that is possible; default True. The result is the same.
         tie_word_embeddings: bool, a head that predicts tokens has the word embeddings for its weights; default True.
+        attn_implementation: "eager" or "sdpa" (default), for code that asks; the result is the same.
         **kwargs: pos, str or int: digits of the method's positions, "0" or "none" for none; default the method's own.
             The method's knobs (ContraNorm's are scale, tau, contranorm_identity, contranorm_padding): where one is left
             out, the value at which it changes nothing, if it has one, so that a new configuration is the plain model;
@@ -134,6 +137,7 @@ class PretrainedConfig:
         self.unpad_inputs = check_switch("unpad_inputs", self.unpad_inputs)
         self.tie_word_embeddings = check_switch("tie_word_embeddings", self.tie_word_embeddings)
 
+        self._attn_implementation = kwargs.pop("attn_implementation", None)
         self.name_or_path = str(kwargs.pop("name_or_path", None) or kwargs.pop("_name_or_path", None) or "")
         for key in (*_NOT_READ, *self.unread_settings):
             kwargs.pop(key, None)
@@ -212,6 +216,19 @@ class PretrainedConfig:
         """Another name of `return_dict`, which code for the stock library reads."""
         return self.return_dict
 
+    @property
+    def _attn_implementation(self) -> str:
+        """How attention is computed, "sdpa" or "eager", as code for the stock library asks; the result is the same."""
+        return vars(self).get("_attention", "sdpa")
+
+    @_attn_implementation.setter
+    def _attn_implementation(self, name: str | None) -> None:
+        if name is not None and name not in ATTENTIONS:
+            known = " or ".join(ATTENTIONS)
+            raise ConfigurationError(f'Specified `attn_implementation="{name}"` is not supported: expected {known}')
+        if name is not None:  # an update without a word about it changes nothing
+            self._attention = name
+
     def get_text_config(self, **kwargs: Any) -> PretrainedConfig:
         """Return this configuration: there are no others inside it."""
         return self
@@ -274,7 +291,7 @@ class PretrainedConfig:
         """
         name = os.fspath(pretrained_model_name_or_path)
         where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
-        drop_without_effect(kwargs)
+        drop_without_effect(kwargs, kept=("attn_implementation",))
         path = name if os.path.isfile(name) else resolve_file(name, CONFIG_NAME, **where)
         assert path is not None  # resolve_file raises where a required file is missing
         return read_json(path), kwargs
@@ -294,6 +311,7 @@ class PretrainedConfig:
             ConfigurationError: a value is wrong, or an argument is no setting of this configuration.
         """
         values = copy.deepcopy(config_dict)
+        values.pop("attn_implementation", None)  # of the machine, not of the model
         known = cls._setting_names() | set(values)
         unused = {key: kwargs.pop(key) for key in list(kwargs) if key not in known}
         if unused and not return_unused_kwargs:
@@ -325,7 +343,9 @@ class PretrainedConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as a dictionary, model_type and the version of this library among them."""
-        values = {key: copy.deepcopy(value) for key, value in vars(self).items() if key != "name_or_path"}
+        values = {
+            key: copy.deepcopy(value) for key, value in vars(self).items() if key not in ("name_or_path", "_attention")
+        }
         values |= {"method": find_method(self.method).name, "use_v2": self.use_v2}
         return {**values, "model_type": self.model_type, "transformers_version": _library_version()}
 
@@ -403,7 +423,7 @@ class PretrainedConfig:
     @classmethod
     def _setting_names(cls) -> set[str]:
         """Names of all constructor arguments, and the stock example's `finetuning_task`, which is only stored."""
-        names = {"finetuning_task", "pos", *all_knobs(), *cls._settings().parameters}
+        names = {"finetuning_task", "attn_implementation", "pos", *all_knobs(), *cls._settings().parameters}
         for base in cls.__mro__[:-1]:
             names.update(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
         return names - {"self", "settings", "kwargs"}

@@ -20,7 +20,7 @@ from .configuration_utils import PretrainedConfig
 from .for_stock import needs_file, write_for_stock
 from .utils import logging
 from .utils.checks import check_count, check_memory, drop_without_effect
-from .utils.errors import CheckpointError, ConfigurationError
+from .utils.errors import CheckpointError, ConfigurationError, ShapeError
 from .utils.files import make_folder, write_whole
 from .utils.hub import HUB_ARGUMENTS
 from .utils.loading import LoadingReport, describe, match_tensors, plain_name
@@ -107,13 +107,13 @@ class PreTrainedModel(nn.Module):
             The model, or the pair.
 
         Raises:
-            CheckpointError: the checkpoint cannot be found or read, or does not fit.
+            CheckpointError: the checkpoint cannot be found or read, or does not fit (ShapeError: by a tensor's shape).
             ConfigurationError: a setting is wrong, unknown, or not supported.
         """
         if pretrained_model_name_or_path is None and (config is None or state_dict is None):
             raise ConfigurationError("without a checkpoint's name, config and state_dict are needed: give both")
         name = os.fspath(pretrained_model_name_or_path or "the given state_dict")
-        drop_without_effect(kwargs)
+        drop_without_effect(kwargs, kept=("attn_implementation",))
         device = one_device("device_map", device_map)
         where = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
         settings, model_arguments = cls._read_config(name, config, where, kwargs)
@@ -126,7 +126,7 @@ class PreTrainedModel(nn.Module):
         backbone = backbone_of(settings.model_type)
         report = match_tensors(model, f"{cls.base_model_prefix}.", backbone, stored, name, [*model.tied_weights()])
         if report.mismatched and not ignore_mismatched_sizes:
-            raise CheckpointError(
+            raise ShapeError(
                 f"{name} does not fit: {'; '.join(describe(report.mismatched))}. Give other sizes, or "
                 "ignore_mismatched_sizes=True (--ignore_mismatched_sizes of a run) to draw these anew"
             )
@@ -147,7 +147,10 @@ class PreTrainedModel(nn.Module):
             config: its configuration.
             **kwargs: `dtype` (or `torch_dtype`) of the weights, and arguments of the model's constructor.
         """
-        drop_without_effect(kwargs)
+        drop_without_effect(kwargs, kept=("attn_implementation",))
+        if attention := kwargs.pop("attn_implementation", None):
+            config = copy.deepcopy(config)
+            config._attn_implementation = attention
         dtype, older = kwargs.pop("dtype", None), kwargs.pop("torch_dtype", None)
         dtype = older if dtype is None else dtype
         with _NothingDrawn():
@@ -243,6 +246,19 @@ class PreTrainedModel(nn.Module):
     def can_generate(cls) -> bool:
         """Whether there is a `generate` that writes text: never here."""
         return False
+
+    @classmethod
+    def _can_set_attn_implementation(cls) -> bool:
+        """Whether `set_attn_implementation` may be called: always."""
+        return True
+
+    def set_attn_implementation(self, attn_implementation: str) -> None:
+        """Choose how attention is computed, "eager" or "sdpa"; the result is the same.
+
+        Raises:
+            ConfigurationError: it is something else.
+        """
+        self.config._attn_implementation = attn_implementation
 
     @property
     def base_model(self) -> nn.Module:
@@ -394,6 +410,7 @@ class PreTrainedModel(nn.Module):
         if not isinstance(config, PretrainedConfig):
             return cls.config_class.from_pretrained(config or name, **where, **overrides), model_arguments
         settings = {**config.to_dict(), "method": config.method}  # which may be a class that no file can name
+        overrides = {"attn_implementation": config._attn_implementation, **overrides} if overrides else {}
         config = type(config).from_dict(settings, **overrides) if overrides else copy.deepcopy(config)
         config.name_or_path = name
         return config, model_arguments

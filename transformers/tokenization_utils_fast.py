@@ -22,7 +22,7 @@ from .tokenization_training import train_backend
 from .tokenization_utils_base import LARGE_INTEGER, SIDES, VERY_LARGE_INTEGER, PreTrainedTokenizerBase, one_of
 from .tokenization_vocabulary import Token, as_added_token, library_errors
 from .utils.checks import check_count, drop_without_effect
-from .utils.errors import CheckpointError, ConfigurationError
+from .utils.errors import CheckpointError, ConfigurationError, MethodNameError
 from .utils.files import make_folder, read_json, write_whole
 from .utils.folders import mistaken_for_checkpoint
 from .utils.hub import HUB_ARGUMENTS, resolve_file
@@ -178,6 +178,8 @@ class PreTrainedTokenizerFast(PreTrainedTokenizerBase):
         }
         drop_without_effect(others)
         for key in others:
+            if callable(getattr(cls, key, None)):
+                raise MethodNameError(f"{key} is a method of {cls.__name__}, no setting: give it in a call")
             raise ConfigurationError(f"{key!r} is no setting of {cls.__name__}: expected one of {', '.join(known)}")
         candidates = {"tokenizer_file": TOKENIZER_FILE, **cls.vocab_files_names}
         found: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Code that was written for the stock library: the names, import paths and arguments that it uses."""
 
 import importlib
+import json
 import math
 
 import pytest
@@ -142,6 +143,44 @@ def test_arguments_that_change_nothing_are_accepted_and_others_refused_by_name(f
         for value in refused:
             with pytest.raises(ConfigurationError, match=name):
                 call(folder, **{name: value})
+
+
+def test_attention_can_be_chosen_and_asked_after(folder, tmp_path):
+    net = AutoModel.from_pretrained(folder)
+    assert net.config._attn_implementation == "sdpa" and net._can_set_attn_implementation()
+    net.set_attn_implementation("eager")
+    config = BertConfig(**tiny.SIZES, attn_implementation="eager")
+    for chosen in (
+        net,
+        AutoModel.from_pretrained(folder, attn_implementation="eager"),
+        AutoModel.from_pretrained(folder, config=config),
+        AutoModel.from_config(config),
+        AutoModel.from_config(net.config, attn_implementation="eager"),
+    ):
+        chosen.config.update({"hidden_act": "relu"})
+        assert chosen.config._attn_implementation == "eager"
+        chosen.save_pretrained(tmp_path)
+        assert "attn" not in (tmp_path / "config.json").read_text()
+    with pytest.raises(ConfigurationError, match='attn_implementation="flash_attention_2"` is not supported'):
+        net.set_attn_implementation("flash_attention_2")
+    assert net.config._attn_implementation == "eager"
+
+
+def test_what_a_file_says_of_attention_is_not_read(tmp_path):
+    written = BertConfig().to_dict() | {"_attn_implementation": "flash_attention_2", "attn_implementation": "flex"}
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    assert AutoConfig.from_pretrained(tmp_path)._attn_implementation == "sdpa"
+    assert AutoConfig.from_pretrained(tmp_path, attn_implementation="eager")._attn_implementation == "eager"
+
+
+def test_tensors_of_another_shape_are_the_error_that_code_for_the_stock_library_catches(folder):
+    with pytest.raises(RuntimeError, match=r"does not fit: classifier.*ignore_mismatched_sizes=True"):
+        AutoModelForSequenceClassification.from_pretrained(folder, num_labels=9)
+
+
+def test_a_setting_with_the_name_of_a_method_is_told_apart(folder):
+    with pytest.raises(AttributeError, match="add_special_tokens is a method of BertTokenizerFast"):
+        AutoTokenizer.from_pretrained(folder, add_special_tokens=False)
 
 
 def test_a_state_dict_in_the_place_of_a_checkpoint(folder):

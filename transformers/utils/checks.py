@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
 from .errors import CheckpointError, ConfigurationError
+
+ATTENTIONS = ("eager", "sdpa")  # names of ways to compute attention that give the same here
 
 # Arguments of the stock library that make no difference here, and what may be given for them; () for anything.
 _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
@@ -18,21 +21,22 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("tp_plan", "key_mapping", "max_memory", "offload_folder", "filename_prefix"), (None,)),
     **dict.fromkeys(("from_tf", "from_flax", "push_to_hub", "use_kernels", "load_in_8bit", "load_in_4bit"), (False,)),
     **dict.fromkeys(("safe_serialization", "do_basic_tokenize", "remove_space", "weights_only"), (True,)),
-    "attn_implementation": (None, "eager", "sdpa"),
+    "attn_implementation": (None, *ATTENTIONS),
 }
 
 
-def drop_without_effect(arguments: dict[str, Any], only: bool = False) -> None:
+def drop_without_effect(arguments: dict[str, Any], only: bool = False, kept: Collection[str] = ()) -> None:
     """Take those arguments out that the stock library has and that make no difference here.
 
     Args:
         arguments: names and values; changed.
         only: whether there may be no others.
+        kept: those that are left in.
 
     Raises:
         ConfigurationError: one asks for something that is not done here.
     """
-    for name in [name for name in arguments if only or name in _WITHOUT_EFFECT]:
+    for name in [name for name in arguments if name not in kept and (only or name in _WITHOUT_EFFECT)]:
         value, allowed = arguments.pop(name), _WITHOUT_EFFECT.get(name)
         if allowed is None:
             raise ConfigurationError(f"{name!r} is no argument here")

@@ -23,5 +23,13 @@ class CheckpointError(UserError, OSError):
     """A checkpoint or tokenizer folder, one of its files, or a Hub id cannot be read or written."""
 
 
+class ShapeError(CheckpointError, RuntimeError):
+    """A checkpoint has a tensor of another shape than the model: of the class that the stock library raises, too."""
+
+
 class ConfigurationError(UserError, ValueError):
     """A configuration value, or a combination of values, is wrong or not supported."""
+
+
+class MethodNameError(ConfigurationError, AttributeError):
+    """A setting has the name of a method: of the class that the stock library raises, too."""
