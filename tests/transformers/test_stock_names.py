@@ -7,6 +7,7 @@ import math
 import pytest
 import tiny
 import torch
+from stock import requires_stock, run_stock
 from tokenizer_files import train_byte_level_bpe
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -226,6 +227,31 @@ def test_tensors_that_a_checkpoint_may_lack(folder, tmp_path):
     for kind, missing in ((BertForSequenceClassification, {"weight", "bias"}), (Frugal, {"weight"})):
         info = kind.from_pretrained(tmp_path, output_loading_info=True)[1]
         assert info["missing_keys"] == {f"classifier.{name}" for name in missing}
+
+
+LOADING_INFO = """
+from transformers import AutoModelForSequenceClassification
+
+def plain(item):
+    return item if isinstance(item, str) else [item[0], *map(list, item[1:])]
+
+for name in payload["folders"]:
+    for labels in (2, 9):
+        _, info = AutoModelForSequenceClassification.from_pretrained(
+            name, output_loading_info=True, ignore_mismatched_sizes=True, num_labels=labels
+        )
+        found = {key: [type(value).__name__, sorted(map(plain, value))] for key, value in info.items()}
+        result[f"{name} {labels}"] = found
+"""
+
+
+@requires_stock
+@pytest.mark.slow
+def test_loading_info_is_the_stock_librarys(folder, tmp_path):
+    BertModel.from_pretrained(folder).save_pretrained(tmp_path / "base")
+    ours: dict = {"payload": {"folders": [str(folder), str(tmp_path / "base")]}, "result": {}}
+    exec(LOADING_INFO, ours)
+    assert ours["result"] == run_stock(LOADING_INFO, ours["payload"], tmp_path)
 
 
 def test_gradients_reach_the_embeddings_of_a_frozen_model():
