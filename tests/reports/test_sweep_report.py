@@ -324,6 +324,7 @@ def test_the_published_average_stands_beside_one_of_all_tasks(tmp_path):
         ("method,model,task,score,source\nnone,BERT,rte,0.704,x\n", "expected percent, such as 82.59"),
         ("method,model,task,score,source\nnone,BERT,rte,good,x\n", "score good: expected percent"),
         ("method,model,task,score,source\nnone,BERT,squad,80,x\n", "unknown task 'squad'"),
+        ("method;model;task;score;source\nnone;BERT;rte;70.4;x\n", "separated by semicolons: expected commas"),
         ("", "expected rows of method, model, task, score, source"),
         (None, "No such file or directory"),
     ],
