@@ -4,6 +4,8 @@ import csv
 import gzip
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from glue.data import readers
@@ -366,3 +368,25 @@ def test_the_empty_lines_of_a_column_of_texts_are_counted(tmp_path, capsys):
     read_table(write(tmp_path, "c.csv", 'sentence,label\nfirst,1\n\n"",0\n\n'))
     read_table(write(tmp_path, "d.csv", "sentence\nfirst\n"))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv.gz", "rows.jsonl", "rows.parquet"])
+def test_a_file_that_takes_long_to_read_shows_a_bar(name, tmp_path, slow_clock, capsys):
+    rows = [{"sentence": f"text {row}", "label": row % 2} for row in range(9)]
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    elif name.endswith("jsonl"):
+        write(tmp_path, name, "".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        separator = "," if name.endswith("csv") else "\t"
+        write(
+            tmp_path, name, "".join(separator.join(map(str, row)) + "\n" for row in [rows[0], *map(dict.values, rows)])
+        )
+    assert len(read_table(path)) == 9
+    assert f"reading {name}: " in capsys.readouterr().err
+
+
+def test_a_file_that_is_read_at_once_shows_none(tmp_path, capsys):
+    read_table(write(tmp_path, "rows.csv", "sentence,label\na,1\nb,0\n"))
+    assert capsys.readouterr().err == ""
