@@ -40,7 +40,7 @@ def read_file(flag: str, path: str) -> Any:
     except OSError as error:
         raise UsageError(f"{flag} {path}: {error.strerror}") from None
     except (ValueError, csv.Error, yaml.YAMLError) as error:
-        raise UsageError(f"{flag} {path}: {error}") from None
+        raise UsageError(f"{flag} {path}: {' '.join(str(error).split())}") from None
 
 
 def _check_keys(node: Any) -> None:
