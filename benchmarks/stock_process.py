@@ -25,6 +25,7 @@ def import_benchmarks() -> None:
 def make_jobs() -> dict:
     """Return the jobs of this side."""
     from benchmarks.gpu.usual import measure_usual
+    from benchmarks.host import time_host
     from benchmarks.measuring import matrix_rate, resident_memory
     from benchmarks.stock import Stock
 
@@ -32,6 +33,7 @@ def make_jobs() -> dict:
 
     return {
         "usual": partial(measure_usual, Stock()),
+        "host": time_host,
         "start": stock.start,
         "open": stock.open,
         "train": stock.train,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from glue.data.readers import check_separator
 from glue.errors import UsageError
 
 
@@ -25,7 +26,9 @@ def read_file(flag: str, path: str) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         if path.endswith(".csv"):
-            return list(csv.DictReader(text.splitlines(), skipinitialspace=True))
+            rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+            check_separator(f"{flag} {path}", rows.fieldnames or (), ",")
+            return list(rows)
         if not path.endswith(".toml"):
             _check_keys(yaml.compose(text, Loader=yaml.BaseLoader))
             return yaml.load(text, Loader=yaml.BaseLoader)
@@ -37,7 +40,7 @@ def read_file(flag: str, path: str) -> Any:
     except OSError as error:
         raise UsageError(f"{flag} {path}: {error.strerror}") from None
     except (ValueError, csv.Error, yaml.YAMLError) as error:
-        raise UsageError(f"{flag} {path}: {error}") from None
+        raise UsageError(f"{flag} {path}: {' '.join(str(error).split())}") from None
 
 
 def _check_keys(node: Any) -> None:

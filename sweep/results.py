@@ -45,11 +45,14 @@ INTERRUPTED, SURPLUS = "interrupted", "surplus"
 
 RESULTS = "results.jsonl"
 _MOST_LOSSES, _MOST_PREDICTIONS = 50, 1000
-# What a row has to have so that a report can be made of it.
-_NEEDED = {
-    *("id", "point", "title", "status", "problem", "settings", "flags", "task", "model", "seed", "method"),
-    *("main_metric", "score", "history", "losses", "degenerate", "train_seconds", "examples_per_second", "seconds"),
-    *("versions", "git_revision", "hardware"),
+_NUMBER, _ANY = (int, float, type(None)), (object,)
+# What a row has to have so that a report can be made of it, and of which type.
+_NEEDED: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "point", "title", "status", "problem", "task", "method"), (str,)),
+    **dict.fromkeys(("settings", "flags"), (dict,)),
+    **dict.fromkeys(("history", "losses"), (list,)),
+    **dict.fromkeys(("score", "train_seconds", "examples_per_second", "seconds"), _NUMBER),
+    **dict.fromkeys(("model", "seed", "main_metric", "degenerate", "versions", "git_revision", "hardware"), _ANY),
 }
 
 
@@ -63,11 +66,16 @@ def read_results(path: Path, broken: list[int] | None = None) -> list[dict[str, 
     rows = {}
     for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else (), start=1):
         row = _parse(line)
-        if row.keys() >= _NEEDED:
+        if _is_row(row):
             rows[row["id"]] = row
         elif broken is not None and line.strip():
             broken.append(number)
     return list(rows.values())
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    is_whole = all(name in row and isinstance(row[name], kinds) for name, kinds in _NEEDED.items())
+    return is_whole and all(isinstance(entry, dict) for entry in row["history"])
 
 
 def newest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

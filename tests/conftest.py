@@ -51,6 +51,17 @@ def library_log():
     library_logging.set_verbosity(level)
 
 
+@pytest.fixture
+def slow_clock(monkeypatch):
+    """For progress bars a minute passes between two looks at the clock."""
+    from itertools import count
+
+    from tqdm import std
+
+    clock = count(step=60.0)
+    monkeypatch.setattr(std, "time", lambda: next(clock))
+
+
 @pytest.fixture(scope="session")
 def flags(tmp_path_factory):
     """The command line of a small run that writes checkpoints; --output_dir is left to the test."""

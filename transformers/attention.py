@@ -84,9 +84,11 @@ class SelfAttention(nn.Module):
         return self.finish(context, hidden_states, layout), seen[0] if output_attentions else None
 
     def _project(self, hidden_states: Tensor, layout: TokenLayout) -> Sequence[Tensor]:
-        """Queries, keys and values; in one product of padded tokens, which are for devices where launches cost."""
+        """Queries, keys and values; in one product, but for the CPU's packed tokens: elsewhere launches cost."""
         parts = [getattr(self, name) for name in self.projections]
-        if layout.packed or not all(type(part) is nn.Linear and not is_hooked(part) for part in parts):
+        if (layout.packed and layout.cu_seqlens is None) or not all(
+            type(part) is nn.Linear and not is_hooked(part) for part in parts
+        ):
             return [part(hidden_states) for part in parts]
         weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
         return F.linear(hidden_states, weight, bias).chunk(3, dim=-1)

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from .configuration_utils import PROBLEM_TYPES, PretrainedConfig
 from .contranorm import MethodSites
 from .dropout import Dropout
-from .kernels.attention import runs_eagerly_on_cpu
+from .kernels.attention import runs_eagerly
 from .modeling_outputs import BaseModelOutputWithPooling, ModelOutput, SequenceClassifierOutput
 from .modeling_utils import PreTrainedModel
-from .padding import TokenLayout, is_hooked, mask_of_tokens, packed_layout, padded_layout
+from .padding import TokenLayout, is_hooked, mask_of_tokens, packed_layout, padded_layout, varlen_layout
 from .utils.errors import ConfigurationError
 
 
@@ -103,12 +103,13 @@ class TextModel(PreTrainedModel):
     """A text encoder: embeddings, a stack of layers, and in some models a pooler on the first token.
 
     Attributes:
-        pads: compute on padded tokens everywhere, whatever the configuration says. Not saved: it is how, not what.
+        pads: compute on padded tokens everywhere, whatever the configuration says; or, if false, nowhere where they can
+            be packed. None packs on the CPU alone. Not saved: it is how, not what.
     """
 
     embeddings: TextEmbeddings
     encoder: nn.Module
-    pads: bool = False
+    pads: bool | None = None
 
     def pool(self, first: Tensor) -> Tensor | None:
         """Turn the first tokens (B, D) or (B, 1, D) into what a classifier reads (B, D); None without a pooler."""
@@ -216,9 +217,12 @@ class TextModel(PreTrainedModel):
     def _layout(self, given: Tensor, attention_mask: Tensor | None, packs: bool) -> TokenLayout:
         """Choose the layout of a batch: packed where that is possible, for it is the same function and cheaper."""
         batch_size, width = given.shape[:2]
-        packs = packs and self.config.packs and not self.pads and runs_eagerly_on_cpu(given)
-        if packs and not is_watched(self):
-            return packed_layout(batch_size, width, attention_mask)
+        on_cpu = given.device.type == "cpu"
+        packs = packs and self.config.packs and not (not on_cpu if self.pads is None else self.pads)
+        if packs and runs_eagerly() and not is_watched(self):
+            if on_cpu:
+                return packed_layout(batch_size, width, attention_mask)
+            return varlen_layout(batch_size, width, attention_mask, given.device)
         if attention_mask is not None:
             attention_mask = attention_mask.to(given.device, non_blocking=True)
         return padded_layout(batch_size, width, attention_mask, self.config.contranorm_padding == "include")

@@ -3,12 +3,13 @@
 Half of a GLUE batch is padding. Hidden states come in one of two forms, and the same modules run on both:
 
 - packed, (T, D): the real tokens only, T of them, sequences sorted by length. Everything that treats tokens one by one
-  (linear layers, LayerNorm, dropout, activations) never asks how long a sequence is. What the CPU computes with.
+  (linear layers, LayerNorm, dropout, activations) never asks how long a sequence is. What the CPU computes with, and a
+  GPU if it is asked to: see `varlen_layout`.
 - padded, (B, S, D): all places in their order, with a mask. For who looks inside a model, for compiled graphs (fixed
   shapes), for the released code's treatment of padding, and for devices to which tokens are nearly free.
 
 Only attention and methods against oversmoothing look at whole sequences; they take them from a `TokenLayout`, as groups
-of sequences of one length, each group a view of the hidden states.
+of sequences of one length, each group a view of the hidden states, or in a varlen layout one padded copy of them.
 
 Shape letters: B batch, S padded length, T tokens kept, D width, b sequences of a group, s their length.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
@@ -76,6 +77,9 @@ class TokenLayout:
             every token is real.
         filler: bool tensor (B, S), True at padding, which callers of a model see as zeros; None where there is none.
         empty: bool tensor (B,), True for sequences without any real token; None when there are none.
+        cu_seqlens: int32 tensor, where each sequence of (T, D) begins, and where the last one ends; of varlen layouts
+            alone.
+        max_seqlen: the length of the longest of these.
         is_last: whether the layer that runs is the model's last one.
         narrow_at: the site behind which only first tokens are computed, see `reading_first`.
         memory: what layers of one forward pass remember for later ones, by name.
@@ -90,6 +94,8 @@ class TokenLayout:
     positions: Tensor | None = None
     filler: Tensor | None = None
     empty: Tensor | None = None
+    cu_seqlens: Tensor | None = None
+    max_seqlen: int = 0
     is_last: bool = False
     narrow_at: str | None = None
     memory: dict[str, Tensor] = field(default_factory=dict, compare=False)
@@ -152,6 +158,10 @@ class TokenLayout:
         """Return the layout in which padding counts like any token."""
         return replace(self, groups=tuple(replace(group, mask=None) for group in self.groups))
 
+    def restored(self) -> TokenLayout:
+        """Return the layout of what `restore` makes of packed tokens."""
+        return TokenLayout(self.batch_size, self.width, self.groups)
+
     def mean(self, tokens: Tensor) -> Tensor:
         """Return at each token the mean of its sequence's real tokens, in the shape of `tokens`."""
 
@@ -176,9 +186,14 @@ class TokenLayout:
         return self.join([function(block, group.mask) for block, group in blocks])
 
     def split(self, tokens: Tensor) -> list[Tensor]:
-        """Return the groups' parts of hidden states as views (b, s, D), in the order of `groups`."""
+        """Return the groups' parts of hidden states as views (b, s, D), in the order of `groups`.
+
+        Those of a varlen layout are no view.
+        """
         if not self.packed:
             return [tokens]
+        if self.cu_seqlens is not None:
+            return [self.restore(tokens)]
         # One split and not a slice a group: its gradient is one concatenation, a slice's is a tensor of zeros each.
         parts = tokens.split([group.count * group.length for group in self.groups])
         return [part.unflatten(0, (group.count, group.length)) for part, group in zip(parts, self.groups, strict=True)]
@@ -187,6 +202,8 @@ class TokenLayout:
         """Put the groups' results (b, s, D), given in the order of `groups`, together to hidden states."""
         if not self.packed:
             return blocks[0]
+        if self.cu_seqlens is not None:
+            return self.flatten(blocks[0])
         flat = [block.flatten(0, 1) for block in blocks]
         return flat[0] if len(flat) == 1 else torch.cat(flat)
 
@@ -223,6 +240,42 @@ def packed_layout(batch_size: int, width: int, attention_mask: Tensor | None = N
         columns=real.int().argmax(dim=1),
         positions=order[row] * width + column,
         empty=lengths == 0 if sizes[0] == 0 else None,
+    )
+
+
+def varlen_layout(batch_size: int, width: int, attention_mask: Tensor | None, device: torch.device) -> TokenLayout:
+    """Lay out the real tokens of a batch for a kernel that is told where each sequence begins, and takes all at once.
+
+    There is one group, of all sequences with their padding: whatever is no such kernel computes on that.
+
+    Args:
+        batch_size, width, attention_mask: as for `packed_layout`. The host reads the mask, and waits for one that is
+            not on the CPU.
+        device: of the hidden states.
+    """
+    mask = None if attention_mask is None else attention_mask.cpu()
+    layout = packed_layout(batch_size, width, mask)
+    if mask is not None and not layout.packed:  # no token is real
+        return padded_layout(batch_size, width, mask.to(device, non_blocking=True))
+
+    def moved(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(device, non_blocking=True)
+
+    layout = replace(
+        layout,
+        first_tokens=moved(layout.first_tokens),
+        columns=moved(layout.columns),
+        positions=moved(layout.positions),
+        empty=moved(layout.empty),
+    )
+    if mask is None or layout.positions is None:  # all tokens are real
+        return layout
+    lengths = [group.length for group in layout.groups for _ in range(group.count)]
+    return replace(
+        layout,
+        groups=(SequenceGroup(batch_size, width, moved(mask != 0)),),
+        cu_seqlens=moved(torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)),
+        max_seqlen=lengths[-1],
     )
 
 

@@ -93,7 +93,7 @@ def layer_parity(place: Place) -> str:
 
 
 def model_parity(place: Place) -> str:
-    """Logits and gradients of BERT and ALBERT with ContraNorm, beside double precision on the CPU."""
+    """Logits and gradients of BERT and ALBERT with ContraNorm, padded and packed, beside the CPU's double precision."""
     found = []
     for precision in place.precisions:
         worst = 0.0
@@ -103,9 +103,11 @@ def model_parity(place: Place) -> str:
                 model = _model(place, model_type, pos=pos, use_v2=use_v2).to(place.device)
                 batch = _batch(place)
                 expected = _results(exact, batch)
-                with _products(precision), _autocast(place, precision):
-                    actual = _results(model, _moved(batch, place.device))
-                worst = max(worst, *(_distance(a, b) for a, b in zip(actual, expected, strict=True)))
+                for model.base_model.pads in (True, False):
+                    model.zero_grad()
+                    with _products(precision), _autocast(place, precision):
+                        actual = _results(model, _moved(batch, place.device))
+                    worst = max(worst, *(_distance(a, b) for a, b in zip(actual, expected, strict=True)))
         _check(worst, precision)
         found.append(f"{precision} {worst:.1e}")
     return f"relative differences: {', '.join(found)}"
@@ -165,9 +167,7 @@ def executions(place: Place) -> str:
     """Eight updates without dropout have the same losses however they are computed, TF32 apart."""
     words = ["--demo", "--task_name", "rte", "--pos", "7", "--scale", "0.1", "--token_cache", "none", "--no-tf32"]
     words += ["--max_train_samples", "64", "--per_device_train_batch_size", "8", "--max_train_steps", "8"]
-    forms = {"padded": ["--execution", "padded"], "bucketed": ["--execution", "bucketed"]}
-    if place.device == "cpu":
-        forms["packed"] = ["--execution", "packed"]
+    forms = {form: ["--execution", form] for form in ("padded", "bucketed", "packed")}
     if not place.tiny:
         forms |= {"compiled": ["--torch_compile"], "captured": ["--cuda_graphs"]}
     losses = {}

@@ -17,8 +17,8 @@ MODELS = {"bert-base": SIZES["bert-base"], "6 layers x 384": SIZES["checkpoint"]
 _TINY_SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 TINY = {"tiny": ("bert", _TINY_SIZES)}
 
-OURS, PLAIN, USUAL, COMPILED_USUAL, COMPILED, PADDED = (
-    "ours", "ours at scale 0", "usual", "usual, compiled", "ours, compiled", "ours, padded"
+OURS, PLAIN, USUAL, COMPILED_USUAL, COMPILED, PADDED, PACKED = (
+    "ours", "ours at scale 0", "usual", "usual, compiled", "ours, compiled", "ours, padded", "ours, packed"
 )  # fmt: skip
 
 # Of a step on an H200: BERT-base, bf16, batches of 32, dropout 0.1, pos 7.
@@ -44,7 +44,10 @@ class Variant(NamedTuple):
 
 
 _CONTRANORM = ("--pos", POSITION, "--scale", str(SCALE))
-FORMS = (Variant(PADDED, (*_CONTRANORM, "--execution", "padded")),)
+FORMS = (
+    Variant(PADDED, (*_CONTRANORM, "--execution", "padded")),
+    Variant(PACKED, (*_CONTRANORM, "--execution", "packed")),
+)
 EAGER = (Variant(OURS, _CONTRANORM), Variant(PLAIN, ("--pos", "none")), Variant(USUAL))
 COMPILED_ONES = (
     Variant(COMPILED_USUAL, compiled=True, guess=90.0),

@@ -241,7 +241,7 @@ class RunArguments(_Knobs, _Place):  # type: ignore[misc, valid-type]
     gradient_checkpointing: bool = flag("training", "recompute activations to save memory", False)
     execution: str = flag(
         "training",
-        "how batches are computed: packed (real tokens only, on the CPU), padded, bucketed (padded to a few sizes); "
+        "how batches are computed: packed (real tokens only), padded, bucketed (padded to a few sizes); "
         "auto: packed on the CPU, bucketed on NVIDIA GPUs, padded elsewhere; the same function, other dropout masks",
         "auto",
         choices=("auto", "packed", "padded", "bucketed"),

@@ -205,6 +205,8 @@ def class_ids(raw: Table, column: str, values: Sequence[LabelValue], names: Sequ
         UsageError: a value is none of the names.
     """
     ids = {comparable(name): index for index, name in enumerate(names)}
+    if set(names) == {"true", "false"}:  # as JSON writes what pandas writes to csv as True and False
+        ids |= {name.capitalize(): ids[name] for name in names}
     found = [
         ids.get(comparable(str(written).strip()), ids.get(comparable(label_text(value)), -1))
         for written, value in zip(raw.columns[column], values, strict=True)

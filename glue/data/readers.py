@@ -10,9 +10,10 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +146,18 @@ def _read_separated(path: Path, text: str, is_csv: bool, whole: bool, header: Se
     form: dict[str, Any] = {} if is_csv else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
     csv.field_size_limit(2**31 - 1)  # a field may be as long as it likes
     # A double quote that is never closed swallows all that follows: if it takes the last line, there is one.
-    reader = csv.reader(io.StringIO(f"{text}\n{_LAST_LINE}\n", newline=""), **form)
+    taken: list[str] = []  # lines of the row that has been read last
+    reader = csv.reader(_noting(io.StringIO(f"{text}\n{_LAST_LINE}\n", newline=""), taken), **form)
     rows: list[list[str]] = []
     places: list[tuple[int, int]] = []
     try:
-        names = list(header or next(filter(None, reader)))
+        names = list(header or map(str.strip, next(filter(None, reader))))
         line, empty = reader.line_num + 1, list[int]()
+        taken.clear()
         for fields in _bar(reader, path):
+            if len(taken) > 1:
+                _check_quotes(taken, f"{path}, row {len(rows) + 1} (line {line})")
+            taken.clear()
             if fields or len(names) == 1:  # of one column, an empty line is an empty text
                 empty += [] if fields else [len(rows) + 1]
                 rows.append(fields or [""])
@@ -162,9 +168,8 @@ def _read_separated(path: Path, text: str, is_csv: bool, whole: bool, header: Se
     if not rows or rows.pop() != [_LAST_LINE]:
         opened = place(path, *places[-1]) if places else f"{path}, header"
         raise UsageError(f"{opened}: broken row, a double quote is opened and never closed")
+    check_separator(str(path), names, "," if is_csv else "\t")
     _check_distinct(path, names)
-    if len(names) == 1:
-        _look_at_one_column(path, names[0], "," if is_csv else "\t")
     if empty:
         say(f"Note: {path}: empty lines are taken for empty texts: {len(empty)}, the first is row {empty[0]}")
     if len(names) == 1 and content.removeprefix(text).count("\n") > 1:
@@ -189,14 +194,39 @@ def _read_separated(path: Path, text: str, is_csv: bool, whole: bool, header: Se
     return Table(columns, str(path), is_typed=False, places=places[: len(rows)])
 
 
-def _look_at_one_column(path: Path, name: str, separator: str) -> None:
-    """Check that a file with a single column is not one whose fields something else separates."""
-    found = next((other for other in _SEPARATORS if other != separator and other in name), None)
+def _noting(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """Hand on lines, and note them."""
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _check_quotes(lines: list[str], where: str) -> None:
+    """Check that a row of several lines is one: two stray quotes, lines apart, would join the rows between them."""
+    try:
+        list(csv.reader(lines, strict=True))
+    except csv.Error:
+        if lines[-1].strip() != _LAST_LINE:  # or else the quote is never closed, which is said of the whole file
+            raise UsageError(
+                f"{where}: broken row, the double quote that opens it is closed {len(lines) - 1} lines below, in the "
+                'middle of a text; within quotes a quote is written ""'
+            ) from None
+
+
+def check_separator(source: str, names: Sequence[str], separator: str) -> None:
+    """Check that names are a header, and not that of a file whose fields something else separates.
+
+    Raises:
+        UsageError: it has a single name with other separators in it, or is Excel's note about them.
+    """
+    if names and re.fullmatch("sep=.?", names[0]):
+        note = separator.join(names) if len(names) > 1 else names[0]
+        raise UsageError(f"{source}, line 1: {quoted(note)} is a note for Excel: take that line out")
+    found = next((other for other in _SEPARATORS if other != separator and len(names) == 1 and other in names[0]), None)
     if found is not None:
-        expected = _SEPARATORS[separator]
         raise UsageError(
-            f"{path}: the fields of its header {quoted(name)} seem to be separated by {_SEPARATORS[found]}: "
-            f"expected {expected}"
+            f"{source}: the fields of its header {quoted(names[0])} seem to be separated by {_SEPARATORS[found]}: "
+            f"expected {_SEPARATORS[separator]}"
         )
 
 

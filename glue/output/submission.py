@@ -79,9 +79,12 @@ def gather_submission(folders: Sequence[Path], output: Path) -> None:
         output: the zip file; it replaces an older one only once it is complete.
 
     Raises:
-        UsageError: a file is missing, is in two folders, or is none of predictions.
+        UsageError: a folder or a file is missing, or a file is in two folders or none of predictions.
         CheckpointError: the zip file cannot be written.
     """
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder")
     chosen: dict[str, Path] = {}
     missing, counts = [], []
     places = dict.fromkeys(place.resolve() for folder in folders for place in (folder, folder / "predictions"))

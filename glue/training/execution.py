@@ -1,6 +1,6 @@
 """How a run is executed: which form its batches have, and what its products, its layers and its updates are made by.
 
-    packed      real tokens only, (T, D): what the CPU computes with
+    packed      real tokens only, (T, D): what the CPU computes with, and a GPU if asked to
     padded      (B, S, D), each batch as wide as its longest row
     bucketed    (B, S, D) with B always the same and S one of a few sizes, so that a GPU sees few shapes
 
@@ -57,8 +57,10 @@ def choose_execution(args: RunArguments, config: PretrainedConfig, accelerator: 
             form = "packed" if device == "cpu" and config.packs and not args.torch_compile else "padded"
     if form != "padded" and counts_padding:
         raise UsageError(f"--execution {form} changes how much padding there is, which counts: leave it out")
-    if form == "packed" and device != "cpu":
-        raise UsageError(f"--execution packed is made for the CPU, and this run is on {device}: leave it out")
+    if form == "packed" and device != "cpu" and not is_cuda:
+        raise UsageError(
+            f"--execution packed is made for the CPU and NVIDIA GPUs, and this run is on {device}: leave it out"
+        )
     if form == "packed" and args.torch_compile:
         raise UsageError("--torch_compile compiles layers on padded tokens, not --execution packed: leave one out")
     if form == "packed" and not config.packs:
@@ -69,6 +71,11 @@ def choose_execution(args: RunArguments, config: PretrainedConfig, accelerator: 
     if is_cuda:
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         say(f"Execution {form}; matrix products of fp32 in {'TF32 (--no-tf32: in full)' if tf32 else 'full precision'}")
+    if is_cuda and form == "packed":
+        say(
+            "Note: packed has not been measured on a GPU; attention is by PyTorch's flash kernel in half precision, "
+            "by its memory-efficient one in fp32 and before Ampere"
+        )
     return Execution(form, tf32, _settle_graphs(args, form, is_cuda, accelerator))
 
 

@@ -89,6 +89,13 @@ def test_the_tokenizer_gets_large_batches(rows, monkeypatch):
     assert [data[row] for row in range(5)] == [whole[row] for row in range(5)]
 
 
+def test_texts_that_take_long_to_tokenize_show_a_bar(slow_clock, monkeypatch, capsys):
+    monkeypatch.setattr(encoding, "_ROWS_AT_ONCE", 1)
+    encode(pair(), GLUE_TASKS["mrpc"], WordTokenizer(), max_length=128)
+    bar = capsys.readouterr().err
+    assert "tokenizing: " in bar and "/5 [" in bar
+
+
 def test_an_empty_table_gives_an_empty_dataset():
     data = encode(Table({"sentence": [], "label": []}), GLUE_TASKS["cola"], WordTokenizer(), max_length=8)
     assert len(data) == 0 and data.lengths.tolist() == []

@@ -336,6 +336,7 @@ VALIDATION = [
     (["01", "1.0", "x"], ["1.0", "01"], [1, 0]),
     ([2, 1], [1.0, 2], [0, 1]),
     ([0.5, 1.5], [1, 2], [1.0, 2.0]),
+    ([True, False], ["True", "False"], [1, 0]),
     (["b", "a"], ["a", "c"], "row 2 (line 2): label 'c' does not occur in {train} (labels there: a, b)"),
     ([1, 0], [1, 2], "row 2 (line 2): label 2 does not occur in {train} (labels there: 0, 1)"),
     (["b", "a"], [None], "row 1 (line 1): the label is missing"),

@@ -4,6 +4,8 @@ import csv
 import gzip
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from glue.data import readers
@@ -34,6 +36,13 @@ READABLE = [
         "words.csv",
         "sentence,label\nNA,NA\nnull,None\n,nan\n",
         {"sentence": ["NA", "null", ""], "label": ["NA", "None", "nan"]},
+    ),
+    ("blanks.csv", "id, sentence ,\tlabel\n1, Good.,1\n", {"id": ["1"], "sentence": [" Good."], "label": ["1"]}),
+    ("blanks.tsv", " sentence\tlabel \nGood.\t1\n", {"sentence": ["Good."], "label": ["1"]}),
+    (
+        "quotes.csv",
+        'sentence,label\n5" wide,1\n"so" he said,0\n"a ""b"",\n\nc",1\n',
+        {"sentence": ['5" wide', "so he said", 'a "b",\n\nc'], "label": ["1", "0", "1"]},
     ),
     ("blank.csv", "sentence,label\n\nGood.,1\n\n", {"sentence": ["Good."], "label": ["1"]}),
     ("noend.csv", "sentence,label\nGood.,1", {"sentence": ["Good."], "label": ["1"]}),
@@ -92,6 +101,14 @@ BROKEN = [
     ),
     ("open one.csv", 'sentence\nGood.\n"Bad.\nUgly.\n', ", row 2 (line 3): broken row, a double quote is opened"),
     ("open header.csv", '"sentence\nGood.\n', ", header: broken row, a double quote is opened"),
+    (
+        "open twice.csv",
+        'sentence,label\nGood.,1\n"Bad.,0\nUgly.,0\n"Worse.,0\nFine.,1\n',
+        ", row 2 (line 3): broken row, the double quote that opens it is closed 2 lines below, in the middle of a text",
+    ),
+    ("blank twice.csv", "text, text\na,b\n", "column 'text' stands there twice"),
+    ("excel.csv", b"\xef\xbb\xbfsep=,\r\nsentence,label\r\nGood.,1\r\n", ", line 1: 'sep=,' is a note for Excel"),
+    ("excel one.csv", "sep=;\nsentence;label\nGood.;1\n", ", line 1: 'sep=;' is a note for Excel"),
     ("many short.csv", "a,b\n1\n2\n", ", row 1 (line 2): broken row with 1 fields"),
     ("short.tsv", "sentence\tlabel\nGood.\n", ", row 1 (line 2): broken row with 1 fields"),
     ("latin.csv", b"sentence,label\nGood.,1\nna\xefve,0\n", ", line 3: not valid UTF-8 (byte 0xef at offset 25)"),
@@ -351,3 +368,25 @@ def test_the_empty_lines_of_a_column_of_texts_are_counted(tmp_path, capsys):
     read_table(write(tmp_path, "c.csv", 'sentence,label\nfirst,1\n\n"",0\n\n'))
     read_table(write(tmp_path, "d.csv", "sentence\nfirst\n"))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv.gz", "rows.jsonl", "rows.parquet"])
+def test_a_file_that_takes_long_to_read_shows_a_bar(name, tmp_path, slow_clock, capsys):
+    rows = [{"sentence": f"text {row}", "label": row % 2} for row in range(9)]
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    elif name.endswith("jsonl"):
+        write(tmp_path, name, "".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        separator = "," if name.endswith("csv") else "\t"
+        write(
+            tmp_path, name, "".join(separator.join(map(str, row)) + "\n" for row in [rows[0], *map(dict.values, rows)])
+        )
+    assert len(read_table(path)) == 9
+    assert f"reading {name}: " in capsys.readouterr().err
+
+
+def test_a_file_that_is_read_at_once_shows_none(tmp_path, capsys):
+    read_table(write(tmp_path, "rows.csv", "sentence,label\na,1\nb,0\n"))
+    assert capsys.readouterr().err == ""

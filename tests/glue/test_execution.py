@@ -148,6 +148,7 @@ def precisions(monkeypatch):
         ("cuda", {"padding": "include", "tf32": True}, Execution("padded", tf32=True), ["high"]),
         ("cuda", {"cuda_graphs": True}, Execution("bucketed", tf32=True, cuda_graphs=True), ["high"]),
         ("cuda", {"execution": "padded"}, Execution("padded", tf32=True), ["high"]),
+        ("cuda", {"execution": "packed"}, Execution("packed", tf32=True), ["high"]),
     ],
 )
 def test_what_is_chosen_where(device, settings, expected, told, precisions):
@@ -158,7 +159,7 @@ def test_what_is_chosen_where(device, settings, expected, told, precisions):
     ("device", "settings", "message"),
     [
         ("cpu", {"execution": "bucketed", "padding": "include"}, "changes how much padding there is"),
-        ("cuda", {"execution": "packed"}, "made for the CPU, and this run is on cuda"),
+        ("mps", {"execution": "packed"}, "made for the CPU and NVIDIA GPUs, and this run is on mps"),
         ("cpu", {"execution": "packed", "torch_compile": True}, "leave one out"),
         ("cpu", {"execution": "packed", "config": {"unpad_inputs": False}}, "unpad_inputs false"),
         ("cpu", {"tf32": True}, "needs an NVIDIA GPU"),
@@ -172,6 +173,15 @@ def test_what_is_refused(device, settings, message, precisions):
 def test_on_rocm_a_run_is_padded_and_in_full_precision(precisions, monkeypatch):
     monkeypatch.setattr(torch.version, "hip", "6.4")
     assert settle("cuda") == Execution("padded") and precisions == []
+
+
+def test_packed_on_a_gpu_says_what_it_is(precisions, monkeypatch):
+    said = []
+    monkeypatch.setattr(execution, "say", said.append)
+    settle("cuda", execution="packed")
+    assert "has not been measured" in said[-1] and "memory-efficient one in fp32" in said[-1]
+    settle("cpu", execution="packed")
+    assert len(said) == 2  # the form and its products, and the note
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,9 @@ def test_nine_runs_make_one_zip(tmp_path: Path, capsys: pytest.CaptureFixture) -
         ),
         (lambda folder: (folder / "rte/predictions/RTE.tsv").write_text("index,prediction\n"), "has no header"),
         (lambda folder: (folder / "glue.zip").mkdir(), "glue.zip cannot be written"),
+        (lambda folder: (folder / "wnli").rename(folder / "WNLI"), "wnli: no such folder"),
     ],
-    ids=["one is missing", "two are missing", "one is there twice", "no predictions", "no place"],
+    ids=["one is missing", "two are missing", "one is there twice", "no predictions", "no place", "no folder"],
 )
 def test_what_stands_against_a_zip_is_one_line(
     change: object, message: str, tmp_path: Path, capsys: pytest.CaptureFixture

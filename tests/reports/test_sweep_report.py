@@ -358,6 +358,7 @@ def test_the_published_average_stands_beside_one_of_all_tasks(tmp_path):
         ("method,model,task,score,source\nnone,BERT,rte,0.704,x\n", "expected percent, such as 82.59"),
         ("method,model,task,score,source\nnone,BERT,rte,good,x\n", "score good: expected percent"),
         ("method,model,task,score,source\nnone,BERT,squad,80,x\n", "unknown task 'squad'"),
+        ("method;model;task;score;source\nnone;BERT;rte;70.4;x\n", "separated by semicolons: expected commas"),
         ("", "expected rows of method, model, task, score, source"),
         (None, "No such file or directory"),
     ],
@@ -491,11 +492,12 @@ def test_reports_of_several_sweeps_are_one(tmp_path, capsys):
 
 def test_rows_of_something_else_are_one_line(tmp_path, capsys):
     good = row()
-    others = ['{"a": 1}', "3", "[1]", '{"id":']
+    wrong = ({"settings": "text"}, {"score": "high"}, {"history": None}, {"history": [0.5]}, {"task": None})
+    others = ['{"a": 1}', "3", "[1]", '{"id":', *(json.dumps(good | {"id": "other"} | change) for change in wrong)]
     (tmp_path / "results.jsonl").write_text("\n".join([*others, json.dumps(good), ""]))
     assert run_report.main([str(tmp_path)]) == 0
     output = capsys.readouterr().out
-    assert "no row of a sweep in line 1, 2, 3, 4: left out" in output and output.count("\n") == 3
+    assert "no row of a sweep in line 1, 2, 3, 4, 5, 6, 7, 8, 9: left out" in output and output.count("\n") == 3
 
 
 @pytest.mark.parametrize("content", [None, "", "not json\n", "[1]\n"])

@@ -152,14 +152,16 @@ def test_wrong_command_lines(tmp_path, capsys, words, expected):
     assert stop.value.code == 2 and expected in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("content", ["- 1\n", "scale: {a: 1}\n", "unknown: 1\n", "scale: [", "scale: x\n"])
+@pytest.mark.parametrize(
+    "content", ["- 1\n", "scale: {a: 1}\n", "unknown: 1\n", "scale: [", "scale: x\n", "seed:\n\t- 1\n"]
+)
 def test_wrong_files(tmp_path, capsys, content):
     path = tmp_path / "sweep.yaml"
     path.write_text(content)
     with pytest.raises(SystemExit) as stop:
         parsed("--config_file", path, tmp_path=tmp_path)
     error = capsys.readouterr().err
-    assert stop.value.code == 2 and error.count("\n") == 1
+    assert stop.value.code == 2 and error.count("\n") == 1 and "\\n" not in error
 
 
 def test_values_of_a_file_are_taken_as_they_are_written(tmp_path):

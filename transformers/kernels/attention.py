@@ -3,6 +3,7 @@
 For every sequence and every head, `attend` computes softmax(scale q k^T) v. Which kernel runs:
 
 - PyTorch's `scaled_dot_product_attention`, group by group, which keeps nothing of the size s x s for the backward pass;
+- for packed tokens on a GPU one for sequences of all lengths, see `varlen.py`;
 - in training on the CPU, with dropout or up to `SHORT` tokens, a function with a backward pass of its own: PyTorch's
   would go through some forty small operations a group with dropout, and its kernel without is made for long sequences.
 
@@ -23,6 +24,7 @@ from contranorm import at_least_single
 from ..dropout import draws_own_masks, keep_mask
 from ..padding import TokenLayout
 from .kernel import Kernel
+from .varlen import attend_varlen, takes
 
 SHORT = 512  # tokens; longer sequences without dropout keep no matrix of probabilities
 
@@ -42,6 +44,8 @@ def attend(
     Returns:
         Hidden states, heads merged.
     """
+    if takes(query, layout, num_heads):
+        return attend_varlen(query, key, value, layout, num_heads, scale, dropout)
     trains = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
     if (
         trains

@@ -94,8 +94,9 @@ class ContraNormKernel(_KernelOfLayer):
         result, saved = torch.empty_like(x), [inverse]
         for group, (x_group, r, y) in zip(self.layout.groups, self.blocks(x, inverse, result), strict=True):
             cosines = torch.bmm(x_group, x_group.mT).mul_(r).mul_(r.mT)
-            scores, bias = cosines / self.tau, group.bias(cosines.dtype)
-            probabilities = (scores if bias is None else scores.add_(bias[:, 0])).softmax(-1)
+            bias = group.bias(cosines.dtype)
+            scores = cosines / self.tau if bias is None else torch.add(bias[:, 0], cosines, alpha=1 / self.tau)
+            probabilities = scores.softmax(-1)
             torch.baddbmm(x_group, probabilities, x_group, beta=self.c, alpha=-self.scale, out=y)
             saved += [cosines, probabilities]
         return result.to(inputs[0].dtype), [*saved]
@@ -186,5 +187,5 @@ def _agree(layer: Any, over: str, definition: tuple[Any, ...]) -> bool:
 
 def _inverse_lengths(tokens: Tensor) -> Tensor:
     """1 / ||x|| of each token, 0 for those shorter than 1e-12: (..., D) -> (..., 1)."""
-    lengths = tokens.norm(dim=-1, keepdim=True)
+    lengths = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
     return lengths.reciprocal().masked_fill_(lengths < 1e-12, 0.0)
