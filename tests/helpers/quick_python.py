@@ -44,7 +44,10 @@ if status < 0:
     os.kill(os.getpid(), -status)
 sys.exit(status)
 """
-_IMPORTS = ("torch._dynamo", "accelerate", "optuna", "pyarrow.parquet", "scipy.stats", "sklearn.metrics", "tokenizers")
+_IMPORTS = (
+    *("torch._dynamo", "accelerate", "optuna", "pyarrow.parquet", "scipy.stats", "sklearn.metrics", "tokenizers"),
+    *("matplotlib.style", "matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.backends.backend_agg"),
+)
 
 
 @contextlib.contextmanager
