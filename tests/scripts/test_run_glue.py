@@ -313,14 +313,14 @@ def test_every_flag_has_its_effect(flags, extra, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None and shutil.which("g++") is None, reason="no C++ compiler")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_compiled_model_is_the_same_function(flags, tmp_path):
     """Training and evaluation; without dropout, whose random numbers are others in a compiled graph."""
     quiet = runs.make_checkpoint(tmp_path / "quiet", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     base = [*flags, "--model_name_or_path", quiet, "--task_name", "rte", "--num_train_epochs", "1"]
     base += ["--pos", "7", "--scale", "0.3", "--num_hidden_layers", "1", "--max_train_samples", "8"]
     assert runs.run_here(*base, "--output_dir", tmp_path / "plain") == 0
-    compiled = runs.run(*base, "--torch_compile", "--output_dir", tmp_path / "compiled", patience=280)
+    compiled = runs.run(*base, "--torch_compile", "--output_dir", tmp_path / "compiled", patience=800)
     assert compiled.returncode == 0, compiled.stderr
     for key in ("loss", "grad_norm"):
         plain, other = ([row[key] for row in runs.log_rows(tmp_path / name)] for name in ("plain", "compiled"))
