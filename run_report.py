@@ -30,6 +30,13 @@ def main(argv: list[str] | None = None) -> int:
         metavar="FILE",
         help="csv or yaml with published scores to set beside: method, model, task, score (percent), source",
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="METHOD",
+        default="none",
+        help="what the others are compared with: a method, or one of its settings as the report calls it, such as "
+        "'ContraNorm scale 0.005' (default: none, the plain model)",
+    )
     parser.add_argument("--title", metavar="TEXT", help="what the report is called (default: the folder's name)")
 
     def work() -> int:
@@ -43,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         files = [path if path.is_file() else path / RESULTS for path in paths]
         folder = Path(expand("--output_dir", args.output_dir)) if args.output_dir else files[0].parent
         title = args.title or files[0].parent.resolve().name
-        for path in write_report(rows_of(files), folder, title, published):
+        for path in write_report(rows_of(files), folder, title, published, args.baseline):
             say(f"Written: {path}")
         return 0
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glue.data.tasks import GLUE_TASKS
+from glue.errors import UsageError
 from glue.scoring.metrics import higher_is_better
 from sweep.points import METHOD, PLAIN
 from transformers.methods import METHODS
@@ -49,7 +50,7 @@ class Summary(NamedTuple):
 
 
 class Paired(NamedTuple):
-    """Differences of scores to the plain model with the same seed.
+    """Differences of scores to the baseline, as a rule the plain model, with the same seed.
 
     `low` and `high` bound the 95 % interval of their mean by Student's t (NaN below 2 pairs), `wins` counts those that
     are better than 0, `sign` is 1 where a higher score is better, else -1, and `deviation` is their standard deviation.
@@ -96,9 +97,15 @@ class Scores:
 
     Args:
         rows: one for each point.
+        baseline: what the others are compared with: "none" for the plain model, another method, or a setting by its
+            `method_label`.
+
+    Raises:
+        UsageError: (by any comparison) the baseline has no run, or is several settings.
     """
 
     rows: list[Row]
+    baseline: str = PLAIN
 
     @cached_property
     def varied(self) -> list[str]:
@@ -117,9 +124,31 @@ class Scores:
             return (*own, ("method", PLAIN))
         return (*own, *((name, row.get(name)) for name in METHOD))
 
-    def plain(self, variant: Variant) -> Variant:
-        """Return the plain variant that a variant is compared with."""
-        return (*((name, value) for name, value in variant if name not in METHOD), ("method", PLAIN))
+    def baseline_of(self, variant: Variant) -> Variant:
+        """Return the variant that a variant is compared with; it may be one without runs."""
+        others = _others(variant)
+        return self._baselines.get(others, (*others, ("method", self.baseline)))
+
+    @cached_property
+    def _baselines(self) -> dict[Variant, Variant]:
+        found: dict[Variant, Variant] = {}
+        for variant in self.variants:
+            if self.baseline in (dict(variant)["method"], self.method_label(variant)):
+                if other := found.get(_others(variant)):
+                    names = ", ".join(repr(self.method_label(each)) for each in (other, variant))
+                    raise UsageError(f"baseline {self.baseline!r} is several settings: name one, such as {names}")
+                found[_others(variant)] = variant
+        if not found and self.baseline != PLAIN:
+            names = ", ".join(sorted({repr(self.method_label(variant)) for variant in self.variants}))
+            raise UsageError(f"baseline {self.baseline!r} has no run here: there are {names}")
+        return found
+
+    @property
+    def baseline_name(self) -> str:
+        """What the baseline is called in a sentence."""
+        if self.baseline == PLAIN:
+            return "the plain model"
+        return self.method_label(next(iter(self._baselines.values())))
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -133,9 +162,9 @@ class Scores:
         return sorted({self.variant(row) for row in self.rows}, key=_order)
 
     @cached_property
-    def plain_variants(self) -> list[Variant]:
-        """The plain ones, run or not, that there are variants to compare with."""
-        return list(dict.fromkeys(map(self.plain, self.variants)))
+    def baselines(self) -> list[Variant]:
+        """The variants, run or not, that others are compared with."""
+        return list(dict.fromkeys(map(self.baseline_of, self.variants)))
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -205,7 +234,7 @@ class Scores:
 
     @cached_property
     def ranked(self) -> list[Variant]:
-        """All variants but the plain ones, the best first: by average where there is one, else by the mean of all."""
+        """All variants but the baselines, the best first: by average where there is one, else by the mean of all."""
 
         def rank(variant: Variant) -> tuple[float, float]:
             means = {task: self.summary(task, variant).mean for task in self.tasks}
@@ -213,18 +242,19 @@ class Scores:
             average = self.average(means)
             return (-math.inf if math.isnan(average) else average, sum(there) / len(there) if there else -math.inf)
 
-        return sorted((each for each in self.variants if self.plain(each) != each), key=rank, reverse=True)
+        return sorted((each for each in self.variants if each not in self.baselines), key=rank, reverse=True)
 
     def paired(self, task: str, variant: Variant, scores: Mapping[int, float] | None = None) -> Paired:
-        """Return how a variant does on a task beside its plain one, seed by seed.
+        """Return how a variant does on a task beside its baseline, seed by seed.
 
         Args:
             task: where, or `AVERAGE`.
             variant: what is compared.
             scores: by seed; left out: those of the variant.
         """
-        mine, plain = self.of(task, variant) if scores is None else scores, self.of(task, self.plain(variant))
-        return Paired.of((mine[seed] - plain[seed] for seed in mine if seed in plain), self.sign(task))
+        mine = self.of(task, variant) if scores is None else scores
+        theirs = self.of(task, self.baseline_of(variant))
+        return Paired.of((mine[seed] - theirs[seed] for seed in mine if seed in theirs), self.sign(task))
 
     def comparisons(self, task: str) -> dict[Variant, Paired]:
         """Return all of `paired` that a task has, in the order of `ranked`."""
@@ -256,12 +286,12 @@ class Scores:
                 found[row["task"], self.variant(row)].append(np.array(row["predictions"]))
         return found
 
-    def best(self, task: str, plain: Variant, without: int | None = None) -> Variant | None:
-        """Return the variant with the best mean on a task, out of those that are compared with `plain`.
+    def best(self, task: str, baseline: Variant, without: int | None = None) -> Variant | None:
+        """Return the variant with the best mean on a task, out of those that are compared with `baseline`.
 
         Args:
             task: where.
-            plain: the plain variant, which is not a candidate itself.
+            baseline: is not a candidate itself.
             without: a seed that has no say.
 
         Returns:
@@ -271,13 +301,13 @@ class Scores:
         found: dict[Variant, tuple[int, float]] = {}
         for variant in self.variants:
             scores = [score for seed, score in self.of(task, variant).items() if seed != without]
-            if scores and variant != plain and self.plain(variant) == plain:
+            if scores and variant != baseline and self.baseline_of(variant) == baseline:
                 found[variant] = len(scores), self.sign(task) * Summary.of(scores).mean
         return max(found, key=lambda variant: found[variant], default=None)
 
-    def left_out(self, task: str, plain: Variant) -> dict[int, float]:
+    def left_out(self, task: str, baseline: Variant) -> dict[int, float]:
         """Return for each seed the score of the variant that is best on the other seeds: no seed chooses for itself."""
-        chosen = {seed: self.of(task, self.best(task, plain, without=seed)) for seed in self.seeds}
+        chosen = {seed: self.of(task, self.best(task, baseline, without=seed)) for seed in self.seeds}
         return {seed: scores[seed] for seed, scores in chosen.items() if seed in scores}
 
     @cached_property
@@ -300,6 +330,11 @@ class Scores:
         knobs = [name for name in dict.fromkeys(["scale", *differing]) if settings.get(name) is not None]
         name = METHODS[method].__name__ if method in METHODS else "plain" if method == PLAIN else str(method)
         return " ".join([name, *(f"{knob} {_short(settings[knob])}" for knob in knobs)])
+
+
+def _others(variant: Variant) -> Variant:
+    """The settings of a variant besides its method, position and knobs."""
+    return tuple(item for item in variant if item[0] not in METHOD)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -23,9 +23,9 @@ _Caption = tuple[str, str, str]
 _COLUMNS = 3
 _HEIGHT = 2.7  # inches, of a panel
 _ASIDE = 0.07  # of the distance between values: bars of several lines stand side by side
-_MOST_LINES = 5  # in a panel; of curves the plain model, and the best others
+_MOST_LINES = 5  # in a panel; of curves the baseline, and the best others
 _MOST_MAPS = 6
-_MOST_COMPARED = 24  # settings with a line each, beside the plain model
+_MOST_COMPARED = 24  # settings with a line each, beside the baseline
 
 
 def draw_sweep(scores: Scores, folder: Path) -> list[tuple[Path, _Caption]]:
@@ -83,7 +83,7 @@ def _groups(scores: Scores, *axes: str) -> dict[Variant, list[Variant]]:
     """
     found: dict[Variant, list[Variant]] = {}
     for variant in scores.variants:
-        if scores.plain(variant) != variant and isinstance(dict(variant).get(axes[0]), (int, float)):
+        if variant not in scores.baselines and isinstance(dict(variant).get(axes[0]), (int, float)):
             found.setdefault(tuple(item for item in variant if item[0] not in axes), []).append(variant)
     return {
         rest: variants
@@ -120,13 +120,13 @@ def _panels(scores: Scores, path: Path, draw: Callable[..., None], height: float
 
 
 def _differences(scores: Scores, task: str, axis: Any) -> None:
-    """A line for each setting, in the same order in all panels: its difference to the plain model, with interval."""
+    """A line for each setting, in the same order in all panels: its difference to the baseline, with interval."""
     pairs = scores.comparisons(task)
     if not pairs:
         return
     factor, colour = scores.factor(task), line_style(1)["color"]
     corrected = scores.corrected(task)
-    noise = scores.summary(task, scores.plain_variants[0]).deviation
+    noise = scores.summary(task, scores.baselines[0]).deviation
     if not np.isnan(noise):
         axis.axvspan(-factor * noise, factor * noise, color=line_style(0)["color"], alpha=0.08, linewidth=0)
     axis.axvline(0, color=line_style(0)["color"], linestyle="dashed", linewidth=1)
@@ -155,13 +155,13 @@ def _by_knob(scores: Scores, task: str, axis: Any, knob: str, groups: dict[Varia
     if not values:
         return
     factor = scores.factor(task)
-    for number, variant in enumerate(scores.plain_variants):
-        plain = scores.summary(task, variant)
-        if plain.n:
+    for number, variant in enumerate(scores.baselines):
+        level = scores.summary(task, variant)
+        if level.n:
             colour = line_style(0)["color"]
-            axis.axhline(factor * plain.mean, color=colour, linestyle="dashed", label=scores.label(variant))
-            if plain.n > 1 and number == 0:
-                low, high = plain.mean - plain.deviation, plain.mean + plain.deviation
+            axis.axhline(factor * level.mean, color=colour, linestyle="dashed", label=scores.label(variant))
+            if level.n > 1 and number == 0:
+                low, high = level.mean - level.deviation, level.mean + level.deviation
                 axis.axhspan(factor * low, factor * high, color=colour, alpha=0.08, linewidth=0)
     for number, (rest, line) in enumerate(lines.items(), start=1):
         there = [value for value in values if value in line]
@@ -174,7 +174,7 @@ def _by_knob(scores: Scores, task: str, axis: Any, knob: str, groups: dict[Varia
 
 
 def _heat_map(scores: Scores, task: str, axis: Any, knob: str, variants: list[Variant]) -> None:
-    """A knob by position: the difference to the plain model, and where its interval excludes 0, the sign."""
+    """A knob by position: the difference to the baseline, and where its interval excludes 0, the sign."""
     cells = {(str(dict(variant)["pos"]), dict(variant)[knob]): variant for variant in variants}
     positions, values = sorted({pos for pos, _ in cells}), sorted({value for _, value in cells})
     sign, factor = scores.sign(task), scores.factor(task)
@@ -221,7 +221,7 @@ def _curves(scores: Scores, task: str, axis: Any, points: Callable[[Row], list[A
         if row["task"] == task and row["status"] == "finished" and not row["degenerate"]:
             by_variant.setdefault(scores.variant(row), []).append(dict(points(row)))
     # The variants worth showing, the same in all panels.
-    shown = [*scores.plain_variants, *scores.ranked][: max(_MOST_LINES, len(scores.plain_variants) + 1)]
+    shown = [*scores.baselines, *scores.ranked][: max(_MOST_LINES, len(scores.baselines) + 1)]
     for number, variant in enumerate(shown):
         curves = by_variant.get(variant, [{}])
         updates = sorted(set.intersection(*map(set, curves)))

@@ -16,6 +16,7 @@ from filelock import FileLock
 from glue.data.tasks import GLUE_TASKS
 from glue.errors import UsageError
 from glue.output.manifest import Manifest
+from sweep.points import PLAIN
 from transformers.utils.files import make_folder, write_whole
 
 from .document import render
@@ -35,7 +36,9 @@ _FIGURES = "figures"
 _FILES = {"report.md": "markdown", "report.html": "html"}
 
 
-def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[Published] = ()) -> list[Path]:
+def write_report(
+    rows: list[Row], folder: Path, title: str, published: Sequence[Published] = (), baseline: str = PLAIN
+) -> list[Path]:
     """Write report.md, report.html and figures/ for the runs of a sweep.
 
     Args:
@@ -43,15 +46,16 @@ def write_report(rows: list[Row], folder: Path, title: str, published: Sequence[
         folder: where the files go; those of an earlier report are replaced.
         title: what the sweep is called.
         published: scores to set beside them, those of the paper apart.
+        baseline: what the others are compared with, see `Scores`.
 
     Returns:
         The two files.
 
     Raises:
-        UsageError: a file is there that is somebody's own.
+        UsageError: a file is there that is somebody's own, or the baseline is not to be found.
         CheckpointError: a file cannot be written.
     """
-    scores = Scores(rows)
+    scores = Scores(rows, baseline)
     with FileLock(make_folder(folder) / ".report.lock"):  # several commands may share a folder
         return _write(scores, rows, folder, title, published)
 
@@ -124,17 +128,17 @@ def _paired(scores: Scores, task: str, paired: Paired) -> list[str]:
     return [mean, f"{low} to {high}" if low else "", paired.verdict, f"{paired.wins} of {paired.n}"]
 
 
-def _noise(scores: Scores, task: str, plain: Variant) -> str:
-    deviation = _shown(scores, task, scores.summary(task, plain).deviation)
+def _noise(scores: Scores, task: str, baseline: Variant) -> str:
+    deviation = _shown(scores, task, scores.summary(task, baseline).deviation)
     return f"± {deviation}" if deviation else ""
 
 
-def _columns(scores: Scores, plain: Variant) -> list[dict[str, Summary]]:
-    """The plain model, the best setting for each task, and the one that is chosen on other seeds."""
+def _columns(scores: Scores, baseline: Variant) -> list[dict[str, Summary]]:
+    """The baseline, the best setting for each task, and the one that is chosen on other seeds."""
     return [
-        scores.cells(lambda task: scores.of(task, plain)),
-        scores.cells(lambda task: scores.of(task, scores.best(task, plain))),
-        scores.cells(lambda task: scores.left_out(task, plain)),
+        scores.cells(lambda task: scores.of(task, baseline)),
+        scores.cells(lambda task: scores.of(task, scores.best(task, baseline))),
+        scores.cells(lambda task: scores.left_out(task, baseline)),
     ]
 
 
@@ -152,11 +156,11 @@ def _table(scores: Scores) -> Table:
         collapsed = sum(scores.collapsed[task, variant] for task in scores.tasks)
         return line(scores.label(variant), scores.cells(lambda task: scores.of(task, variant)), collapsed)
 
-    lines = list(map(of_variant, scores.plain_variants))
-    for plain in scores.plain_variants:
-        mark = f", {scores.label(plain)}" if scores.varied else ""
+    lines = list(map(of_variant, scores.baselines))
+    for baseline in scores.baselines:
+        mark = f", {scores.label(baseline)}" if scores.varied else ""
         names = ("best for each task", "chosen without the seed it is scored on")
-        for name, cells in zip(names, _columns(scores, plain)[1:], strict=True):
+        for name, cells in zip(names, _columns(scores, baseline)[1:], strict=True):
             if any(cell.n for cell in cells.values()):
                 lines.append(line(f"{name}{mark}", cells))
     average = "average of these" if _lacking(scores) else "average"
@@ -176,7 +180,7 @@ def _beside(scores: Scores, published: Sequence[Published]) -> Table:
     """
     if published or not _lacking(scores):
         published = [*read_published(SHIPPED), *published]
-    columns = _columns(scores, scores.plain_variants[0])
+    columns = _columns(scores, scores.baselines[0])
     comparable = {task for task in scores.tasks if scores.sign(task) > 0} | (
         {AVERAGE} if not _lacking(scores) else set()
     )
@@ -185,19 +189,20 @@ def _beside(scores: Scores, published: Sequence[Published]) -> Table:
     for row in sorted(dict.fromkeys(published), key=lambda row: order.index(row.task)):
         here = [_summary(scores, row.task, cells[row.task]) if row.task in comparable else "" for cells in columns]
         lines.append([row.method, row.model, row.task, f"{row.score:.2f}", *here, row.source])
-    return ["method", "model", "task", "published", "plain, here", "best, here", "chosen, here", "source"], lines
+    name = scores.method_label(scores.baselines[0])
+    return ["method", "model", "task", "published", f"{name}, here", "best, here", "chosen, here", "source"], lines
 
 
 def _choice(scores: Scores) -> Table:
     """Which setting is best for each task, and what that choice is worth."""
     lines = []
-    for plain, task in product(scores.plain_variants, scores.tasks):
-        best = scores.best(task, plain)
-        if best is not None and scores.of(task, plain):
+    for baseline, task in product(scores.baselines, scores.tasks):
+        best = scores.best(task, baseline)
+        if best is not None and scores.of(task, baseline):
             chosen = _paired(scores, task, scores.paired(task, best))[0]
-            honest = scores.paired(task, best, scores.left_out(task, plain))
+            honest = scores.paired(task, best, scores.left_out(task, baseline))
             cells = _paired(scores, task, honest) if honest.n > 1 else [""] * 4
-            lines.append([task, scores.label(best), chosen, *cells, _noise(scores, task, plain)])
+            lines.append([task, scores.label(best), chosen, *cells, _noise(scores, task, baseline)])
     header = ["task", "best setting", "difference, as chosen", "difference, chosen on other seeds"]
     return [*header, "95 % interval", "shown", "seeds won", "noise"], lines
 
@@ -216,7 +221,7 @@ def _differences(scores: Scores) -> list[tuple[list[str], list[list[str]], str]]
         for variant in sorted(pairs, key=lambda variant: -pairs[variant].sign * pairs[variant].mean):
             *interval, wins = _paired(scores, task, pairs[variant])
             chances = [_chance(pairs[variant].p), _chance(corrected[variant])]
-            noise = _noise(scores, task, scores.plain(variant))
+            noise = _noise(scores, task, scores.baseline_of(variant))
             collapsed = str(scores.collapsed[task, variant] or "")
             lines.append([scores.label(variant), *interval, *chances, wins, noise, collapsed])
         verdicts = Counter(paired.verdict for paired in pairs.values())
@@ -255,7 +260,7 @@ def _power(scores: Scores) -> Table:
 def _agreement(scores: Scores) -> Table:
     """How alike the seeds of each setting predict: percent of rows, or a correlation."""
     lines = []
-    for variant in [*scores.plain_variants, *scores.ranked]:
+    for variant in [*scores.baselines, *scores.ranked]:
         found = {task: scores.agreement(task, variant) for task in scores.tasks}
         if not all(map(math.isnan, found.values())):
             cells = ("" if math.isnan(value) else f"{100 * value:.1f}" for value in found.values())

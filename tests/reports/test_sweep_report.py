@@ -285,6 +285,40 @@ def test_a_knob_of_any_method_is_reported_by_its_name(tmp_path):
     assert "tomorrow" in write_report(rows, tmp_path, "methods")[0].read_text()
 
 
+@pytest.mark.parametrize("baseline", ["contranorm", "ContraNorm scale 0.1"])
+def test_a_method_is_compared_with_another_one(tmp_path, baseline):
+    """Seed by seed, and corrected for all of the others, the plain model among them."""
+    generator = np.random.default_rng(2)
+    scores = {name: generator.uniform(0.5, 0.7, 5) for name in ("none", "contranorm", "gfsa")}
+    rows = [
+        row(method=name, scale={"contranorm": 0.1, "none": 0.0}.get(name), seed=seed, score=float(score))
+        for name, values in scores.items()
+        for seed, score in enumerate(values)
+    ]
+    sweep_rows.write(tmp_path / "results.jsonl", rows)
+    assert run_report.main([str(tmp_path), "--baseline", baseline]) == 0
+    text = (tmp_path / "report.md").read_text()
+    found = {line[0]: line for line in tables(text)["Difference to ContraNorm scale 0.1 with the same seed"][1:]}
+    assert "plain model" not in text and found.keys() == {"plain", "GFSA"}
+    chances = {"plain": scipy.stats.ttest_rel(scores["none"], scores["contranorm"]).pvalue}
+    chances["GFSA"] = scipy.stats.ttest_rel(scores["gfsa"], scores["contranorm"]).pvalue
+    for name, corrected in zip(chances, holm(list(chances.values())), strict=True):
+        assert found[name][4:6] == [f"{chances[name]:.3f}", f"{corrected:.3f}"]
+    assert found["GFSA"][1] == f"{100 * (scores['gfsa'] - scores['contranorm']).mean():+.2f}"
+    assert found["GFSA"][7] == f"± {100 * scores['contranorm'].std(ddof=1):.2f}"
+
+
+def test_a_baseline_that_is_none_or_several_is_one_line(tmp_path, capsys):
+    sweep_rows.write(tmp_path / "results.jsonl", sweep_rows.grid(["rte"], [0, 0.1, 0.2], ["7"], [1, 2]))
+    for name, expected in [
+        ("gfsa", "has no run here: there are 'ContraNorm scale 0.1', 'ContraNorm scale 0.2', 'plain'"),
+        ("contranorm", "is several settings: name one, such as 'ContraNorm scale 0.1', 'ContraNorm scale 0.2'"),
+    ]:
+        assert run_report.main([str(tmp_path), "--baseline", name]) == 2
+        assert capsys.readouterr().err == f"run_report.py: error: baseline '{name}' {expected}\n"
+    assert not (tmp_path / "report.md").exists()
+
+
 PUBLISHED = "method,model,task,score,source\nnone,BERT-large,RTE,70.4,a paper\n"
 
 
@@ -341,7 +375,7 @@ def test_the_best_setting_needs_as_many_seeds_as_the_fullest():
     rows = [row(seed=seed, score=0.5) for seed in (1, 2)]
     rows += [row(scale=0.1, seed=seed, score=0.6) for seed in (1, 2)] + [row(scale=0.2, seed=1, score=0.9)]
     scores = Scores(rows)
-    best = scores.best("rte", scores.plain(scores.variants[0]))
+    best = scores.best("rte", scores.baseline_of(scores.variants[0]))
     assert dict(best)["scale"] == 0.1
 
 

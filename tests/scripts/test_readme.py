@@ -33,7 +33,7 @@ README = PAGES["README.md"]
 NEEDS = ("a network", "a GPU", "a cluster", "an installation", "some minutes")
 # Flags in the text that are not those of a run or a sweep: of accelerate, torchrun, run_report.py and run_predict.py.
 FLAGS_OF_OTHERS = {"--machine_rank", "--multi_gpu", "--num_processes", "--nproc_per_node", "--published"}
-FLAGS_OF_OTHERS |= {"--batch_size", "--device", "--input_file", "--json", "--top_k"}
+FLAGS_OF_OTHERS |= {"--baseline", "--batch_size", "--device", "--input_file", "--json", "--top_k"}
 
 
 class Block(NamedTuple):
