@@ -16,7 +16,7 @@ DEV := .venv-dev/bin/python
 SCRIPTS := $(wildcard *.sh) .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench gpu gpu-record lint types clean
+.PHONY: help demo test test-slow test-all bench gpu gpu-record lint types clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,8 +27,12 @@ demo: .venv/installed ## fine-tune a tiny BERT with ContraNorm on built-in data 
 test: .venv-dev/installed ## run the tests, but for the slow ones (a few minutes)
 	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
 
-test-all: test ## run the tests, and then the slow ones
-	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) -m slow $(PYTEST_ARGS)
+# Tests that share something expensive are a group (xdist_group), which one process runs.
+test-slow: .venv-dev/installed ## run the slow tests (about ten minutes)
+	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) --dist loadgroup --timeout 300 -m slow $(PYTEST_ARGS)
+
+test-all: test-slow ## run the slow tests, and then the others
+	@$(MAKE) --no-print-directory test
 
 bench: .venv-dev/installed ## measure speed and memory beside the stock library (tables in output/bench; an hour or more)
 	$(DEV) -m benchmarks $(BENCH_ARGS)

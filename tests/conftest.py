@@ -31,6 +31,15 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory):
+    """A program that is Python, without the seconds of its imports; see helpers/quick_python.py."""
+    from quick_python import quick_python
+
+    with quick_python(tmp_path_factory.mktemp("python")) as program:
+        yield program
+
+
 @pytest.fixture
 def library_log():
     """Messages of the library at level info and above, as one list of strings that grows."""

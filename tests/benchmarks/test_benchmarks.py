@@ -37,7 +37,7 @@ SERVE = (
 def bench(*words, cwd=ROOT):
     """Run the command; returns the finished process."""
     command = [sys.executable, "-m", "benchmarks", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=800, cwd=cwd)
 
 
 def tiny(folder, *words):
@@ -56,15 +56,18 @@ def tiny(folder, *words):
 
 @requires_stock
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_speed_of_both_sides(tmp_path):
-    """Training, evaluation, positions and lengths: all rows are there, and all ratios are those of the medians."""
-    content, tables = tiny(tmp_path, "--only", "training,evaluation,contranorm,methods,length", "--rounds", 3)
+    """Training, evaluation, positions and lengths: all rows are there, and all ratios are those of the rates.
+
+    One round, as a large matrix product in bf16 takes many processors ten seconds; medians are tested below.
+    """
+    content, tables = tiny(tmp_path, "--only", "training,evaluation,contranorm,methods,length", "--rounds", 1)
     assert content["versions"]["stock"]["transformers"] == importlib.metadata.version("transformers")
     assert "transformers" not in content["versions"]["ours"]
     assert content["versions"]["ours"]["torch"] == torch.__version__
     assert content["machine"]["processor"] and content["machine"]["threads"] == 1 and content["date"]
-    assert content["settings"]["rounds"] == 3
+    assert content["settings"]["rounds"] == 1
 
     measured = {(row["measure"], row["precision"]["ours"], row["precision"]["stock"]) for row in content["comparisons"]}
     same = {("fp32", "fp32"), ("bf16", "bf16")}
@@ -72,9 +75,8 @@ def test_speed_of_both_sides(tmp_path):
     assert measured == {(measure, *pair) for measure in measures for pair in same} | {("training", "bf16", "fp32")}
     for row in content["comparisons"]:
         ours, stock = row["ours"]["values"], row["stock"]["values"]
-        assert len(ours) == len(stock) == 3 and min(ours + stock) > 0
-        assert row["ratio"] == pytest.approx(sorted(ours)[1] / sorted(stock)[1])
-        assert row["ours"]["min"] == min(ours) and row["stock"]["max"] == max(stock)
+        assert len(ours) == len(stock) == 1 and min(ours + stock) > 0
+        assert row["ratio"] == pytest.approx(ours[0] / stock[0])
     targets = {
         (row["measure"], row["precision"]["ours"], row["precision"]["stock"]): row["target"]["value"]
         for row in content["comparisons"]
@@ -104,7 +106,7 @@ def test_speed_of_both_sides(tmp_path):
 
 @requires_stock
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_memory_and_startup(tmp_path):
     content, tables = tiny(tmp_path, "--only", "memory,startup", "--rounds", 1, "--precisions", "fp32")
     rows = {row["measure"]: row for row in content["comparisons"]}
@@ -179,6 +181,7 @@ def test_the_stock_side_refuses_this_library(tmp_path):
 def test_a_ratio_is_one_median_over_the_other():
     ours, stock = Summary((30.0, 10.0, 20.0)), Summary((4.0, 100.0, 8.0))
     row = Comparison("training", "checkpoint", "cola", ("fp32", "fp32"), ours, stock).to_dict()
+    assert (row["ours"]["min"], row["stock"]["max"]) == (10, 100)
     assert row["ratio"] == 20 / 8 and row["met"] is True  # 2.5 of 2.5
     assert not Comparison("training", "checkpoint", "rte", ("bf16", "bf16"), ours, stock).to_dict()["met"]
     assert not Comparison("peak memory", "checkpoint", "rte", ("bf16", "bf16"), ours, stock).to_dict()["met"]

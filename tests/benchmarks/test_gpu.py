@@ -327,8 +327,10 @@ jobs["record"](words={WORDS} + ["--max_train_steps", "2"], device="cpu", folder=
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("words", [[], ["--record"]], ids=["checks-and-steps", "record"])
 def test_all_of_it_in_small(tmp_path, words):
-    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--tiny", "--output", tmp_path, *words]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=550)
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--tiny", "--output", tmp_path]
+    finished = subprocess.run(
+        [*command, "--minutes", "60", *words], cwd=ROOT, capture_output=True, text=True, timeout=550
+    )
     assert finished.returncode == 0, finished.stderr
     content = json.loads((tmp_path / "gpu.json").read_text())
     assert content["left_out"] == [] and content["machine"]["torch"] == torch.__version__

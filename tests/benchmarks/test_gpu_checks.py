@@ -21,6 +21,7 @@ def test_on_a_gpu(name):
 
 
 # Compiling takes ten seconds and more.
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "compiled" else n for n in CHECKS])
 def test_in_small_on_the_cpu(name):
     assert CHECKS[name](SMALL)

@@ -42,8 +42,8 @@ class Figures:
         return abs(self.difference) <= limit * self.error and self.largest <= limit
 
 
-def campaign(folder: Path, checkpoint: Path, data: list, seeds: int, steps: int, others: dict | None = None) -> Figures:
-    """Train a checkpoint again and again.
+def campaign(folder: Path, checkpoint: Path, data: list, seeds: int, steps: int) -> Figures:
+    """Train a checkpoint again and again, with and without padding.
 
     Args:
         folder: an empty one.
@@ -51,21 +51,31 @@ def campaign(folder: Path, checkpoint: Path, data: list, seeds: int, steps: int,
         data: the words of the command line that name task and data, and how to train.
         seeds: how many; 1, 2, 3 ...
         steps: updates of each run; a multiple of ten.
-        others: settings of the configuration that the second side has in place of `unpad_inputs: false`.
     """
+    unpadded, padded = ({}, {"unpad_inputs": False})
+    return compare(*(train(folder, checkpoint, data, seeds, steps, settings) for settings in (unpadded, padded)))
+
+
+def train(folder: Path, checkpoint: Path, data: list, seeds: int, steps: int, settings: dict) -> np.ndarray:
+    """Return the losses (seeds, steps) of a checkpoint whose configuration has these settings; `folder` stays empty."""
+    place, out = folder / "model", folder / "out"
+    shutil.copytree(checkpoint, place)
+    config = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps(config | settings))
     curves = []
-    for name, settings in (("unpadded", {}), ("padded", others or {"unpad_inputs": False})):
-        place = folder / name
-        shutil.copytree(checkpoint, place)
-        config = json.loads((place / "config.json").read_text())
-        (place / "config.json").write_text(json.dumps(config | settings))
-        for seed in range(1, seeds + 1):
-            out = folder / f"{name}-{seed}"
-            words = ["--model_name_or_path", place, *data, "--max_train_steps", steps, "--seed", seed, "--no-do_eval"]
-            assert runs.run_here(*words, "--logging_steps", steps, "--cpu", "--output_dir", out) == 0
-            curves.append([row["loss"] for row in runs.log_rows(out)])
-            shutil.rmtree(out)
-    unpadded, padded = np.array(curves).reshape(2, seeds, 10, steps // 10).mean(axis=3)
+    for seed in range(1, seeds + 1):
+        words = ["--model_name_or_path", place, *data, "--max_train_steps", steps, "--seed", seed, "--no-do_eval"]
+        assert runs.run_here(*words, "--logging_steps", steps, "--cpu", "--output_dir", out) == 0
+        curves.append([row["loss"] for row in runs.log_rows(out)])
+        shutil.rmtree(out)
+    shutil.rmtree(place)
+    return np.array(curves)
+
+
+def compare(unpadded: np.ndarray, padded: np.ndarray) -> Figures:
+    """Compare the curves of two sides, (seeds, steps) each."""
+    seeds, steps = unpadded.shape
+    unpadded, padded = (side.reshape(seeds, 10, steps // 10).mean(axis=2) for side in (unpadded, padded))
     tenths = unpadded - padded
     whole = tenths.mean(axis=1)
     t_values = tenths.mean(axis=0) / (tenths.std(axis=0, ddof=1) / math.sqrt(seeds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import runs
 
 import run_submission
 from glue.data.tasks import GLUE_TASKS, OWN_FILES, Task
+from glue.demo import checkpoint as demo
 from glue.output.submission import SERVER_FILES, write_predictions
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils.errors import CheckpointError
@@ -189,9 +191,18 @@ def test_what_stands_against_a_zip_is_one_line(
     assert not (tmp_path / "glue.zip").is_file() and not list(tmp_path.glob(".*.tmp"))
 
 
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The demo with fewer rows to train on."""
+    monkeypatch.setattr(demo, "_TRAIN_ROWS", 64)
+    demo.demo_splits.cache_clear()
+    yield
+    demo.demo_splits.cache_clear()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_every_task_of_the_demo_predicts_into_the_zip(tmp_path: Path) -> None:
+def test_every_task_of_the_demo_predicts_into_the_zip(tmp_path: Path, few_rows: None) -> None:
     """Nine runs, with BERT and ALBERT in turn; their rows are numbered as GLUE's are."""
     folders = [str(tmp_path / name) for name in GLUE_TASKS]
     for number, folder in enumerate(folders):

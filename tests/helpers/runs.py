@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,28 +79,21 @@ def words_for(checkpoint: Path, data: Path, task: str = "rte") -> list:
     return [*words, "--max_length", "32", "--cpu"]
 
 
-def run(*words: str | Path, patience: float = 110, **options) -> subprocess.CompletedProcess:
+def run(*words: str | Path, patience: float = 250, python: str = sys.executable) -> subprocess.CompletedProcess:
     """Run the script in a process of its own, from the repository's root, for at most `patience` seconds."""
-    return subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=patience, cwd=ROOT, env=environment(), **options
-    )
-
-
-def run_together(processes: int, *words: str | Path) -> subprocess.CompletedProcess:
-    """The same with several processes under `accelerate launch`; on the CPU they talk through gloo."""
-    return subprocess.run(
-        launch_command(processes, *words), capture_output=True, text=True, timeout=110, cwd=ROOT, env=environment()
-    )
+    options = {"capture_output": True, "text": True, "timeout": patience, "cwd": ROOT, "env": environment()}
+    return subprocess.run(command(*words, python=python), **options)
 
 
 def launch_command(processes: int, *words: str | Path) -> list[str]:
+    """The script with several processes under `accelerate launch`; on the CPU they talk through gloo."""
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     return [sys.executable, *launch, *command(*words)[1:]]
 
 
-def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "run_glue_no_trainer.py", *map(str, words)]
+def command(*words: str | Path, python: str = sys.executable) -> list[str]:
+    return [python, "run_glue_no_trainer.py", *map(str, words)]
 
 
 def environment() -> dict[str, str]:
@@ -122,6 +117,19 @@ def reset_processes() -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
     PartialState._reset_state()
     GradientState._reset_state()
+
+
+def wait_until(happened: Callable[[], object], process: subprocess.Popen | None = None, patience: float = 250) -> None:
+    """Look again and again, leaving the processor to others, until something has happened; `process` has to live."""
+    deadline = time.monotonic() + patience
+    while not happened():
+        assert process is None or process.poll() is None, f"it has ended with status {process.returncode}"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def log_rows(folder: Path) -> list[dict]:

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import runs
@@ -237,10 +236,10 @@ sys.exit(run_glue_no_trainer.main(sys.argv[2:]))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [1000, 30_000])  # less than the weights take (20 kB); less than the optimizer (40 kB)
-def test_files_that_may_not_grow(flags, uninterrupted, tmp_path, limit):
+def test_files_that_may_not_grow(flags, uninterrupted, tmp_path, quick, limit):
     """No stand-in for the disk: the system itself cuts the files of torch and safetensors short."""
     folder = tmp_path / "out"
-    words = [sys.executable, "-c", LIMITED, str(limit), *map(str, flags), "--output_dir", str(folder)]
+    words = [quick, "-c", LIMITED, str(limit), *map(str, flags), "--output_dir", str(folder)]
     ended = subprocess.run(words, cwd=runs.ROOT, env=runs.environment(), capture_output=True, text=True, timeout=110)
     assert ended.returncode == 1, ended.stderr
     error = ended.stderr.splitlines()[-1]
@@ -253,14 +252,14 @@ def test_files_that_may_not_grow(flags, uninterrupted, tmp_path, limit):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
-def test_a_disk_that_is_really_full(flags, uninterrupted, tmp_path):
+def test_a_disk_that_is_really_full(flags, uninterrupted, tmp_path, quick):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False)
     if mounted.returncode:
         pytest.skip("no tmpfs may be mounted here")
     try:
-        ended = runs.run(*flags, "--output_dir", disk / "out")
+        ended = runs.run(*flags, "--output_dir", disk / "out", python=quick)
         assert ended.returncode == 1 and "Traceback" not in ended.stderr
         assert "cannot be written: " in ended.stderr.splitlines()[-1]
         assert not {"model.safetensors", "config.json", "all_results.json"} & runs.files_in(disk / "out")
@@ -347,24 +346,22 @@ def test_a_lock_file_that_its_owner_deletes_meanwhile_is_not_taken(tmp_path, mon
 
 
 @pytest.mark.slow
-def test_two_real_runs_at_once(flags, tmp_path):
-    folder, log = tmp_path / "out", tmp_path / "out" / "train_log.jsonl"
+def test_two_real_runs_at_once(flags, tmp_path, quick):
+    folder = tmp_path / "out"
     words = [*flags, "--num_train_epochs", "5000", "--early_stopping_patience", "5000", "--logging_steps", "1"]
     words += ["--output_dir", folder]
     first = subprocess.Popen(
-        runs.command(*words),
+        runs.command(*words, python=quick),
         cwd=runs.ROOT,
         env=runs.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 90
-    while not (log.exists() and log.stat().st_size):
-        assert first.poll() is None and time.monotonic() < deadline
-    second = runs.run(*words, "--overwrite_output_dir")
+    runs.wait_until(lambda: runs.has_content(folder / "train_log.jsonl"), first)
+    second = runs.run(*words, "--overwrite_output_dir", python=quick)
     assert second.returncode == 2 and "another run is writing there" in second.stderr
-    first.send_signal(signal.SIGKILL)
-    first.wait(timeout=30)
+    first.terminate()
+    first.wait(timeout=60)
     assert runs.run_here(*flags, "--output_dir", folder, "--overwrite_output_dir") == 0
 
 

@@ -15,7 +15,7 @@ import runs
 from preloaded import Preloaded
 from resuming import essence
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
 
 # Instead of the run, in each process: its gradients.
 GRADIENTS = "import gradients, run_glue_no_trainer as script; script.main = gradients.main"
@@ -37,7 +37,7 @@ if os.environ["RANK"] != "0":
 
 # A run that tells how many threads of gloo there are on its way and after it.
 THREADS = """
-import pathlib, sys
+import pathlib
 from accelerate import Accelerator
 import run_glue_no_trainer as script
 def threads():
@@ -45,9 +45,11 @@ def threads():
 def prepare(*parts, prepare=Accelerator.prepare):
     print("threads", threads(), flush=True)
     return prepare(*parts)
-Accelerator.prepare = prepare
-assert script.main(sys.argv[1:]) == 0
-print("threads", threads(), flush=True)
+def main(words, main=script.main):
+    status = main(words)
+    print("threads", threads(), flush=True)
+    return status
+Accelerator.prepare, script.main = prepare, main
 """
 
 
@@ -115,20 +117,12 @@ def two(preloaded, flags, tmp_path_factory):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have names in /proc on Linux")
-def test_nothing_of_gloo_outlives_the_run(inputs, tmp_path):
+def test_nothing_of_gloo_outlives_the_run(preloaded, inputs, tmp_path):
     """A thread of it that still holds a tensor when the interpreter goes down aborts the process, once in a while."""
-    script = tmp_path / "counting.py"
-    script.write_text(THREADS)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--log-dir"]
-    launch += [tmp_path / "logs", "--redirects", "1", script, *inputs, "--cpu", "--max_train_steps", "2"]
-    environment = {**runs.environment(), "PYTHONPATH": str(runs.ROOT), "OMP_NUM_THREADS": "1"}
-    words = [*map(str, launch), "--output_dir", str(tmp_path / "out")]
-    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=100, check=False)
-    assert result.returncode == 0, result.stderr
-    logs = list((tmp_path / "logs").rglob("stdout.log"))
-    assert len(logs) == 2
-    for log in logs:
-        before, after = (int(line.split()[1]) for line in log.read_text().splitlines() if line.startswith("threads"))
+    log, words = tmp_path / "log", [*inputs, "--max_train_steps", "2", "--output_dir", tmp_path / "out"]
+    assert preloaded.run_together(2, words, log, THREADS) == [0, 0], log.read_text()
+    for path in (log, log.with_suffix(".1")):
+        before, after = (int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith("threads"))
         if before == 0:
             pytest.skip("this system does not tell the names of threads")
         assert after == 0
@@ -191,6 +185,8 @@ def test_one_two_and_three_have_the_same_scores_and_only_the_main_process_writes
         words += ["--checkpointing_steps", "epoch", "--do_predict", "--output_dir", folder]
         assert preloaded.run_together(processes, words, log, only) == [0] * processes, log.read_text()
         logs[processes] = runs.log_rows(folder)
+        others = [log.with_suffix(f".{rank}").read_text() for rank in range(1, processes)]
+        assert ["ContraNorm on" in said for said in (log.read_text(), *others)] == [True] + [False] * len(others)
     assert scores[1] == scores[2] == scores[3] and scores[1]["eval_accuracy"] > 0
     assert runs.files_in(tmp_path / "1") == runs.files_in(tmp_path / "2") == runs.files_in(tmp_path / "3")
     for processes in (2, 3):
@@ -287,7 +283,7 @@ def test_a_killed_process_ends_the_others(preloaded, flags, tmp_path, victim):
     """The main one, and another; without a launcher, which would end them too."""
     words = [*flags, "--num_train_epochs", "5000", "--logging_steps", "1", "--output_dir", tmp_path / "out"]
     processes = preloaded.start_together(3, words, tmp_path / "log")
-    wait_for(tmp_path / "out" / "train_log.jsonl")
+    runs.wait_until(lambda: runs.has_content(tmp_path / "out" / "train_log.jsonl"))
     os.kill(processes[victim], signal.SIGKILL)
     began = time.monotonic()
     statuses = [preloaded.wait(pid) for pid in processes]
@@ -301,12 +297,12 @@ def test_a_killed_process_ends_a_launched_run(flags, tmp_path):
     """The same under `accelerate launch`: it ends as well, with a status that is not zero."""
     words = [*flags, "--num_train_epochs", "5000", "--logging_steps", "1", "--output_dir", tmp_path / "out"]
     launched = subprocess.Popen(
-        runs.launch_command(3, *words), cwd=runs.ROOT, env=runs.environment(), stderr=subprocess.DEVNULL,
+        runs.launch_command(2, *words), cwd=runs.ROOT, env=runs.environment(), stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    wait_for(tmp_path / "out" / "train_log.jsonl")
+    runs.wait_until(lambda: runs.has_content(tmp_path / "out" / "train_log.jsonl"))
     workers = [int(pid) for pid in Path(f"/proc/{launched.pid}/task/{launched.pid}/children").read_text().split()]
-    assert len(workers) == 3
+    assert len(workers) == 2
     os.kill(workers[-1], signal.SIGKILL)
     assert launched.wait(timeout=60) != 0
     assert not [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
@@ -319,16 +315,9 @@ def test_a_signal_to_the_launcher_reaches_the_run(flags, tmp_path):
         runs.launch_command(2, *words), cwd=runs.ROOT, env=runs.environment(), stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-    wait_for(tmp_path / "out" / "train_log.jsonl")
+    runs.wait_until(lambda: runs.has_content(tmp_path / "out" / "train_log.jsonl"))
     launched.send_signal(signal.SIGTERM)
     _, errors = launched.communicate(timeout=60)
     assert launched.returncode != 0 and errors.count("updates are saved; go on with --resume_from_checkpoint") == 1
     newest = max((tmp_path / "out" / "checkpoints").iterdir())
     assert len(runs.log_rows(tmp_path / "out")) == int(newest.name.removeprefix("step_"))
-
-
-def wait_for(path) -> None:
-    deadline = time.monotonic() + 90
-    while not (path.exists() and path.stat().st_size):
-        assert time.monotonic() < deadline
-        os.sched_yield()

@@ -5,9 +5,6 @@ import os
 import random
 import re
 import shutil
-import signal
-import subprocess
-import time
 
 import numpy as np
 import pytest
@@ -60,30 +57,6 @@ def test_resume_from_a_named_checkpoint_into_another_folder(flags, uninterrupted
     checkpoint = uninterrupted / "checkpoints" / "step_000008"
     assert runs.run_here(*flags, "--output_dir", tmp_path / "new", "--resume_from_checkpoint", checkpoint) == 0
     assert (tmp_path / "new" / "model.safetensors").read_bytes() == (uninterrupted / "model.safetensors").read_bytes()
-
-
-@pytest.mark.slow
-def test_killed_in_mid_epoch_and_resumed(flags, uninterrupted, tmp_path):
-    """A real SIGKILL, at whatever moment after the first checkpoint."""
-    folder = tmp_path / "out"
-    process = subprocess.Popen(
-        runs.command(*flags, "--output_dir", folder),
-        cwd=runs.ROOT,
-        env=runs.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 90
-    while not (folder / "checkpoints" / "step_000004").exists() and time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before its first checkpoint"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (folder / "all_results.json").exists()
-    finished = runs.run(*flags, "--output_dir", folder, "--resume_from_checkpoint")
-    assert finished.returncode == 0, finished.stderr
-    assert "Continuing" in finished.stdout
-    ours, theirs = essence(folder), essence(uninterrupted)
-    assert ours == theirs
 
 
 @pytest.mark.parametrize("lost", ["python", "numpy", "torch"])

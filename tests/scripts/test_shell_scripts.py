@@ -10,10 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import runs
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = (
@@ -346,9 +346,7 @@ def test_what_runs_gets_the_signals_of_its_script(
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 30
-    while not (workplace.folder / "started").exists():
-        assert process.poll() is None and time.monotonic() < deadline
+    runs.wait_until((workplace.folder / "started").exists, process, patience=100)
     assert workplace.calls[0]["pid"] == process.pid  # it has taken the place of the script
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)

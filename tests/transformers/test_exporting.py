@@ -39,6 +39,7 @@ def test_an_exported_program_takes_any_batch(model_type, method):
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)  # the exporter takes some twenty seconds of an idle core
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec", "ignore:# The axis name")  # the exporter about itself
 @pytest.mark.parametrize(("model_type", "method"), MODELS)
 def test_onnx_takes_any_batch(tmp_path, model_type, method):
     for package in ("onnx", "onnxscript", "onnxruntime"):

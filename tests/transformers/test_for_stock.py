@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.backbones import BACKBONES, HEADS
 from transformers.for_stock import stock_source
 
-pytestmark = pytest.mark.timeout(360)  # one process answers for all
+pytestmark = [pytest.mark.timeout(360), pytest.mark.xdist_group("for stock")]  # one process answers for all
 SCALE = 0.3
 ROWS = ([7, 3, 12], 14)
 POSITIONS = [pos for pos in tiny.POSITIONS if pos != "0"]

@@ -143,9 +143,10 @@ def test_half_precision(model_type, dtype):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @MODELS
 def test_compiled_model_gives_the_same(model_type):
-    model = tiny.model(model_type, pos="7", scale=0.3)
+    model = tiny.model(model_type, pos="7", scale=0.3, num_hidden_layers=2)
     expected = model(**batch(model_type)).logits
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(**batch(model_type)).logits, expected, rtol=0, atol=1e-10)

@@ -12,25 +12,25 @@ from tiny import MODELS, model, ragged_batch
 
 from transformers import AutoModel, AutoModelForSequenceClassification, CheckpointError, ConfigurationError
 
+LABELS = {0: "no", 1: "yes", 2: "may"}
 STOCK_LOGITS = """
 import torch, transformers
 kind = transformers.AutoModelForSequenceClassification
-model, info = kind.from_pretrained(payload["folder"], output_loading_info=True)
-with torch.no_grad():
-    logits = model(**{name: torch.tensor(rows) for name, rows in payload["batch"].items()}).logits
-result = {
-    "logits": logits.tolist(),
-    "labels": model.config.id2label[1],
-    "not_loaded": [str(key) for key in [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]],
-}
-if "save_to" in payload:
-    model.save_pretrained(payload["save_to"])
+for name, case in payload.items():
+    model, info = kind.from_pretrained(case["folder"], output_loading_info=True)
+    with torch.no_grad():
+        logits = model(**{key: torch.tensor(rows) for key, rows in case["batch"].items()}).logits
+    keys = [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]
+    result[name] = {
+        "logits": logits.tolist(), "labels": model.config.id2label[1], "not_loaded": [str(key) for key in keys]
+    }
+    model.save_pretrained(case["save_to"])
 """
 
 
 @pytest.fixture(params=MODELS)
 def net(request):
-    return model(request.param, id2label={0: "no", 1: "yes", 2: "may"}).float()
+    return model(request.param, id2label=LABELS).float()
 
 
 def test_what_a_folder_holds(tmp_path, net):
@@ -133,18 +133,20 @@ def test_a_file_in_the_place_of_the_folder(tmp_path, net):
 
 @requires_stock
 @pytest.mark.slow
-def test_the_stock_library_loads_it_and_we_load_what_it_saves(tmp_path, net):
-    net.save_pretrained(tmp_path / "ours")
-    batch = ragged_batch([7, 3], 8, net.config.model_type)
-    payload = {
-        "folder": str(tmp_path / "ours"),
-        "save_to": str(tmp_path / "theirs"),
-        "batch": {name: rows.tolist() for name, rows in batch.items()},
-    }
-    answer = run_stock(STOCK_LOGITS, payload, tmp_path)
-    assert answer["not_loaded"] == [] and answer["labels"] == "yes"
-    with torch.no_grad():
-        torch.testing.assert_close(net(**batch).logits, torch.tensor(answer["logits"]))
-    again, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "theirs", output_loading_info=True)
-    assert not any(info.values()) and again.config.id2label == net.config.id2label
-    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), net.parameters(), strict=True))
+def test_the_stock_library_loads_it_and_we_load_what_it_saves(tmp_path):
+    nets = {name: model(name, id2label=LABELS).float() for name in MODELS}
+    batches, payload = {name: ragged_batch([7, 3], 8, name) for name in MODELS}, {}
+    for name, net in nets.items():
+        net.save_pretrained(tmp_path / name)
+        batch = {key: rows.tolist() for key, rows in batches[name].items()}
+        payload[name] = {"folder": str(tmp_path / name), "save_to": str(tmp_path / f"{name} theirs"), "batch": batch}
+    answers = run_stock(STOCK_LOGITS, payload, tmp_path)
+    for name, net in nets.items():
+        assert answers[name]["not_loaded"] == [] and answers[name]["labels"] == "yes"
+        with torch.no_grad():
+            torch.testing.assert_close(net(**batches[name]).logits, torch.tensor(answers[name]["logits"]))
+        again, info = AutoModelForSequenceClassification.from_pretrained(
+            payload[name]["save_to"], output_loading_info=True
+        )
+        assert not any(info.values()) and again.config.id2label == net.config.id2label
+        assert all(torch.equal(a, b) for a, b in zip(again.parameters(), net.parameters(), strict=True))

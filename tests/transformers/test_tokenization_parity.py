@@ -156,11 +156,11 @@ def test_hostile_texts_give_the_same_ids_from_every_kind_of_file(tmp_path):
     check(make_folders(tmp_path), hard_texts(600, seed=1), CALLS, tmp_path)
 
 
-def test_ten_thousand_hostile_texts_in_bytes(tmp_path):
+def test_five_thousand_hostile_texts_in_bytes(tmp_path):
     folder = write_files(
         train_byte_level_bpe(tmp_path / "roberta"), {"tokenizer_config.json": {"tokenizer_class": "RobertaTokenizer"}}
     )
-    check({"RoBERTa": folder}, hard_texts(10_000, seed=4), FEW_CALLS, tmp_path)
+    check({"RoBERTa": folder}, hard_texts(5_000, seed=4), FEW_CALLS, tmp_path)
 
 
 @pytest.fixture
@@ -171,8 +171,8 @@ def real_checkpoint() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def test_ten_thousand_hostile_texts_on_a_real_vocabulary(real_checkpoint, tmp_path):
-    check({"real": real_checkpoint}, hard_texts(10_000, seed=2), FEW_CALLS, tmp_path)
+def test_five_thousand_hostile_texts_on_a_real_vocabulary(real_checkpoint, tmp_path):
+    check({"real": real_checkpoint}, hard_texts(5_000, seed=2), FEW_CALLS, tmp_path)
 
 
 def test_sentences_of_glue_on_a_real_vocabulary(real_checkpoint, tmp_path):
