@@ -29,7 +29,7 @@ test: .venv-dev/installed ## run the tests, but for the slow ones (a few minutes
 
 # Tests that share something expensive are a group (xdist_group), which one process runs.
 test-slow: .venv-dev/installed ## run the slow tests (about ten minutes)
-	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) --dist loadgroup --timeout 300 -m slow $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(DEV) -m pytest -n $(WORKERS) --dist loadgroup --timeout 300 --durations 10 -m slow $(PYTEST_ARGS)
 
 test-all: test-slow ## run the slow tests, and then the others
 	@$(MAKE) --no-print-directory test
