@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -195,10 +197,13 @@ def _or_range(number: Callable[[str], Any]) -> Callable[[str], Any]:
         low, colon, high = text.partition(":")
         if not colon:
             return number(text)
-        found = Range(float(low), float(high))
-        if not -math.inf < found.low < found.high < math.inf:
-            raise ValueError
-        return found
+        with suppress(ValueError):
+            found = Range(float(low), float(high))
+            if -math.inf < found.low < found.high < math.inf:
+                return found
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no range: expected two numbers, the lower one first, as in 0.1:0.2"
+        )
 
     read.__name__ = "float"  # argparse puts it into its message
     return read

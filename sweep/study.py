@@ -65,7 +65,9 @@ def open_study(plan: Plan) -> optuna.Study:
             # Commands that start at once get into each other's way where they create the tables.
             time.sleep(0.2 * attempt)
             problem = str(error).strip().partition("\n")[0] or type(error).__name__
-    place = re.sub(r"(://[^:@/]*):.*@", r"\1@", args.storage or args.output_dir)  # without its password
+    if args.storage is None:
+        raise UsageError(f"{path} cannot be read as the sweep's own record: {problem}")
+    place = re.sub(r"(://[^:@/]*):.*@", r"\1@", args.storage)  # without its password
     raise UsageError(f"--storage {place}: {problem}")
 
 

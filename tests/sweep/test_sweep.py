@@ -128,7 +128,10 @@ def test_a_grid_from_a_file(tmp_path, kind):
     ("words", "expected"),
     [
         (["--scale", "0.1:0.2"], "--scale 0.1:0.2: a range needs --sampler"),
-        (["--scale", "0.2:0.1", "--sampler", "tpe", "--n_trials", 2], "argument --scale: invalid float value"),
+        (
+            ["--scale", "0.2:0.1", "--sampler", "tpe", "--n_trials", 2],
+            "argument --scale: '0.2:0.1' is no range: expected",
+        ),
         (["--seed", "1:3"], "argument --seed: invalid int value: '1:3'"),
         (["--sampler", "tpe"], "--sampler tpe needs --n_trials"),
         (["--n_trials", 3], "--n_trials 3: expected with --sampler random or tpe"),
@@ -362,6 +365,18 @@ def test_an_unreachable_database_is_one_line_without_the_password(tmp_path, caps
     error = capsys.readouterr().err
     assert error.startswith("run_sweep.py: error: --storage postgresql+psycopg://me@127.0.0.1:1/x")
     assert "secret" not in error and error.count("\n") == 1
+
+
+def test_a_damaged_record_of_a_sweep_is_named(tmp_path, capsys):
+    import run_sweep
+
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "study.db").write_bytes(b"no database")
+    words = ["--model_name_or_path", "demo", "--demo", "--task_name", "rte", "--scale", "0", "--device", "cpu"]
+    assert run_sweep.main([*words, "--output_dir", str(tmp_path / "sweep"), "--log_dir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert f"run_sweep.py: error: {tmp_path}/sweep/study.db cannot be read as the sweep's own record" in error
+    assert (tmp_path / "sweep" / "study.db").read_bytes() == b"no database"
 
 
 @pytest.mark.parametrize(
