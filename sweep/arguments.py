@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -146,22 +147,23 @@ def parse_args(argv: list[str] | None = None) -> SweepArguments:
     """
     parser = _build_parser()
     words = sys.argv[1:] if argv is None else argv
-    given = vars(parser.parse_args(words))
-    try:
-        for name in ("config_file", "preset"):
-            if name in given:
-                file = given[name] if name == "config_file" else str(_PRESETS / f"{given[name]}.yaml")
-                replaced = ("model_name_or_path",) if "init_from" in given else ()
-                words = [*_words_of(expand(f"--{name}", file), replaced), *words]
-                given = vars(parser.parse_args(words))  # of a flag that is given twice the last one counts
-        own = {item.name: given.pop(item.name) for item in fields(SweepArguments) if item.name in given}
-        choices = {name: _one_range(name, values) for name, values in given.items()}
-        for name, every in _ALL.items():
-            if choices.get(name) == ["all"]:
-                choices[name] = list(every)
-        return SweepArguments(**{"device": ["auto"], **own}, choices=choices)
-    except UsageError as error:
-        parser.error(str(error))
+    return parser.read(partial(_arguments, parser, words), words)
+
+
+def _arguments(parser: OneLineParser, words: list[str], given: dict[str, Any]) -> SweepArguments:
+    """Return the settings of a command line, those of the files that it names included."""
+    for name in ("config_file", "preset"):
+        if name in given:
+            file = given[name] if name == "config_file" else str(_PRESETS / f"{given[name]}.yaml")
+            replaced = ("model_name_or_path",) if "init_from" in given else ()
+            words = [*_words_of(expand(f"--{name}", file), replaced), *words]
+            given = vars(parser.parse_args(words))  # of a flag that is given twice the last one counts
+    own = {item.name: given.pop(item.name) for item in fields(SweepArguments) if item.name in given}
+    choices = {name: _one_range(name, values) for name, values in given.items()}
+    for name, every in _ALL.items():
+        if choices.get(name) == ["all"]:
+            choices[name] = list(every)
+    return SweepArguments(**{"device": ["auto"], **own}, choices=choices)
 
 
 def _build_parser() -> OneLineParser:

@@ -218,8 +218,8 @@ class TextModel(PreTrainedModel):
         """Choose the layout of a batch: packed where that is possible, for it is the same function and cheaper."""
         batch_size, width = given.shape[:2]
         on_cpu = given.device.type == "cpu"
-        packs = packs and self.config.packs and not (not on_cpu if self.pads is None else self.pads)
-        if packs and runs_eagerly() and not is_watched(self):
+        pads = not on_cpu if self.pads is None else self.pads
+        if packs and self.config.packs and not pads and runs_eagerly() and not is_watched(self):
             if on_cpu:
                 return packed_layout(batch_size, width, attention_mask)
             return varlen_layout(batch_size, width, attention_mask, given.device)
